@@ -1,0 +1,106 @@
+"""Text in two languages: written together where it is needed, rendered when it is shown.
+
+A message is a :class:`Text` with an English and a Japanese wording. It stays a value until
+somebody reads it, so that an error raised deep in the library speaks the language of whoever
+prints it.
+
+>>> greeting = Text("{n} rows", "{n} 行", n=3)
+>>> str(greeting)
+'3 rows'
+>>> with speaking("ja"):
+...     str(greeting)
+'3 行'
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
+
+Language = Literal["en", "ja"]
+
+_language: ContextVar[Language] = ContextVar("tdh_language", default="en")
+
+
+class Text:
+    """A message in English and Japanese, with values to fill in.
+
+    Parameters
+    ----------
+    en, ja : str
+        The wordings, as ``str.format`` templates.
+    **values
+        What the templates name. A value that is itself a :class:`Text` is rendered in the same
+        language.
+    """
+
+    __slots__ = ("en", "ja", "values")
+
+    def __init__(self, en: str, ja: str, **values: object) -> None:
+        self.en = en
+        self.ja = ja
+        self.values = values
+
+    def render(self, language: Language | None = None) -> str:
+        """The text in one language, by default the one in force."""
+        language = language or _language.get()
+        template = self.ja if language == "ja" else self.en
+        if not self.values:
+            return template
+        shown = {
+            key: value.render(language) if isinstance(value, Text) else value
+            for key, value in self.values.items()
+        }
+        return template.format(**shown)
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def __repr__(self) -> str:
+        return f"Text({self.render('en')!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Text):
+            return NotImplemented
+        return (self.en, self.ja, self.values) == (other.en, other.ja, other.values)
+
+    def __hash__(self) -> int:
+        return hash((self.en, self.ja))
+
+
+def current() -> Language:
+    """The language in force."""
+    return _language.get()
+
+
+def use(language: Language) -> None:
+    """Speak this language from now on in this context."""
+    _language.set(language)
+
+
+@contextmanager
+def speaking(language: Language) -> Iterator[None]:
+    """Speak a language for the length of a block."""
+    token = _language.set(language)
+    try:
+        yield
+    finally:
+        _language.reset(token)
+
+
+def from_locale() -> Language:
+    """Japanese where the environment's locale is Japanese, otherwise English.
+
+    ``TDH_LANG`` wins over ``LC_ALL``, ``LC_MESSAGES`` and ``LANG``; on Windows, where those are
+    not set, the system's own setting is asked.
+    """
+    for name in ("TDH_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name)
+        if value:
+            return "ja" if value.lower().startswith("ja") else "en"
+    name = locale.getlocale()[0] or ""
+    return "ja" if name.lower().startswith("ja") else "en"
