@@ -25,7 +25,7 @@ _LAZY = {
     "run": "tdh.pipeline",
 }
 
-__all__ = [*_LAZY, "__version__"]  # noqa: PLE0604
+__all__ = [*_LAZY, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -40,11 +40,11 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         if draft.is_file():
             with draft.open("rb") as handle:
                 os.fsync(handle.fileno())
-            os.replace(draft, target)
+            draft.replace(target)
         elif draft.is_dir():
             if target.exists():
-                os.replace(target, folder / f"{target.name}.old")
-            os.replace(draft, target)
+                target.replace(folder / f"{target.name}.old")
+            draft.replace(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,228 @@
+"""A finished run: its folder, read table by table when asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import rasterio
+
+from tdh import manifest as manifests
+from tdh.coverage import Coverage
+from tdh.errors import InputError, Problem
+from tdh.grid import Grid
+from tdh.language import Text
+from tdh.radio.bands import Band
+from tdh.scenario import Scenario
+
+When = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class CarrierInfo:
+    """What a run knows of a carrier."""
+
+    id: str
+    name: str
+    bands: list[str]
+    max_sites: int
+    market_share: float
+    synthetic: bool
+
+
+def read_run(folder: str | os.PathLike[str]) -> Run:
+    """Open the folder of a finished run.
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+    """
+    return Run(Path(folder), manifests.read(folder))
+
+
+class Run:
+    """The tables and rasters of a run folder; each is read once, when first used.
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : dict
+        ``manifest.json``.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    def __repr__(self) -> str:
+        return f"<tdh.Run {self.name!r} in {self.folder}>"
+
+    # --- what the run is ---------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The scenario's name."""
+        return str(self.scenario.name)
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario as it was resolved."""
+        return Scenario.model_validate(self.manifest["scenario"])
+
+    @property
+    def crs(self) -> str:
+        """The plan's CRS."""
+        return self.scenario.crs
+
+    @property
+    def grid(self) -> Grid:
+        """The plan's grid of cells."""
+        return Grid(**self.manifest["grid"])
+
+    @cached_property
+    def carriers(self) -> list[CarrierInfo]:
+        """Carriers in the scenario's order."""
+        shares = self.scenario.market_shares
+        return [
+            CarrierInfo(c.id, c.label, c.band_ids, c.max_sites, shares[c.id], c.synthetic)
+            for c in self.scenario.carriers
+        ]
+
+    @cached_property
+    def bands(self) -> dict[tuple[str, str], Band]:
+        """(carrier, band) to the band as that carrier holds it."""
+        return {
+            (entry["carrier_id"], entry["band"]["id"]): Band(**entry["band"])
+            for entry in self.manifest["bands"]
+        }
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any input is invented."""
+        return any(p.synthetic for _, p in self.scenario.provenances())
+
+    @property
+    def notices(self) -> list[Text]:
+        """What must be said wherever results are shown: what is invented, what is modelled."""
+        invented = [name for name, p in self.scenario.provenances() if p.synthetic]
+        notices = []
+        if invented:
+            notices.append(
+                Text(
+                    "Synthetic, not real: {names}",
+                    "架空のデータ(実在しません): {names}",
+                    names=", ".join(invented),
+                )
+            )
+        notices.append(
+            Text(
+                "Coverage is modelled (3GPP TR 38.901, line of sight over building heights), "
+                "not measured",
+                "エリアは予測値です(3GPP TR 38.901、建物高による見通し判定)。実測ではありません",
+            )
+        )
+        return notices
+
+    @property
+    def attributions(self) -> list[str]:
+        """Each input's publisher and licence, as the licence wants it shown."""
+        lines = [
+            f"{p.source} ({p.licence})" if p.licence else p.source
+            for _, p in self.scenario.provenances()
+            if p.source
+        ]
+        return list(dict.fromkeys(lines))
+
+    # --- tables ------------------------------------------------------------------------------
+
+    @cached_property
+    def assets(self) -> gpd.GeoDataFrame:
+        """Assets of the area (table ``assets``)."""
+        return self._geo("assets")
+
+    @cached_property
+    def sites(self) -> gpd.GeoDataFrame:
+        """Present sites of all carriers (table ``sites``)."""
+        return self._geo("sites")
+
+    @cached_property
+    def municipalities(self) -> gpd.GeoDataFrame:
+        """Municipalities of the area (table ``municipalities``)."""
+        return self._geo("municipalities")
+
+    @cached_property
+    def cells(self) -> gpd.GeoDataFrame:
+        """Cells of the area (table ``cells``)."""
+        return self._geo("cells")
+
+    @cached_property
+    def gaps(self) -> pd.DataFrame:
+        """Cells that a carrier does not serve (table ``gaps``)."""
+        return pd.read_parquet(self._path("gaps.parquet"))
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """What each asset would close for each carrier (table ``scores``)."""
+        return pd.read_parquet(self._path("scores.parquet"))
+
+    @cached_property
+    def plan(self) -> gpd.GeoDataFrame:
+        """Which asset is offered to which carrier (table ``plan``)."""
+        return self._geo("plan")
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """What was found in the registers (table ``findings``)."""
+        return pd.read_csv(self._path("findings.csv"), dtype={"before": str, "after": str})
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """``plan.json``: objective, bound, gap, people in a gap before and after."""
+        content: dict[str, Any] = json.loads(self._path("plan.json").read_text(encoding="utf-8"))
+        return content
+
+    # --- rasters and footprints --------------------------------------------------------------
+
+    def signal(self, carrier: str, band: str, when: When = "before") -> np.ndarray:
+        """Best server's SS-RSRP.
+
+        Returns
+        -------
+        array of float32, shape (grid.n_rows, grid.n_cols)
+            In dBm; NaN where nothing is received or no cell is.
+        """
+        with rasterio.open(self._path(f"coverage/{carrier}-{band}-{when}.tif")) as raster:
+            values: np.ndarray = raster.read(1)
+        return values
+
+    def footprint(self, carrier: str, band: str) -> Coverage:
+        """The candidates' signals in a carrier's band: assets × cells, sparse."""
+        return Coverage.load(self._path(f"footprints/{carrier}-{band}.npz"))
+
+    # -----------------------------------------------------------------------------------------
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            raise InputError(
+                Problem(
+                    Text("a file of the run is missing", "計算結果のファイルがありません"),
+                    where=str(path),
+                    fix=Text(
+                        "run the scenario again; only what is missing is made again",
+                        "もう一度計算してください。足りない分だけ作り直します",
+                    ),
+                )
+            )
+        return path
+
+    def _geo(self, table: str) -> gpd.GeoDataFrame:
+        return gpd.read_parquet(self._path(f"{table}.parquet"))

@@ -1,0 +1,205 @@
+"""The tables and keys of a scenario. Every default stands once, here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
+"""Lower-case letters, digits, ``-`` and ``_``: it becomes part of file names."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Provenance(_Table):
+    """Where an input comes from; shown wherever the input is shown."""
+
+    source: str = Field("", description="Who published it, as the licence wants it named")
+    licence: str = Field("", description="Licence, such as CC BY 4.0")
+    synthetic: bool = Field(
+        False, description="True where it is invented; every output then says so"
+    )
+
+
+class Area(Provenance):
+    """The municipalities that the plan is for, and the size of its cells."""
+
+    boundaries: Path = Field(
+        description="Polygons of municipalities (KSJ N03 or with a code column)"
+    )
+    municipalities: list[str] = Field(
+        [], description="Codes of five digits, or beginnings of codes such as 131; empty: all"
+    )
+    bounds: tuple[float, float, float, float] | None = Field(
+        None, description="Longitude and latitude: west, south, east, north; empty: no clip"
+    )
+    cell_size_m: float = Field(25, ge=1, le=1000, description="Side of a cell in metres")
+
+
+class AssetSource(Provenance):
+    """One register of assets."""
+
+    path: Path = Field(description="The register's file")
+    kind: str | None = Field(None, description="Kind of all its assets; empty: from its words")
+    owner: str | None = Field(None, description="Owner where the register names none")
+    crs: str | None = Field(None, description="CRS of its coordinates; empty: recognised")
+    mapping: dict[str, str] | None = Field(
+        None, description="Field to column, where the recognition of headers is to be overruled"
+    )
+
+
+class Surface(Provenance):
+    """Buildings and terrain, which decide line of sight."""
+
+    buildings: list[Path] = Field([], description="GeoTIFF of heights, or outlines with a height")
+    terrain: list[Path] = Field([], description="GeoTIFF or GSI FG-GML; empty: flat")
+    cell_size_m: float | None = Field(
+        None,
+        ge=0.5,
+        le=50,
+        description="Cell of the surface in metres; empty: the raster's own, or 4",
+    )
+
+
+class Demand(Provenance):
+    """People."""
+
+    population: Path = Field(description="People per JIS X 0410 mesh (CSV or Parquet)")
+
+
+class BandSettings(_Table):
+    """A band: a row of tdh/radio/bands.csv, with what this scenario changes."""
+
+    id: Identifier
+    frequency_mhz: float | None = Field(None, ge=400, le=100_000)
+    bandwidth_mhz: float | None = Field(None, gt=0, le=2_000)
+    subcarrier_spacing_khz: float | None = Field(None, gt=0)
+    n_rb: int | None = Field(None, ge=1)
+    eirp_roof_dbm: float | None = Field(None, ge=0, le=90)
+    eirp_pole_dbm: float | None = Field(None, ge=0, le=90)
+    covered_dbm: float | None = Field(
+        None, ge=-140, le=-40, description="SS-RSRP from which a place counts as covered"
+    )
+    good_dbm: float | None = Field(None, ge=-140, le=-40)
+    band_class: Literal["low", "sub6", "mmw"] | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """What the scenario sets, without the id."""
+        return {k: v for k, v in self.model_dump().items() if v is not None and k != "id"}
+
+
+class CarrierBand(_Table):
+    """A band as a carrier holds it."""
+
+    band: Identifier
+    frequency_mhz: float | None = Field(None, ge=400, le=100_000)
+    bandwidth_mhz: float | None = Field(None, gt=0, le=2_000)
+
+
+class Carrier(Provenance):
+    """A carrier: its spectrum, its present sites, and how many sites it is to be offered."""
+
+    id: Identifier
+    name: str = Field("", description="Name for people; empty: the id")
+    bands: list[CarrierBand] = Field(
+        min_length=1, description="Ids of bands, or tables {band, frequency_mhz, bandwidth_mhz}"
+    )
+    sites: Path | None = Field(
+        None, description="CSV of its present sites; others' rows are skipped"
+    )
+    new_entrant: bool = Field(False, description="True where it has no site yet, and that is right")
+    market_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Share of residents who are its customers; empty: equal shares",
+    )
+    max_sites: int = Field(20, ge=1, le=100_000, description="Budget: most assets to offer it")
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _band_of_id(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return [{"band": band} if isinstance(band, str) else band for band in value]
+        return value
+
+    @property
+    def label(self) -> str:
+        """The name for people."""
+        return self.name or self.id
+
+    @property
+    def band_ids(self) -> list[str]:
+        """Bands' ids in the carrier's order."""
+        return [b.band for b in self.bands]
+
+
+class CoverageSettings(_Table):
+    """How far and how finely signals are predicted."""
+
+    radius_roof_m: float = Field(1000, ge=50, le=5000)
+    radius_pole_m: float = Field(300, ge=20, le=5000)
+    receiver_height_m: float = Field(1.5, ge=0.5, le=22.5)
+
+
+class Scoring(_Table):
+    """Weights of a score's components; those left out keep their defaults."""
+
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field({})
+
+
+class Siting(_Table):
+    """The rules of the plan."""
+
+    sharing_capacity: int = Field(2, ge=1, le=20, description="Most carriers on one asset")
+    spacing_m: float = Field(
+        0, ge=0, le=10_000, description="Least distance between two assets of one carrier"
+    )
+
+
+class Scenario(_Table):
+    """A whole scenario. ``tdh scenario schema`` prints its JSON Schema."""
+
+    name: str = Field(min_length=1, max_length=200)
+    crs: str = Field("EPSG:6677", description="Projected CRS of the plan, in metres")
+    seed: int = Field(0, ge=0)
+    area: Area
+    assets: list[AssetSource] = Field(min_length=1)
+    surface: Surface = Surface()
+    demand: Demand
+    bands: list[BandSettings] = Field([])
+    carriers: list[Carrier] = Field(min_length=1)
+    coverage: CoverageSettings = CoverageSettings()
+    scoring: Scoring = Scoring()
+    siting: Siting = Siting()
+
+    @property
+    def market_shares(self) -> dict[str, float]:
+        """Carrier to share of residents; equal where none is given."""
+        equal = 1 / len(self.carriers)
+        return {c.id: equal if c.market_share is None else c.market_share for c in self.carriers}
+
+    def inputs(self) -> dict[str, list[Path]]:
+        """Files that each part of the scenario names."""
+        sites = [c.sites for c in self.carriers if c.sites is not None]
+        return {
+            "area": [self.area.boundaries],
+            "assets": [a.path for a in self.assets],
+            "surface": [*self.surface.buildings, *self.surface.terrain],
+            "demand": [self.demand.population],
+            "carriers": list(dict.fromkeys(sites)),
+        }
+
+    def provenances(self) -> list[tuple[str, Provenance]]:
+        """Every input with its provenance, named by its place in the scenario."""
+        named: list[tuple[str, Provenance]] = [("area", self.area)]
+        named += [(f"assets: {a.path.name}", a) for a in self.assets]
+        if self.surface.buildings or self.surface.terrain:
+            named.append(("surface", self.surface))
+        named.append(("demand", self.demand))
+        named += [(f"carriers: {c.label}", c) for c in self.carriers]
+        return named
