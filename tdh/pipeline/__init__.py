@@ -1,0 +1,325 @@
+"""From a scenario to a run folder: ``run``, ``check``, ``demo``, ``init``.
+
+The stages stand in :mod:`tdh.pipeline.stages` and :mod:`tdh.pipeline.shows`, what skips them when
+nothing has changed in :mod:`tdh.pipeline.engine`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tdh import manifest as manifests
+from tdh.errors import OverwriteError, Problem, TdhError
+from tdh.files import atomic, must_not_exist
+from tdh.language import Text
+from tdh.pipeline import shows, stages
+from tdh.pipeline.checks import check
+from tdh.pipeline.context import Context
+from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
+from tdh.results import Run, read_run
+from tdh.scenario import Scenario, read_scenario
+
+__all__ = ["STAGES", "Report", "check", "demo", "init", "run"]
+
+
+def _surface(scenario: Scenario) -> Any:
+    source = scenario.surface
+    return [source.buildings, source.terrain, source.cell_size_m]
+
+
+def _bands(scenario: Scenario) -> Any:
+    return [
+        [b.model_dump() for b in scenario.bands],
+        [[c.id, [b.model_dump() for b in c.bands]] for c in scenario.carriers],
+    ]
+
+
+def _tables(*names: str) -> Any:
+    return lambda scenario: [f"{name}.parquet" for name in names]
+
+
+def _per_band(pattern: str) -> Any:
+    return lambda scenario: [
+        pattern.format(carrier=c.id, band=band) for c in scenario.carriers for band in c.band_ids
+    ]
+
+
+def _files(*names: str) -> Any:
+    return lambda scenario: list(names)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "area",
+        Text("area", "対象区域"),
+        stages.area,
+        lambda s: [
+            s.crs,
+            s.area.boundaries,
+            s.area.municipalities,
+            s.area.bounds,
+            s.area.cell_size_m,
+        ],
+        _tables("municipalities"),
+    ),
+    Stage(
+        "assets",
+        Text("registers and assets", "台帳とアセット"),
+        stages.assets,
+        lambda s: [[a.model_dump(mode="python") for a in s.assets], _surface(s)],
+        lambda s: ["assets.parquet", "findings.csv", "rejected.csv", "needs_position.csv"],
+        after=("area",),
+    ),
+    Stage(
+        "cells",
+        Text("people and cells", "人口とセル"),
+        stages.cells,
+        lambda s: [s.demand.population, _surface(s)],
+        _tables("cells"),
+        after=("area",),
+    ),
+    Stage(
+        "present",
+        Text("present coverage", "現在のエリア"),
+        stages.present,
+        lambda s: [
+            _bands(s),
+            [[c.id, c.sites, c.synthetic] for c in s.carriers],
+            s.coverage.model_dump(),
+            _surface(s),
+        ],
+        lambda s: ["sites.parquet", *_per_band("coverage/{carrier}-{band}-before.tif")(s)],
+        after=("cells",),
+    ),
+    Stage(
+        "candidates",
+        Text("what each asset would serve", "各アセットの予測エリア"),
+        stages.candidates,
+        lambda s: [_bands(s), s.coverage.model_dump(), _surface(s)],
+        _per_band("footprints/{carrier}-{band}.npz"),
+        after=("assets", "cells"),
+    ),
+    Stage(
+        "gaps",
+        Text("gaps", "ギャップ"),
+        stages.gap_table,
+        lambda s: s.market_shares,
+        _tables("gaps"),
+        after=("cells", "present"),
+    ),
+    Stage(
+        "scores",
+        Text("scores", "スコア"),
+        stages.scores,
+        lambda s: s.scoring.weights,
+        _tables("scores"),
+        after=("candidates", "gaps"),
+    ),
+    Stage(
+        "plan",
+        Text("plan", "配置計画"),
+        stages.plan,
+        lambda s: [s.seed, s.siting.model_dump(), [c.max_sites for c in s.carriers]],
+        lambda s: [
+            "plan.parquet",
+            "plan.json",
+            *_per_band("coverage/{carrier}-{band}-after.tif")(s),
+        ],
+        after=("candidates", "gaps"),
+    ),
+    Stage(
+        "tables",
+        Text("workbook and GeoPackage", "Excelとジオパッケージ"),
+        shows.tables,
+        shows.labels,
+        _files("offers.xlsx", "plan.gpkg"),
+        after=("plan", "scores"),
+    ),
+    Stage(
+        "map",
+        Text("map", "地図"),
+        shows.map_page,
+        shows.labels,
+        _files("map.html"),
+        after=("plan", "scores"),
+    ),
+    Stage(
+        "report",
+        Text("report", "報告書"),
+        shows.report,
+        shows.labels,
+        _files("report.html"),
+        after=("plan", "scores"),
+    ),
+    Stage(
+        "packages",
+        Text("packages for carriers", "事業者向けパッケージ"),
+        shows.packages,
+        shows.labels,
+        lambda s: [f"packages/{c.id}.zip" for c in s.carriers],
+        after=("plan", "scores"),
+    ),
+)
+
+
+def run(
+    scenario: Scenario | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> Run:
+    """Compute a scenario into a run folder.
+
+    Parameters
+    ----------
+    scenario : Scenario or path
+    out : path
+        The run folder. Stages whose inputs have not changed since an earlier run into it are
+        skipped; a run that was interrupted goes on where it stopped.
+    overwrite : bool
+        Whether a finished run in ``out`` may be replaced.
+    report : callable, optional
+        Called with (what is being done, how much is done, of how much).
+
+    Raises
+    ------
+    OverwriteError
+        If ``out`` holds a finished run, or files that are not a run's.
+    InputError
+        If the scenario or an input cannot be used.
+    InfeasibleError, NoSolutionError
+        If there is no plan.
+    """
+    if not isinstance(scenario, Scenario):
+        scenario = read_scenario(scenario)
+    folder = Path(out)
+    context = Context(scenario, folder, report)
+    with _held(folder, overwrite):
+        records = run_stages(STAGES, context, report)
+        manifests.write(
+            folder,
+            {
+                **context.run.manifest,
+                "inputs": _inputs(scenario),
+                "seed": scenario.seed,
+                "stages": [
+                    {
+                        "name": r.name,
+                        "seconds": r.seconds,
+                        "peak_memory_mb": r.peak_memory_mb,
+                        "reused": r.reused,
+                        "facts": r.facts,
+                    }
+                    for r in records
+                ],
+            },
+        )
+    return read_run(folder)
+
+
+@contextlib.contextmanager
+def _held(folder: Path, overwrite: bool) -> Iterator[None]:
+    """Take hold of a run folder: one run at a time, nobody's files overwritten unasked."""
+    unfinished = (folder / ".stages").is_dir() and not (folder / "manifest.json").exists()
+    if not unfinished:
+        must_not_exist(folder, overwrite)
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / ".stages").is_dir():
+        raise OverwriteError(Problem(Text("it is not a run folder", "計算フォルダではありません")))
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".running"
+    if _alive(lock):
+        raise TdhError(
+            Problem(
+                Text("another run is writing there", "別の計算が書き込み中です"),
+                where=str(folder),
+                fix=Text(
+                    "wait for it, or choose another folder",
+                    "終わるのを待つか、別のフォルダにしてください",
+                ),
+            )
+        )
+    lock.write_text(str(os.getpid()), encoding="ascii")
+    # While a run is under way the folder is not a finished one.
+    (folder / "manifest.json").unlink(missing_ok=True)
+    (folder / ".stages").mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _alive(lock: Path) -> bool:
+    try:
+        process = int(lock.read_text(encoding="ascii"))
+        os.kill(process, 0)
+    except (OSError, ValueError):
+        return False
+    return process != os.getpid()
+
+
+def _inputs(scenario: Scenario) -> list[dict[str, Any]]:
+    """Every file that was read, with its hash and where it comes from."""
+    provenances = {
+        "area": scenario.area,
+        "surface": scenario.surface,
+        "demand": scenario.demand,
+    }
+    listed = []
+    for part, paths in scenario.inputs().items():
+        for path in paths:
+            origin = provenances.get(part)
+            if part == "assets":
+                origin = next(a for a in scenario.assets if a.path == path)
+            elif part == "carriers":
+                origin = next(c for c in scenario.carriers if c.sites == path)
+            assert origin is not None
+            listed.append(
+                {
+                    "part": part,
+                    "path": str(path),
+                    "sha256": file_hash(path),
+                    "source": origin.source,
+                    "licence": origin.licence,
+                    "synthetic": origin.synthetic,
+                }
+            )
+    return listed
+
+
+def demo(
+    out: str | os.PathLike[str] = "tdh-demo",
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> Run:
+    """Write the bundled sample (Nishi-Shinjuku; people, buildings and networks invented) and run it.
+
+    The inputs and the scenario go to ``out/inputs``, the run to ``out/run``.
+    """
+    from tdh.sample import generate
+
+    folder = Path(out)
+    must_not_exist(folder, overwrite or (folder / "inputs" / "demo.toml").exists())
+    inputs = folder / "inputs"
+    if overwrite or not (inputs / "demo.toml").exists():
+        generate.write_inputs(inputs, seed=seed)
+    return run(
+        read_scenario(inputs / "demo.toml"), folder / "run", overwrite=overwrite, report=report
+    )
+
+
+def init(folder: str | os.PathLike[str] = ".", *, overwrite: bool = False) -> Path:
+    """Write a commented scenario to start from; return its path."""
+    target = Path(folder) / "scenario.toml"
+    must_not_exist(target, overwrite)
+    template = files("tdh.sample").joinpath("template.toml").read_text(encoding="utf-8")
+    with atomic(target) as path:
+        path.write_text(template, encoding="utf-8")
+    return target
