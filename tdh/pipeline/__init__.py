@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tdh import manifest as manifests
-from tdh.errors import OverwriteError, Problem, TdhError
+from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
 from tdh.pipeline import shows, stages
@@ -229,8 +229,6 @@ def _held(folder: Path, overwrite: bool) -> Iterator[None]:
     unfinished = (folder / ".stages").is_dir() and not (folder / "manifest.json").exists()
     if not unfinished:
         must_not_exist(folder, overwrite)
-    elif folder.is_dir() and any(folder.iterdir()) and not (folder / ".stages").is_dir():
-        raise OverwriteError(Problem(Text("it is not a run folder", "計算フォルダではありません")))
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / ".running"
     if _alive(lock):

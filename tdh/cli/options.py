@@ -1,0 +1,77 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from tdh.language import Text
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+lang = click.option(
+    "--lang",
+    type=click.Choice(["ja", "en"]),
+    expose_value=False,
+    help=str(
+        Text(
+            "Language of what people read (default: the locale's).",
+            "表示とレポートの言語(既定はロケール)。",
+        )
+    ),
+)
+
+quiet = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help=str(Text("No progress on stderr.", "進行状況を表示しません。")),
+)
+
+overwrite = click.option(
+    "--overwrite",
+    is_flag=True,
+    help=str(Text("Replace what is there already.", "すでにあるものを置き換えます。")),
+)
+
+as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help=str(Text("Print JSON on stdout.", "標準出力にJSONを出します。")),
+)
+
+
+def variant(command: Command) -> Command:
+    """``--override NAME`` and ``--set KEY=VALUE``: a scenario changed without editing it."""
+    command = click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help=str(
+            Text(
+                "Change a value, such as siting.spacing_m=300 or carriers.carrier-a.max_sites=40; "
+                "may be repeated.",
+                "値を変えます。例: siting.spacing_m=300、carriers.carrier-a.max_sites=40。複数可。",
+            )
+        ),
+    )(command)
+    return click.option(
+        "--override",
+        metavar="NAME",
+        help=str(
+            Text(
+                "Apply the scenario's [overrides.NAME].",
+                "シナリオの [overrides.NAME] を適用します。",
+            )
+        ),
+    )(command)
+
+
+def print_json(content: Any) -> None:
+    """Print JSON for programs: UTF-8 as it is, numbers unrounded."""
+    click.echo(json.dumps(content, ensure_ascii=False, indent=1))
