@@ -1,0 +1,88 @@
+"""Stages run again only when what they stand on has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tdh.language import Text
+from tdh.manifest import StageRecord
+from tdh.pipeline.engine import Stage, run_stages
+
+
+class Context:
+    def __init__(self, folder: Path, scenario: dict[str, Any]) -> None:
+        self.folder = folder
+        self.scenario = scenario
+        self.ran: list[str] = []
+        self.told: list[StageRecord] = []
+
+    def finished(self, record: StageRecord) -> None:
+        self.told.append(record)
+
+
+def stage(name: str, reads: list[str], after: tuple[str, ...] = (), fail: bool = False) -> Stage:
+    def work(context: Context) -> dict[str, Any]:
+        context.ran.append(name)
+        if fail:
+            raise RuntimeError(name)
+        (context.folder / name).write_text(str([context.scenario[r] for r in reads]))
+        return {"name": name}
+
+    return Stage(
+        name,
+        Text(name, name),
+        work,
+        lambda scenario: [scenario[r] for r in reads],  # type: ignore[index]
+        lambda scenario: [name],
+        after,
+    )
+
+
+STAGES = [stage("a", ["x"]), stage("b", ["y"]), stage("c", ["z"], after=("a",))]
+
+
+def ran(folder: Path, scenario: dict[str, Any], stages: list[Stage] = STAGES) -> list[str]:
+    context = Context(folder, scenario)
+    run_stages(stages, context)
+    assert [r.name for r in context.told] == [s.name for s in stages]
+    assert all(r.facts == {"name": r.name} for r in context.told)
+    return context.ran
+
+
+def test_only_what_has_changed_runs_again(tmp_path: Path) -> None:
+    (tmp_path / "input.csv").write_text("1")
+    scenario = {"x": [tmp_path / "input.csv"], "y": 1, "z": 1}
+    assert ran(tmp_path, scenario) == ["a", "b", "c"]
+    assert ran(tmp_path, scenario) == []
+    assert ran(tmp_path, {**scenario, "y": 2}) == ["b"]
+    assert ran(tmp_path, {**scenario, "y": 2, "z": 2}) == ["c"]
+    (tmp_path / "input.csv").write_text("22")
+    assert ran(tmp_path, {**scenario, "y": 2, "z": 2}) == ["a", "c"]
+
+
+def test_an_output_that_was_touched_or_lost_is_made_again(tmp_path: Path) -> None:
+    scenario = {"x": 1, "y": 1, "z": 1}
+    ran(tmp_path, scenario)
+    (tmp_path / "b").write_text("changed by hand")
+    (tmp_path / "c").unlink()
+    assert ran(tmp_path, scenario) == ["b", "c"]
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
+    scenario = {"x": 1, "y": 1, "z": 1}
+    broken = [STAGES[0], stage("b", ["y"], fail=True), STAGES[2]]
+    context = Context(tmp_path, scenario)
+    with pytest.raises(RuntimeError):
+        run_stages(broken, context)
+    assert context.ran == ["a", "b"]
+    assert ran(tmp_path, scenario) == ["b", "c"]
+
+
+def test_a_damaged_record_is_no_record(tmp_path: Path) -> None:
+    scenario = {"x": 1, "y": 1, "z": 1}
+    ran(tmp_path, scenario)
+    (tmp_path / ".stages" / "a.json").write_text("{")
+    assert ran(tmp_path, scenario) == ["a"]
