@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+
+if TYPE_CHECKING:
+    from tdh.results import Run
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +26,53 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.fail(f"TDH_DATA names a folder that is not there: {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The bundled sample, run once for all tests; they must not change its folder."""
+    import tdh
+
+    return tdh.demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def recount() -> Callable[[Run], dict[str, float]]:
+    """Count again, from the files of a run and nothing of tdh, the people whom the plan serves.
+
+    Returns carrier to people; the sum is the plan's objective.
+    """
+
+    def count(run: Run) -> dict[str, float]:
+        cells = pq.read_table(run.folder / "cells.parquet", columns=["cell_id"])["cell_id"]
+        position = pd.Series(np.arange(len(cells)), index=cells.to_pandas())
+        gaps = pq.read_table(run.folder / "gaps.parquet").to_pandas()
+        plan = pq.read_table(run.folder / "plan.parquet").to_pandas()
+        thresholds = {
+            (entry["carrier_id"], entry["band"]["id"]): entry["band"]["covered_dbm"]
+            for entry in run.manifest["bands"]
+        }
+        people = {}
+        for carrier, rows in gaps.groupby("carrier_id", observed=True):
+            unmet = np.zeros(len(cells))
+            unmet[position[rows["cell_id"].astype(str)].to_numpy()] = rows["unmet_people"]
+            served = np.zeros(len(cells), dtype=bool)
+            for (owner, band), threshold in thresholds.items():
+                if owner != carrier:
+                    continue
+                with np.load(run.folder / f"footprints/{owner}-{band}.npz") as stored:
+                    ids = stored["site_ids"].astype(str)
+                    starts, columns, levels = (
+                        stored["indptr"],
+                        stored["indices"],
+                        stored["data"],
+                    )
+                for asset in plan.loc[plan["carrier_id"] == carrier, "asset_id"]:
+                    row = int(np.flatnonzero(ids == asset)[0])
+                    span = slice(starts[row], starts[row + 1])
+                    rsrp_dbm = -150.5 + 0.5 * levels[span].astype(float)
+                    served[columns[span][rsrp_dbm >= threshold]] = True
+            people[str(carrier)] = float(unmet[served].sum())
+        return people
+
+    return count
