@@ -1,0 +1,410 @@
+"""Signals of many sites at many receivers: the compiled core of coverage, arrays in and out.
+
+One walk over the surface per link decides line of sight and finds both horizons; all bands share
+it. Per band there remain a line in log10 of the distance (TR 38.901), one knife edge (P.526) and a
+table of entry losses (P.2109).
+
+Blocked links
+-------------
+A blocked signal arrives by two ways that add in power: over the controlling edges, and by
+reflection and scatter through the streets, of which the NLOS law of TR 38.901 is the mean::
+
+    L = max(L_LOS, -10 log10(10^(-(L_LOS + L_bull + offset)/10) + 10^(-L_NLOS/10)))
+
+So loss grows continuously as an edge rises into the path, and never exceeds the NLOS law. The
+offset of diffraction and offset and slope of both laws are what a calibration fits
+(:class:`Model`).
+
+Left out in this core, with their size: the Earth's bulge (0.4 m in the middle of 5 km) and the
+spherical-Earth term of the delta-Bullington method; :mod:`tdh.radio.p526` has both.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numba
+import numpy as np
+
+from tdh.errors import DomainError, Problem
+from tdh.language import Text
+from tdh.radio import p838, p2108, p2109, tr38901
+from tdh.radio.line_of_sight import clip, horizon_slopes, leave
+
+OFFSET_DBM = -150.5
+STEP_DB = 0.5
+"""A stored signal q stands for −150.5 + 0.5 q dBm; 0 is absent."""
+NEAREST_M = 10.0
+"""Laws hold from 10 m; nearer links are charged as at 10 m."""
+ROOF_STEP_M = 2.0
+_CLUTTER_STEP_M = 10.0
+
+_njit = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@dataclass(frozen=True)
+class Model:
+    """How loss is predicted, and what a calibration may change.
+
+    Parameters
+    ----------
+    diffraction : bool
+        Whether blocked links gain by diffraction over the controlling edges (P.526 Bullington).
+        Without it they follow the NLOS law alone.
+    diffraction_offset_db : float
+        Added to the diffraction loss before the two ways are summed.
+    los_offset_db, nlos_offset_db : float
+        Added to the LOS and the NLOS law.
+    los_slope_db, nlos_slope_db : float
+        Added per decade of distance, zero at 100 m.
+    own_building_m : float
+        Antennas of a site stand at the edges of its roof, wherever its point lies: the roof that
+        the point lies on does not block within this distance. The same holds for the building
+        around an indoor receiver, which is charged by P.2109 instead.
+    rain_rate_mm_h : float
+        Rain along the whole path (P.838, vertical polarisation); 0: none.
+    indoor : {None, "traditional", "efficient"}
+        Predict for receivers inside buildings: entry loss by P.2109 everywhere.
+    indoor_cells : {"traditional", "efficient"}
+        The kind of building in cells that have no open place.
+    entry_percent : float
+        Percentage of P.2109: the entry loss that is not exceeded.
+    clutter_percent : float
+        Percentage of P.2108, where there is no surface.
+    """
+
+    diffraction: bool = True
+    diffraction_offset_db: float = 0.0
+    los_offset_db: float = 0.0
+    nlos_offset_db: float = 0.0
+    los_slope_db: float = 0.0
+    nlos_slope_db: float = 0.0
+    own_building_m: float = 40.0
+    rain_rate_mm_h: float = 0.0
+    indoor: Literal["traditional", "efficient"] | None = None
+    indoor_cells: Literal["traditional", "efficient"] = "traditional"
+    entry_percent: float = 50.0
+    clutter_percent: float = 50.0
+
+    def __post_init__(self) -> None:
+        if not (self.rain_rate_mm_h >= 0 and self.own_building_m >= 0):
+            raise DomainError(
+                Problem(
+                    Text(
+                        "rain rate and distances must not be negative",
+                        "降雨強度と距離は負にできません",
+                    ),
+                    value=(self.rain_rate_mm_h, self.own_building_m),
+                )
+            )
+
+
+def law_constants(
+    environments: np.ndarray,
+    bs_height_m: np.ndarray,
+    frequency_ghz: float,
+    ut_height_m: float,
+    model: Model,
+) -> np.ndarray:
+    """TR 38.901's lines for each site with the model's offsets, float64 (n_sites, 8).
+
+    Columns as :class:`tdh.radio.tr38901.Coefficients`; ``environments`` holds positions in
+    ``tr38901.SCENARIOS``.
+    """
+    out = np.empty((len(environments), 8))
+    for position, scenario in enumerate(tr38901.SCENARIOS):
+        rows = environments == position
+        if rows.any():
+            law = tr38901.coefficients(scenario, frequency_ghz, bs_height_m[rows], ut_height_m)
+            out[rows] = np.stack(law, axis=1)
+    for column, offset, slope in (
+        (0, model.los_offset_db, model.los_slope_db),
+        (4, model.los_offset_db, model.los_slope_db),
+        (6, model.nlos_offset_db, model.nlos_slope_db),
+    ):
+        out[:, column] += offset - 2.0 * slope
+        out[:, column + 1] += slope
+    return out
+
+
+def entry_table(frequency_ghz: float, building: p2109.Building, percent: float) -> np.ndarray:
+    """P.2109 loss in dB for elevations of 0 to 90 degrees, float32 (91,)."""
+    return p2109.building_entry_loss_db(
+        frequency_ghz, percent, building, np.arange(91.0), outside="warn"
+    ).astype(np.float32)
+
+
+def rain_db_per_m(frequency_ghz: float, model: Model) -> float:
+    """Rain's attenuation per metre; none below 1 GHz, where P.838 ends and rain does nothing."""
+    if model.rain_rate_mm_h == 0 or frequency_ghz < 1.0:
+        return 0.0
+    rate = p838.specific_attenuation_db_per_km(frequency_ghz, model.rain_rate_mm_h, "V")
+    return float(rate) / 1000.0
+
+
+def clutter_table(frequency_ghz: float, longest_m: float, percent: float) -> np.ndarray:
+    """P.2108 loss in dB in steps of 10 m, 0 below its 250 m, float32."""
+    distance_m = np.arange(0.0, longest_m + 2 * _CLUTTER_STEP_M, _CLUTTER_STEP_M)
+    loss = np.zeros_like(distance_m)
+    far = distance_m >= 250.0
+    if far.any():
+        loss[far] = p2108.terrestrial_clutter_loss_db(
+            frequency_ghz, distance_m[far] / 1000.0, percent, outside="warn"
+        )
+    return loss.astype(np.float32)
+
+
+def los_probability_table(longest_m: float, ut_height_m: float) -> np.ndarray:
+    """LOS probability by scenario in steps of 1 m, float32 (3, n)."""
+    distance_m = np.arange(0.0, longest_m + 2.0)
+    rows = [tr38901.los_probability(s, distance_m, ut_height_m) for s in tr38901.SCENARIOS]
+    return np.stack(rows).astype(np.float32)
+
+
+@_njit
+def edge_loss_db(nu, distance_m):  # type: ignore[no-untyped-def]
+    """Bullington's loss from ν ≥ 0 of its equivalent edge (P.526-15, equations (31) and (58))."""
+    v = nu - 0.1
+    loss = 6.9 + 20.0 * math.log10(math.sqrt(v * v + 1.0) + v)
+    return loss + (1.0 - math.exp(-loss / 6.0)) * (10.0 + 2e-5 * distance_m)
+
+
+@_njit
+def blend_db(los_db, nlos_db, diffracted_db):  # type: ignore[no-untyped-def]
+    """Loss of a blocked link: its two ways' powers added (see the module)."""
+    low, high = min(nlos_db, diffracted_db), max(nlos_db, diffracted_db)
+    if high - low < 30.0:
+        low -= 10.0 * math.log10(1.0 + 10.0 ** ((low - high) * 0.1))
+    return max(low, los_db)
+
+
+@_njit
+def link_geometry(top, coarse, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m):  # type: ignore[no-untyped-def]
+    """Whether a link is blocked, and ν·√λ of its equivalent edge.
+
+    Parameters
+    ----------
+    x0, y0, z0, x1, y1, z1 : float
+        Receiver (0) and transmitter (1): column and row in cells of the surface, height in metres.
+    cell_m : float
+        Side of a cell in metres.
+    roof_m : float
+        Top of the roof that the antenna stands on; NaN: it stands on none.
+    inside : bool
+        Whether the receiver is inside a building.
+    own_m : float
+        Length within which an end's own building does not block.
+
+    Returns
+    -------
+    blocked : bool
+    nu : float
+        P.526's ν times the root of the wavelength in metres.
+    start, end : float
+        The stretch of the line that was looked at, in shares of its length from the receiver.
+    point : float
+        The equivalent edge's distance from the transmitter, in shares of the length.
+    """
+    dx, dy = x1 - x0, y1 - y0
+    length = math.sqrt(dx * dx + dy * dy) * cell_m
+    if length < 1e-6:
+        return False, 0.0, 0.0, 1.0, 0.5
+    rows, cols = top.shape
+    start, end = 0.0, 1.0
+    if x0 < 0 or y0 < 0 or x0 >= cols or y0 >= rows or x1 < 0 or y1 < 0 or x1 >= cols or y1 >= rows:
+        start, end = clip(x0, y0, dx, dy, rows, cols)
+    own = own_m / length
+    if inside:
+        start = max(start, leave(top, x0, y0, dx, dy, z0 + 1e-3, np.inf, min(own, 1.0)))
+    if not math.isnan(roof_m):
+        highest = max(z1, roof_m + ROOF_STEP_M)
+        run = leave(top, x1, y1, -dx, -dy, roof_m - ROOF_STEP_M, highest, min(own, 1.0))
+        end = min(end, 1.0 - run)
+    elif 0 <= x1 < cols and 0 <= y1 < rows and top[int(y1), int(x1)] > z1:
+        # A pole beside a wall: the cell that it shares with the building does not count.
+        out_x = (math.floor(x1) + (1.0 if dx < 0 else 0.0) - x1) / -dx if dx != 0.0 else np.inf
+        out_y = (math.floor(y1) + (1.0 if dy < 0 else 0.0) - y1) / -dy if dy != 0.0 else np.inf
+        end = min(end, 1.0 - min(out_x, out_y))
+    blocked, slope_rx, slope_tx = horizon_slopes(top, coarse, x0, y0, z0, x1, y1, z1, start, end)
+    if not blocked:
+        return False, 0.0, start, end, 0.5
+    point = (z0 - z1 + slope_rx) / (slope_tx + slope_rx)
+    point = min(max(point, 1e-3), 1.0 - 1e-3)
+    above = slope_tx * point - (z0 - z1) * point
+    nu = max(above, 0.0) * math.sqrt(2.0 / (length * point * (1.0 - point)))
+    return True, nu, start, end, point
+
+
+@_njit
+def antenna_gain_db(east, north, up, azimuths, tilt):  # type: ignore[no-untyped-def]
+    """Gain towards a direction relative to boresight: :func:`tdh.radio.antenna.site_pattern_db`.
+
+    ``azimuths`` in degrees, NaN where there is no sector; ``tilt`` NaN: no vertical pattern
+    for an omnidirectional antenna, 0 for sectors.
+    """
+    off = 360.0
+    for azimuth in azimuths:
+        if not math.isnan(azimuth):
+            turn = abs(math.degrees(math.atan2(east, north)) - azimuth) % 360.0
+            off = min(off, min(turn, 360.0 - turn))
+    if off == 360.0:
+        if math.isnan(tilt):
+            return 0.0
+        off = 0.0
+    if math.isnan(tilt):
+        tilt = 0.0
+    down = math.degrees(math.atan2(up, math.sqrt(east * east + north * north))) + tilt
+    loss = min(12.0 * (off / 65.0) ** 2, 30.0) + min(12.0 * (down / 65.0) ** 2, 30.0)
+    return -min(loss, 30.0)
+
+
+@_njit
+def law_db(law, x, distance_2d, distance_3d):  # type: ignore[no-untyped-def]
+    """LOS and NLOS loss of one site's constants, at x = log10 of the 3D distance."""
+    if distance_2d <= law[3]:
+        los = law[0] + law[1] * x + law[2] * distance_3d
+    else:
+        los = law[4] + law[5] * x
+    return los, max(los, law[6] + law[7] * x)
+
+
+@_njit
+def predict(  # type: ignore[no-untyped-def]
+    first,
+    last,
+    surface,  # (has, x_min, y_max, cell) and its tops
+    top,
+    coarse,
+    grid,  # (x_min, y_max, cell, rows, cols)
+    lookup,
+    receivers,  # float64 (n_cells, 3): x, y, z
+    inside,  # uint8 (n_cells,): 1 indoors
+    sites,  # float64 (n_sites, 6): x, y, z, roof, radius, tilt
+    azimuths,  # float64 (n_sites, n_sectors)
+    environments,  # int64 (n_sites,)
+    laws,  # float64 (n_bands, n_sites, 8)
+    levels,  # float64 (n_bands, n_sites): SS-RSRP without loss, NaN: not transmitted
+    bands,  # float64 (n_bands, 3): 1/sqrt(wavelength), rain dB/m, 1 where entry loss everywhere
+    entry,  # float32 (n_bands, 91)
+    clutter,  # float32 (n_bands, n)
+    probability,  # float32 (3, n)
+    options,  # float64: diffraction, its offset, own building, floor
+    columns,
+    data,
+    in_sight,
+    counts,
+):
+    """Signals of sites ``first..last`` at all receivers in their radius, appended per band.
+
+    ``columns`` int32, ``data`` uint8 and ``in_sight`` uint8 are (n_bands, capacity); ``counts``
+    (n_bands, last − first) takes how many of them are each site's.
+    """
+    n_bands = laws.shape[0]
+    used = np.zeros(n_bands, np.int64)
+    has_surface = surface[0] != 0.0
+    n_rows, n_cols = lookup.shape
+    for s in range(first, last):
+        x1, y1, z1, roof, radius, tilt = sites[s]
+        before = used.copy()
+        cx1, cy1 = (x1 - surface[1]) / surface[3], (surface[2] - y1) / surface[3]
+        r0 = max(int(math.floor((grid[1] - y1 - radius) / grid[2])), 0)
+        r1 = min(int(math.ceil((grid[1] - y1 + radius) / grid[2])), n_rows)
+        c0 = max(int(math.floor((x1 - radius - grid[0]) / grid[2])), 0)
+        c1 = min(int(math.ceil((x1 + radius - grid[0]) / grid[2])), n_cols)
+        for r in range(r0, r1):
+            centre_y = grid[1] - (r + 0.5) * grid[2]
+            for c in range(c0, c1):
+                k = lookup[r, c]
+                if k < 0:
+                    continue
+                centre_x = grid[0] + (c + 0.5) * grid[2]
+                if (centre_x - x1) ** 2 + (centre_y - y1) ** 2 > radius * radius:
+                    continue
+                x0, y0, z0 = receivers[k, 0], receivers[k, 1], receivers[k, 2]
+                east, north, up = x0 - x1, y0 - y1, z0 - z1
+                distance = math.sqrt(east * east + north * north)
+                flat = max(distance, NEAREST_M)
+                direct = math.sqrt(flat * flat + up * up)
+                x = math.log10(direct)
+                gain = antenna_gain_db(east, north, up, azimuths[s], tilt)
+                blocked, nu, share = False, 0.0, 1.0
+                if has_surface:
+                    blocked, nu, _, _, _ = link_geometry(
+                        top,
+                        coarse,
+                        (x0 - surface[1]) / surface[3],
+                        (surface[2] - y0) / surface[3],
+                        z0,
+                        cx1,
+                        cy1,
+                        z1,
+                        surface[3],
+                        roof,
+                        inside[k] != 0,
+                        options[2],
+                    )
+                else:
+                    share = probability[
+                        environments[s], int(min(distance, probability.shape[1] - 1))
+                    ]
+                elevation = int(abs(math.degrees(math.atan2(up, flat))) + 0.5)
+                for b in range(n_bands):
+                    level = levels[b, s]
+                    if math.isnan(level):
+                        continue
+                    los, nlos = law_db(laws[b, s], x, flat, direct)
+                    if has_surface:
+                        loss = los
+                        if blocked:
+                            loss = nlos
+                            if options[0] != 0.0:
+                                edge = edge_loss_db(nu * bands[b, 0], distance)
+                                loss = blend_db(los, nlos, los + edge + options[1])
+                    else:
+                        step = int(min(distance / _CLUTTER_STEP_M, clutter.shape[1] - 1))
+                        hidden = max(nlos, los + clutter[b, step])
+                        loss = share * los + (1.0 - share) * hidden
+                    if inside[k] != 0 or bands[b, 2] != 0.0:
+                        loss += entry[b, elevation]
+                    signal = level + gain - loss - bands[b, 1] * direct
+                    if signal < options[3]:
+                        continue
+                    q = int(math.floor((signal - OFFSET_DBM) / STEP_DB + 0.5))
+                    if q < 1:
+                        continue
+                    n = used[b]
+                    columns[b, n] = k
+                    data[b, n] = min(q, 255)
+                    in_sight[b, n] = 0 if blocked or share < 0.5 else 1
+                    used[b] = n + 1
+        for b in range(n_bands):
+            counts[b, s - first] = used[b] - before[b]
+
+
+@_njit
+def open_places(building, surface, centres, cell_m, out):  # type: ignore[no-untyped-def]
+    """The open surface cell nearest to each plan cell's centre, within the plan cell.
+
+    ``surface`` is (x_min, y_max, cell); ``centres`` float64 (n, 2). ``out`` int64 (n, 2) takes row
+    and column, −1 where all of the plan cell is built over (or off the surface).
+    """
+    rows, cols = building.shape
+    half = cell_m / 2.0
+    for k in range(centres.shape[0]):
+        x, y = centres[k]
+        c0 = max(int(math.ceil((x - half - surface[0]) / surface[2] - 0.5)), 0)
+        c1 = min(int(math.floor((x + half - surface[0]) / surface[2] - 0.5)), cols - 1)
+        r0 = max(int(math.ceil((surface[1] - y - half) / surface[2] - 0.5)), 0)
+        r1 = min(int(math.floor((surface[1] - y + half) / surface[2] - 0.5)), rows - 1)
+        nearest = np.inf
+        out[k, 0] = out[k, 1] = -1
+        for r in range(r0, r1 + 1):
+            dy = surface[1] - (r + 0.5) * surface[2] - y
+            for c in range(c0, c1 + 1):
+                dx = surface[0] + (c + 0.5) * surface[2] - x
+                far = dx * dx + dy * dy
+                if building[r, c] == 0.0 and far < nearest - 1e-6:
+                    nearest = far
+                    out[k, 0], out[k, 1] = r, c
