@@ -342,8 +342,8 @@ def _read_frame(path: Path, grid: Grid) -> gpd.GeoDataFrame:
             frame = gpd.read_parquet(path)
             if frame.crs is None:
                 return frame
-            box = _bounds_in(grid, frame.crs)
-            return frame.cx[box[0] : box[2], box[1] : box[3]]
+            left, bottom, right, top = _bounds_in(grid, frame.crs)
+            return frame.cx[left:right, bottom:top]
         import pyogrio
 
         info = pyogrio.read_info(path)

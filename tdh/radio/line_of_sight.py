@@ -12,6 +12,7 @@ highest top stays below every line that decides, the answer is the same with and
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +67,7 @@ def leave(top, x0, y0, dx, dy, lowest, highest, longest):  # type: ignore[no-unt
     Returns the share of its length (at most ``longest``) at which it enters the first other cell.
     """
     rows, cols = top.shape
-    ix, iy = int(math.floor(x0)), int(math.floor(y0))
+    ix, iy = math.floor(x0), math.floor(y0)
     step_x, step_y = (1 if dx > 0 else -1), (1 if dy > 0 else -1)
     t = 0.0
     while t < longest:
@@ -118,7 +119,7 @@ def horizon_slopes(top, coarse, x0, y0, z0, x1, y1, z1, start, end):  # type: ig
     inverse_x = 1.0 / dx if dx != 0.0 else np.inf
     inverse_y = 1.0 / dy if dy != 0.0 else np.inf
     t = start
-    ix, iy = int(math.floor(x0 + t * dx)), int(math.floor(y0 + t * dy))
+    ix, iy = math.floor(x0 + t * dx), math.floor(y0 + t * dy)
     ix, iy = min(max(ix, 0), cols - 1), min(max(iy, 0), rows - 1)
     block_x, block_y = -1, -1
     while True:
@@ -137,11 +138,11 @@ def horizon_slopes(top, coarse, x0, y0, z0, x1, y1, z1, start, end):  # type: ig
                 t = out
                 if out_x <= out_y:
                     ix = (block_x + ahead_x) * BLOCK - (1 - ahead_x)
-                    iy = int(math.floor(y0 + t * dy))
+                    iy = math.floor(y0 + t * dy)
                     iy = min(max(iy, block_y * BLOCK), block_y * BLOCK + BLOCK - 1)
                 else:
                     iy = (block_y + ahead_y) * BLOCK - (1 - ahead_y)
-                    ix = int(math.floor(x0 + t * dx))
+                    ix = math.floor(x0 + t * dx)
                     ix = min(max(ix, block_x * BLOCK), block_x * BLOCK + BLOCK - 1)
                 if ix < 0 or iy < 0 or ix >= cols or iy >= rows:
                     return blocked, slope_rx, slope_tx
@@ -299,13 +300,13 @@ def visible(
         )
     if problems:
         raise DomainError(*problems)
-    reach = int(math.floor(radius_m / cell_size_m + 1e-9))
+    reach = math.floor(radius_m / cell_size_m + 1e-9)
     out = np.zeros((2 * reach + 1, 2 * reach + 1), dtype=np.bool_)
     cells = radius_m / cell_size_m + 1e-9
     parts = np.linspace(0, out.shape[0], threads + 1).astype(int)
     jobs = [
         (top, row, col, float(height), cells, float(rx_height_m), reach, int(a), int(b), out)
-        for a, b in zip(parts[:-1], parts[1:], strict=True)
+        for a, b in itertools.pairwise(parts)
     ]
     if threads == 1:
         _visible_rows(*jobs[0])

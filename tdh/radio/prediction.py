@@ -309,10 +309,10 @@ def predict(  # type: ignore[no-untyped-def]
         x1, y1, z1, roof, radius, tilt = sites[s]
         before = used.copy()
         cx1, cy1 = (x1 - surface[1]) / surface[3], (surface[2] - y1) / surface[3]
-        r0 = max(int(math.floor((grid[1] - y1 - radius) / grid[2])), 0)
-        r1 = min(int(math.ceil((grid[1] - y1 + radius) / grid[2])), n_rows)
-        c0 = max(int(math.floor((x1 - radius - grid[0]) / grid[2])), 0)
-        c1 = min(int(math.ceil((x1 + radius - grid[0]) / grid[2])), n_cols)
+        r0 = max(math.floor((grid[1] - y1 - radius) / grid[2]), 0)
+        r1 = min(math.ceil((grid[1] - y1 + radius) / grid[2]), n_rows)
+        c0 = max(math.floor((x1 - radius - grid[0]) / grid[2]), 0)
+        c1 = min(math.ceil((x1 + radius - grid[0]) / grid[2]), n_cols)
         for r in range(r0, r1):
             centre_y = grid[1] - (r + 0.5) * grid[2]
             for c in range(c0, c1):
@@ -371,7 +371,7 @@ def predict(  # type: ignore[no-untyped-def]
                     signal = level + gain - loss - bands[b, 1] * direct
                     if signal < options[3]:
                         continue
-                    q = int(math.floor((signal - OFFSET_DBM) / STEP_DB + 0.5))
+                    q = math.floor((signal - OFFSET_DBM) / STEP_DB + 0.5)
                     if q < 1:
                         continue
                     n = used[b]
@@ -394,10 +394,10 @@ def open_places(building, surface, centres, cell_m, out):  # type: ignore[no-unt
     half = cell_m / 2.0
     for k in range(centres.shape[0]):
         x, y = centres[k]
-        c0 = max(int(math.ceil((x - half - surface[0]) / surface[2] - 0.5)), 0)
-        c1 = min(int(math.floor((x + half - surface[0]) / surface[2] - 0.5)), cols - 1)
-        r0 = max(int(math.ceil((surface[1] - y - half) / surface[2] - 0.5)), 0)
-        r1 = min(int(math.floor((surface[1] - y + half) / surface[2] - 0.5)), rows - 1)
+        c0 = max(math.ceil((x - half - surface[0]) / surface[2] - 0.5), 0)
+        c1 = min(math.floor((x + half - surface[0]) / surface[2] - 0.5), cols - 1)
+        r0 = max(math.ceil((surface[1] - y - half) / surface[2] - 0.5), 0)
+        r1 = min(math.floor((surface[1] - y + half) / surface[2] - 0.5), rows - 1)
         nearest = np.inf
         out[k, 0] = out[k, 1] = -1
         for r in range(r0, r1 + 1):

@@ -1,0 +1,147 @@
+"""Line of sight against brute force, on invented and on real buildings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.windows import from_bounds
+
+from tdh.errors import DomainError
+from tdh.radio import line_of_sight
+from tdh.radio.line_of_sight import block_maxima, horizon_slopes, sees, visible
+
+sys.path.insert(0, str(Path(__file__).parent))
+import oracle
+
+
+def invented(seed: int, shape: tuple[int, int] = (70, 60)) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    raster = np.zeros(shape, dtype=np.float32)
+    for _ in range(60):
+        r, c = rng.integers(0, shape[0]), rng.integers(0, shape[1])
+        raster[r : r + rng.integers(1, 7), c : c + rng.integers(1, 7)] = rng.uniform(3, 40)
+    return raster
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_agrees_with_brute_force_everywhere(seed: int) -> None:
+    raster = invented(seed)
+    rng = np.random.default_rng(seed + 100)
+    row, col = int(rng.integers(5, 65)), int(rng.integers(5, 55))
+    tx = (row, col, float(raster[row, col] + rng.choice([3.0, 8.0, 25.0])))
+    got = visible(raster, 4.0, tx, 100.0, 1.5)
+    np.testing.assert_array_equal(got, oracle.visible(raster, 4.0, tx, 100.0, 1.5))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("x", "y", "above"), [(-12800, -34600, 3.0), (-12000, -35200, 8.0)])
+def test_agrees_with_brute_force_in_shinjuku(
+    data_dir: Path, x: float, y: float, above: float
+) -> None:
+    path = data_dir / "tokyo" / "buildings" / "tokyo23_building_height_4m.tif"
+    with rasterio.open(path) as source:
+        window = from_bounds(x - 200, y - 200, x + 200, y + 200, source.transform)
+        raster = source.read(1, window=window) * np.float32(source.scales[0])
+    tx = (50, 50, float(raster[50, 50]) + above)
+    got, truth = visible(raster, 4.0, tx, 200.0, 1.5), oracle.visible(raster, 4.0, tx, 200.0, 1.5)
+    assert truth.sum() > 50
+    assert (got & truth).sum() / (got | truth).sum() >= 0.99
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 5),
+    st.tuples(st.floats(0.01, 59.9), st.floats(0.01, 69.9), st.floats(0.5, 60)),
+    st.tuples(st.floats(0.01, 59.9), st.floats(0.01, 69.9), st.floats(0.5, 60)),
+)
+def test_both_walks_and_brute_force_agree_on_any_line(
+    seed: int, a: tuple[float, float, float], b: tuple[float, float, float]
+) -> None:
+    raster = invented(seed)
+    if np.hypot(a[0] - b[0], a[1] - b[1]) < 1e-3:
+        return
+    truth = oracle.sees(raster, *a, *b)
+    coarse = block_maxima(raster)
+    # A line that starts inside a prism is blocked there, whatever follows.
+    blocked, slope_rx, slope_tx = horizon_slopes(raster, coarse, *a, *b, 0.0, 1.0)
+    assert sees(raster, *a, *b, 1.0) == truth
+    assert blocked == (not truth)
+    if blocked:
+        assert slope_rx > b[2] - a[2]
+        assert slope_tx > a[2] - b[2]
+
+
+def test_blocks_are_skipped_without_changing_the_horizons() -> None:
+    raster = invented(3, (200, 200))
+    coarse = block_maxima(raster)
+    never_skipped = np.full_like(coarse, np.inf)
+    rng = np.random.default_rng(5)
+    for _ in range(500):
+        x0, y0, x1, y1 = rng.uniform(1, 199, 4)
+        z0 = float(raster[int(y0), int(x0)]) + 1.5
+        line = (x0, y0, z0, x1, y1, rng.uniform(5, 80), 0.0, 1.0)
+        assert horizon_slopes(raster, coarse, *line) == horizon_slopes(raster, never_skipped, *line)
+
+
+def test_threads_change_nothing() -> None:
+    raster = invented(1)
+    one = visible(raster, 4.0, (30, 30, 20.0), 120.0, 1.5)
+    for threads in (2, 3, 7):
+        np.testing.assert_array_equal(
+            one, visible(raster, 4.0, (30, 30, 20.0), 120.0, 1.5, threads=threads)
+        )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_higher_transmitter_loses_nothing_that_lies_open(seed: int) -> None:
+    raster = invented(seed)
+    low = visible(raster, 4.0, (35, 30, float(raster[35, 30]) + 2), 120.0, 1.5)
+    open_cells = np.zeros_like(low)
+    for i in range(low.shape[0]):
+        for j in range(low.shape[1]):
+            r, c = 35 - 30 + i, 30 - 30 + j
+            if 0 <= r < 70 and 0 <= c < 60:
+                open_cells[i, j] = raster[r, c] == 0
+    for height in (5, 20, 80):
+        high = visible(raster, 4.0, (35, 30, float(raster[35, 30]) + height), 120.0, 1.5)
+        assert not (low & open_cells & ~high).any()
+        low = high
+
+
+def test_over_flat_ground_all_is_seen_within_the_radius() -> None:
+    got = visible(np.zeros((50, 50)), 5.0, (25, 25, 10.0), 60.0, 1.5)
+    rows, cols = np.mgrid[-12:13, -12:13]
+    np.testing.assert_array_equal(got, np.hypot(rows, cols) * 5 <= 60)
+
+
+def test_cells_off_the_raster_are_not_seen() -> None:
+    got = visible(np.zeros((3, 3)), 5.0, (0, 0, 10.0), 10.0, 1.5)
+    assert got.sum() == 6
+    assert not got[:2].any()
+
+
+def test_a_pole_beside_a_wall_is_not_walled_in() -> None:
+    raster = np.zeros((9, 9))
+    raster[4, 4] = 30.0  # the pole's cell, mostly built over
+    got = visible(raster, 4.0, (4, 4, 8.0), 16.0, 1.5)
+    assert got[4, 0] and got[0, 4]
+
+
+def test_impossible_requests_are_refused() -> None:
+    with pytest.raises(DomainError) as caught:
+        visible(np.zeros((5, 5)), -1.0, (9, 0, 10.0), 10.0)
+    assert len(caught.value.problems) == 2
+
+
+def test_block_maxima_hold_every_cell() -> None:
+    raster = invented(2)
+    coarse = block_maxima(raster)
+    side = line_of_sight.BLOCK
+    rows, cols = np.indices(raster.shape)
+    assert (coarse[rows // side, cols // side] >= raster).all()
