@@ -16,10 +16,10 @@ _PEOPLE_PER_M2 = 0.009
 
 _WITHOUT_BUILDING = {
     "park",
-    "subway_entrance",
-    "bus_stop",
+    "subway entrance",
+    "bus stop",
     "signage",
-    "phone_booth",
+    "phone booth",
 }
 
 

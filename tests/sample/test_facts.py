@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-from importlib.resources import files
-
 import geopandas as gpd
 import pytest
 
+from tdh.inventory import kinds
 from tdh.sample import place
 
 WARD_OF_ADDRESS = {"新宿区": "13104", "渋谷区": "13113", "中野区": "13114"}
@@ -46,10 +44,9 @@ def test_positions_lie_in_the_area(name: str) -> None:
     assert table["latitude"].between(south, north).all()
 
 
-def test_kinds_are_known(facilities: gpd.GeoDataFrame) -> None:
-    text = files("tdh.inventory").joinpath("kinds.csv").read_text(encoding="utf-8")
-    known = {row["kind"] for row in csv.DictReader(text.splitlines())}
-    assert set(facilities["kind"]) <= known
+def test_kinds_are_words_that_the_inventory_knows(facilities: gpd.GeoDataFrame) -> None:
+    words = set(kinds.table()["words"].str.split("|").explode())
+    assert set(facilities["kind"]) <= words
 
 
 def test_heights_are_plausible(facilities: gpd.GeoDataFrame, towers: gpd.GeoDataFrame) -> None:
