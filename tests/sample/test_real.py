@@ -79,7 +79,6 @@ BY_OUTLINE: dict[str, tuple[float, float]] = {
 
 # Their positions rest on the publications alone: no record of the data at hand names them.
 UNCHECKED = {
-    "okubo-koen",
     "honmachi-toshokan",
     "yoyogi-toshokan",
     "eki-nishishinjuku5",
