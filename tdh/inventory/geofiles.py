@@ -1,0 +1,244 @@
+"""Geographic files through GDAL and GeoParquet: GeoPackage, Shapefile, FlatGeobuf, GeoJSON."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tempfile
+import warnings
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyogrio
+import pyproj
+
+from tdh.errors import Problem, RegisterError
+from tdh.inventory import textfiles
+from tdh.inventory.tables import RawTable
+from tdh.language import Text
+
+MAX_ROWS = 5_000_000
+
+
+def driver_of(head: bytes) -> str | None:
+    """The format of a binary geographic file, by its first bytes."""
+    if head.startswith(b"SQLite format 3\x00"):
+        return "gpkg"
+    if head.startswith(b"PAR1"):
+        return "geoparquet"
+    if head.startswith(b"fgb\x03"):
+        return "flatgeobuf"
+    return None
+
+
+def read_bytes(data: bytes, name: str, driver: str) -> list[RawTable]:
+    """As :func:`read`, from memory."""
+    if driver == "geoparquet":
+        return [_parquet(io.BytesIO(data), name)]
+    with tempfile.TemporaryDirectory() as folder:
+        suffix = {"gpkg": ".gpkg", "flatgeobuf": ".fgb", "geojson": ".geojson"}[driver]
+        file = Path(folder) / f"register{suffix}"
+        file.write_bytes(data)
+        return read(file, name, driver)
+
+
+def read(file: Path, name: str, driver: str) -> list[RawTable]:
+    """All layers of a geographic file that hold records.
+
+    Raises
+    ------
+    RegisterError
+        If it cannot be read.
+    """
+    if driver == "geoparquet":
+        return [_parquet(file, name)]
+    layers = _guard(lambda: pyogrio.list_layers(file), name)
+    tables = []
+    for layer, _ in layers:
+        if str(layer).startswith(("layer_styles", "qgis_", "gpkg_", "rtree_")):
+            continue
+        table = _layer(file, name, driver, layer=str(layer))
+        table.part = "" if len(layers) == 1 else str(layer)
+        tables.append(table)
+    if not tables:
+        raise _no_layer(name)
+    return tables
+
+
+def _no_layer(name: str) -> RegisterError:
+    return RegisterError(
+        Problem(
+            Text("the file holds no layer", "レイヤーがありません"),
+            where=name,
+            fix=Text("check the file", "ファイルを確認してください"),
+        )
+    )
+
+
+def read_shapefile(file: Path, name: str) -> list[RawTable]:
+    """A Shapefile; the encoding of its attributes is judged by content where it is not stated."""
+    if not file.exists():
+        raise RegisterError(
+            Problem(
+                Text("the Shapefile's .shp is missing", "シェープファイルの.shpがありません"),
+                where=name,
+                fix=Text("keep .shp, .shx and .dbf together", ".shp・.shx・.dbfをそろえてください"),
+            )
+        )
+    encoding = _dbf_encoding(file)
+    table = _layer(file, name, "shp", encoding=encoding)
+    table.encoding = encoding
+    return [table]
+
+
+def _dbf_encoding(file: Path) -> str | None:
+    """``.cpg`` lies more often than text does: the attributes themselves are asked first."""
+    dbf = next(
+        (p for p in file.parent.glob(f"{_escape(file.stem)}.*") if p.suffix.lower() == ".dbf"), None
+    )
+    if dbf is None:
+        return None
+    with dbf.open("rb") as handle:
+        head = handle.read(32)
+        if len(head) < 32:
+            return None
+        header_length = struct.unpack("<H", head[8:10])[0]
+        fields = handle.read(max(0, header_length - 32))
+        body = handle.read(1 << 20)
+    names = b"\n".join(fields[i : i + 11].split(b"\x00")[0] for i in range(0, len(fields) - 1, 32))
+    sample = names + b"\n" + body
+    if sample.isascii():
+        return "utf-8"
+    if _mostly_utf8(sample):
+        return "utf-8"
+    found = textfiles.detect_encoding(sample)
+    return "cp932" if found.startswith("utf") else found
+
+
+def _mostly_utf8(sample: bytes) -> bool:
+    """Fields of fixed width cut characters: some errors are no sign of another encoding."""
+    shown = sample.decode("utf-8", errors="replace")
+    return shown.count("\ufffd") < 0.02 * sum(not c.isascii() for c in shown)
+
+
+def _escape(stem: str) -> str:
+    import glob
+
+    return glob.escape(stem)
+
+
+def _layer(
+    file: Path, name: str, driver: str, *, layer: str | None = None, encoding: str | None = None
+) -> RawTable:
+    def load() -> pd.DataFrame:
+        with warnings.catch_warnings():
+            # What GDAL finds odd about a file is no reason to stop; what is wrong shows in the rows.
+            warnings.simplefilter("ignore")
+            return pyogrio.read_dataframe(
+                file, layer=layer, encoding=encoding, max_features=MAX_ROWS, datetime_as_string=True
+            )
+
+    frame = _guard(load, name)
+    return of_frame(frame, driver)
+
+
+def _guard(load, name: str):  # type: ignore[no-untyped-def]
+    """Run a reader of GDAL or Arrow, whose errors are the file's."""
+    try:
+        return load()
+    except (
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        pyogrio.errors.FeatureError,
+        pyogrio.errors.GeometryError,
+        pyogrio.errors.FieldError,
+        pyogrio.errors.CRSError,
+        pyproj.exceptions.CRSError,
+        pyarrow.ArrowException,
+        UnicodeDecodeError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        OSError,
+    ) as error:
+        raise RegisterError(
+            Problem(
+                Text(
+                    "the file is damaged or of another format",
+                    "壊れているか、別の形式のファイルです",
+                ),
+                value=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                where=name,
+                fix=Text("export it anew", "書き出し直してください"),
+            )
+        ) from error
+
+
+def _parquet(source: io.BytesIO | Path, name: str) -> RawTable:
+    def load() -> pd.DataFrame:
+        try:
+            return gpd.read_parquet(source)
+        except ValueError as error:
+            if "geo" not in str(error).lower():
+                raise
+            if isinstance(source, io.BytesIO):
+                source.seek(0)
+            return pd.read_parquet(source)
+
+    return of_frame(_guard(load, name), "geoparquet")
+
+
+def of_frame(frame: pd.DataFrame, driver: str) -> RawTable:
+    """A table of text of a frame with typed columns and perhaps geometry."""
+    geometry, crs = None, None
+    if isinstance(frame, gpd.GeoDataFrame) and frame.active_geometry_name is not None:
+        geometry = frame.geometry.to_numpy().copy()
+        crs = frame.crs.to_string() if frame.crs is not None else None
+        frame = pd.DataFrame(frame.drop(columns=frame.geometry.name))
+    for column in [c for c, d in frame.dtypes.items() if str(d) == "geometry"]:
+        frame = frame.drop(columns=column)
+    cells = {str(column): as_text(frame[column]) for column in frame.columns}
+    out = pd.DataFrame(cells, index=frame.index).reset_index(drop=True)
+    table = RawTable(out, driver, geometry=geometry, crs=crs)
+    if geometry is not None and all(g is None for g in geometry):
+        table.geometry = None
+    return table
+
+
+def as_text(column: pd.Series) -> pd.Series:
+    """A typed column as a spreadsheet's reader would see it: whole numbers without a point.
+
+    >>> as_text(pd.Series([1.0, 2.5, None])).tolist(), as_text(pd.Series([True, False])).tolist()
+    (['1', '2.5', ''], ['True', 'False'])
+    """
+    if pd.api.types.is_float_dtype(column.dtype):
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        whole = np.isfinite(values) & (values == np.round(values)) & (np.abs(values) < 1e15)
+        shown = pd.Series(values, index=column.index).astype("str")
+        shown = shown.mask(
+            whole,
+            pd.Series(np.where(whole, values, 0).astype("int64"), index=column.index).astype("str"),
+        )
+        return shown.where(~np.isnan(values), "").astype("str")
+    shown = (
+        column.astype("str")
+        if not pd.api.types.is_object_dtype(column.dtype)
+        else column.map(_cell)
+    )
+    return shown.fillna("").astype("str")
+
+
+def _cell(value: object) -> str:
+    if (
+        value is None
+        or value is pd.NA
+        or value is pd.NaT
+        or (isinstance(value, float) and np.isnan(value))
+    ):
+        return ""
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value)
