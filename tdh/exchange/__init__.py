@@ -1,1 +1,13 @@
+"""What goes to carriers and comes back: offer packages, answers, search rings.
 
+A package is one zip for one carrier. It holds the assets offered to that carrier in the formats
+that planning tools read, and nothing that derives from another carrier's network, gap, score,
+request or choice. What comes back is untrusted: bounded, checked against a schema and the package
+that it answers, and refused with all problems at once.
+"""
+
+from tdh.exchange.offer import Offer, read_offer
+from tdh.exchange.package import default_round, write_package
+from tdh.exchange.rounds import Round
+
+__all__ = ["Offer", "Round", "default_round", "read_offer", "write_package"]

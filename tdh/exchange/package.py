@@ -1,0 +1,168 @@
+"""One zip per carrier: what is offered to it, in every format it may want, and nothing of others."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from tdh.exchange import archive, formats
+from tdh.exchange.offered import offered_assets
+from tdh.exchange.rounds import Round
+from tdh.language import Text
+from tdh.scenario import Carrier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import geopandas as gpd
+
+    from tdh.results import Run
+
+SCHEMA = "tdh-offer/1"
+GEOGRAPHIC_CRS = "EPSG:6668"
+RESIDUAL = Text(
+    "This package is made from the registers and from this carrier's own data. One thing depends "
+    "on the other carriers: that an asset is offered at all, since the plan is made for all "
+    "carriers together and an asset has a limited number of places. No other content does.",
+    "このパッケージは台帳と本事業者のデータだけから作られています。他事業者に左右されるのは、"
+    "そのアセットが提示されるか否かだけです(計画は全事業者を合わせて作成し、1アセットの共用数に"
+    "上限があるため)。それ以外の内容は他事業者のデータに依存しません。",
+)
+_NOT_MEASURED = Text(
+    "Gains are modelled from predicted coverage, not measured",
+    "充足人口は予測エリアに基づく計算値です。実測ではありません",
+)
+
+
+def write_package(
+    run: Run,
+    carrier_id: str,
+    path: str | os.PathLike[str],
+    *,
+    round: Round | None = None,
+) -> None:
+    """Write the package of one carrier.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    carrier_id : str
+        One of its carriers.
+    path : path
+        The zip; it appears whole or not at all.
+    round : Round, optional
+        The round's published facts; by default the scenario's name without dates.
+
+    Raises
+    ------
+    ExchangeError
+        If the run has no such carrier.
+
+    Notes
+    -----
+    For the same offered assets, the same register and the same data of this carrier the zip is the
+    same byte for byte, whatever the data of other carriers are: gains and their order are counted
+    again from this carrier's own footprints and gap (:mod:`tdh.exchange.offered`); attributions
+    and notices name only common inputs and its own; no time of writing is recorded. What remains
+    is that the *list* of offered assets comes from the plan, which is made for all carriers
+    together. The manifest says so to its reader.
+    """
+    offers = offered_assets(run, carrier_id)
+    round = round if round is not None else default_round(run)
+    head = _head(run, carrier_id, offers, round)
+    members = _data(offers, head)
+    head["offer_sha256"] = offer_digest(head, {n: archive.digest(c) for n, c in members.items()})
+    head["members"] = {
+        name: {"sha256": archive.digest(content), "bytes": len(content)}
+        for name, content in members.items()
+    }
+    archive.write_zip(path, {"manifest.json": _json(head), **members})
+
+
+def default_round(run: Run) -> Round:
+    """A round without dates, named as the scenario."""
+    return Round(
+        id=run.scenario.name,
+        seed=run.scenario.seed,
+        sharing_capacity=run.scenario.siting.sharing_capacity,
+    )
+
+
+def offer_digest(head: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
+    """The hash by which an answer says what it answers.
+
+    Over the round, the carrier and the hashes of the members that hold the offered assets; an
+    answer that bears another one answers another package.
+    """
+    core = {
+        "schema": head["schema"],
+        "round": head["round"],
+        "carrier": head["carrier"],
+        "data": {name: hashes[name] for name in sorted(hashes) if name.startswith("offers.")},
+    }
+    return archive.digest(_json(core))
+
+
+def _data(offers: gpd.GeoDataFrame, head: Mapping[str, Any]) -> dict[str, bytes]:
+    title = f"{head['round']['id']} — {head['carrier']['name']}"
+    notes = [*head["notices"]["ja"], *head["notices"]["en"], *head["attributions"]]
+    mif, mid = formats.mif_mid(offers)
+    return {
+        "offers.gpkg": formats.geopackage(offers, title),
+        "offers.geojson": formats.geojson(offers),
+        "offers.csv": formats.csv_utf8(offers),
+        "offers-cp932.csv": formats.csv_cp932(offers),
+        "offers.kml": formats.kml(offers, title, notes),
+        "mapinfo/offers.mif": mif,
+        "mapinfo/offers.mid": mid,
+    }
+
+
+def _head(run: Run, carrier_id: str, offers: gpd.GeoDataFrame, round: Round) -> dict[str, Any]:
+    carrier = next(c for c in run.carriers if c.id == carrier_id)
+    shared = [
+        (name, provenance)
+        for name, provenance in run.scenario.provenances()
+        if not isinstance(provenance, Carrier) or provenance.id == carrier_id
+    ]
+    invented = [name for name, provenance in shared if provenance.synthetic]
+    notices = [_NOT_MEASURED, RESIDUAL]
+    if invented:
+        notices.insert(
+            0,
+            Text(
+                "Synthetic, not real: {names}",
+                "架空のデータ(実在しません): {names}",
+                names=", ".join(invented),
+            ),
+        )
+    lines = [f"{p.source} ({p.licence})" if p.licence else p.source for _, p in shared if p.source]
+    return {
+        "schema": SCHEMA,
+        "software": f"tdh {metadata.version('tdh')}",
+        "round": round.model_dump(mode="json"),
+        "carrier": {
+            "id": carrier.id,
+            "name": carrier.name,
+            "bands": list(carrier.bands),
+            "max_sites": carrier.max_sites,
+        },
+        "bands": [dataclasses.asdict(run.bands[carrier_id, band]) for band in carrier.bands],
+        "crs": {"plan": run.crs, "geographic": GEOGRAPHIC_CRS},
+        "rules": {"spacing_m": run.scenario.siting.spacing_m},
+        "assets": len(offers),
+        "synthetic": bool(invented or offers["synthetic"].any()),
+        "notices": {
+            "ja": [text.render("ja") for text in notices],
+            "en": [text.render("en") for text in notices],
+        },
+        "attributions": list(dict.fromkeys(lines)),
+    }
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8")

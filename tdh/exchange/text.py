@@ -1,0 +1,64 @@
+"""Text of strangers (names in registers, remarks in answers) on its way into files."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+_FORMULA = "=+-@＝＋－＠\t\r\n"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+GETA = "〓"
+"""What printers of Japanese put where a character is missing."""
+_LOOKALIKES = str.maketrans({"〜": "～", "−": "－", "‖": "∥", "¢": "￠", "£": "￡", "¬": "￢"})
+"""Unicode characters for which CP932 holds a twin."""
+
+
+def neutral(value: Any) -> Any:
+    """A cell that a spreadsheet will not take for a formula; numbers stay as they are.
+
+    >>> neutral('=HYPERLINK("http://x")'), neutral("新宿区"), neutral(-1.5)
+    ('\\'=HYPERLINK("http://x")', '新宿区', -1.5)
+    """
+    if isinstance(value, str) and value.lstrip(" \u3000\ufeff\xa0")[:1] in set(_FORMULA):
+        return f"'{value}"
+    if isinstance(value, str) and value[:1] in {"\t", "\r", "\n"}:
+        return f"'{value}"
+    return value
+
+
+def plain(value: str) -> str:
+    """Text without characters that XML forbids (control characters, lone surrogates).
+
+    >>> plain("a\\x00b")
+    'ab'
+    """
+    return _NOT_XML.sub("", value)
+
+
+def cp932(value: str) -> str:
+    """Text with only characters that Windows' Shift_JIS knows; others become a geta mark.
+
+    >>> cp932("〜髙橋🗼é")
+    '～髙橋〓e'
+    """
+    out = []
+    for character in value.translate(_LOOKALIKES):
+        for attempt in (character, unicodedata.normalize("NFKD", character)[:1], GETA):
+            try:
+                attempt.encode("cp932")
+            except UnicodeEncodeError:
+                continue
+            if attempt:
+                out.append(attempt)
+                break
+    return "".join(out)
+
+
+def slug(value: str) -> str:
+    """A part of a file name: ASCII letters, digits, ``-`` and ``_``, at most 60 characters.
+
+    >>> slug("../bus stop 1"), slug("新宿")
+    ('bus-stop-1', 'x')
+    """
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", value).strip("-")[:60] or "x"
