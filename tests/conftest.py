@@ -61,12 +61,9 @@ def recount() -> Callable[[Run], dict[str, float]]:
                 if owner != carrier:
                     continue
                 with np.load(run.folder / f"footprints/{owner}-{band}.npz") as stored:
-                    ids = stored["site_ids"].astype(str)
-                    starts, columns, levels = (
-                        stored["indptr"],
-                        stored["indices"],
-                        stored["data"],
-                    )
+                    ids = np.array(stored["site_ids"].tobytes().decode().split("\n"))
+                    starts, levels = stored["indptr"], stored["signal"]
+                    columns = np.cumsum(stored["column_steps"], dtype=np.int64)
                 for asset in plan.loc[plan["carrier_id"] == carrier, "asset_id"]:
                     row = int(np.flatnonzero(ids == asset)[0])
                     span = slice(starts[row], starts[row + 1])

@@ -442,7 +442,12 @@ def _write_after(context: Context, table: pd.DataFrame) -> None:
         chosen = table.loc[table["carrier_id"] == carrier, "asset_id"]
         signals = Coverage.load(context.folder / f"footprints/{carrier}-{band}.npz")
         rows_of = signals.site_ids.get_indexer(chosen)
-        on_air = replace(signals, site_ids=pd.Index(chosen), signal=signals.signal[rows_of])
+        on_air = replace(
+            signals,
+            site_ids=pd.Index(chosen),
+            signal=signals.signal[rows_of],
+            line_of_sight=None,
+        )
         new = on_air.best_server()[0]
         _write_signal(context, carrier, band, "after", np.fmax(before, new))
 
