@@ -19,7 +19,7 @@ from tdh.grid import Grid
 from tdh.language import Text
 from tdh.radio import prediction
 from tdh.radio.bands import Band
-from tdh.radio.line_of_sight import available_threads, block_maxima
+from tdh.radio.line_of_sight import available_threads
 from tdh.radio.prediction import Model
 from tdh.surface import Surface
 
@@ -272,7 +272,6 @@ class _Job:
 
     surface: np.ndarray
     top: np.ndarray
-    coarse: np.ndarray
     grid: np.ndarray
     receivers: Receivers
     sites: SiteArrays
@@ -305,7 +304,7 @@ class _Job:
             frame = np.array([1.0, own.x_min_m, own.y_max_m, own.cell_size_m])
         per_band = [
             (
-                1.0 / np.sqrt(units.wavelength_m(b.frequency_ghz)),
+                -0.5 * np.log2(units.wavelength_m(b.frequency_ghz)),
                 prediction.rain_db_per_m(b.frequency_ghz, model),
                 float(model.indoor is not None),
             )
@@ -315,7 +314,6 @@ class _Job:
         return cls(
             surface=frame,
             top=top,
-            coarse=block_maxima(top),
             grid=np.array([grid.x_min_m, grid.y_max_m, grid.cell_size_m]),
             receivers=points,
             sites=sites,
@@ -383,7 +381,6 @@ class _Job:
             last,
             self.surface,
             self.top,
-            self.coarse,
             self.grid,
             self.receivers.lookup,
             self.receivers.points,

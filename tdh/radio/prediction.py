@@ -30,8 +30,8 @@ import numpy as np
 
 from tdh.errors import DomainError, Problem
 from tdh.language import Text
-from tdh.radio import p838, p2108, p2109, tr38901
-from tdh.radio.line_of_sight import clip, horizon_slopes, leave
+from tdh.radio import p526, p838, p2108, p2109, tr38901
+from tdh.radio.line_of_sight import clip, horizon_slopes, leave, sees
 
 OFFSET_DBM = -150.5
 STEP_DB = 0.5
@@ -163,25 +163,44 @@ def los_probability_table(longest_m: float, ut_height_m: float) -> np.ndarray:
     return np.stack(rows).astype(np.float32)
 
 
+# Both functions below are looked up: of log2 ν, and of the difference of two levels.
+_NU_LOG2 = (-8.0, 14.0)
+_NU_STEPS = 32.0
+_NU = 2.0 ** np.arange(_NU_LOG2[0], _NU_LOG2[1] + 2.0 / _NU_STEPS, 1.0 / _NU_STEPS)
+_EDGE_DB = p526.bullington_excess_db(p526.knife_edge_loss_db(_NU), 0.0)
+_APART_DB = 30.0
+_APART_STEPS = 16.0
+_SUM_DB = 10.0 * np.log10(
+    1.0 + 10.0 ** (-np.arange(0.0, _APART_DB + 2.0 / _APART_STEPS, 1.0 / _APART_STEPS) / 10.0)
+)
+
+
 @_njit
-def edge_loss_db(nu, distance_m):  # type: ignore[no-untyped-def]
-    """Bullington's loss from ν ≥ 0 of its equivalent edge (P.526-15, equations (31) and (58))."""
-    v = nu - 0.1
-    loss = 6.9 + 20.0 * math.log10(math.sqrt(v * v + 1.0) + v)
-    return loss + (1.0 - math.exp(-loss / 6.0)) * (10.0 + 2e-5 * distance_m)
+def edge_loss_db(log2_nu, distance_m):  # type: ignore[no-untyped-def]
+    """Bullington's loss from log2 ν of its equivalent edge (P.526-15, equations (31) and (58)).
+
+    Interpolated within 0.001 dB; ν below 1/256 counts as that.
+    """
+    place = (min(max(log2_nu, _NU_LOG2[0]), _NU_LOG2[1]) - _NU_LOG2[0]) * _NU_STEPS
+    i = int(place)
+    share = place - i
+    return _EDGE_DB[i] * (1.0 - share) + _EDGE_DB[i + 1] * share + 2e-5 * distance_m
 
 
 @_njit
 def blend_db(los_db, nlos_db, diffracted_db):  # type: ignore[no-untyped-def]
     """Loss of a blocked link: its two ways' powers added (see the module)."""
-    low, high = min(nlos_db, diffracted_db), max(nlos_db, diffracted_db)
-    if high - low < 30.0:
-        low -= 10.0 * math.log10(1.0 + 10.0 ** ((low - high) * 0.1))
+    low, apart = min(nlos_db, diffracted_db), abs(nlos_db - diffracted_db)
+    if apart < _APART_DB:
+        place = apart * _APART_STEPS
+        i = int(place)
+        share = place - i
+        low -= _SUM_DB[i] * (1.0 - share) + _SUM_DB[i + 1] * share
     return max(low, los_db)
 
 
 @_njit
-def link_geometry(top, coarse, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m):  # type: ignore[no-untyped-def]
+def link_geometry(top, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m):  # type: ignore[no-untyped-def]
     """Whether a link is blocked, and ν·√λ of its equivalent edge.
 
     Parameters
@@ -227,13 +246,18 @@ def link_geometry(top, coarse, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, o
         out_x = (math.floor(x1) + (1.0 if dx < 0 else 0.0) - x1) / -dx if dx != 0.0 else np.inf
         out_y = (math.floor(y1) + (1.0 if dy < 0 else 0.0) - y1) / -dy if dy != 0.0 else np.inf
         end = min(end, 1.0 - min(out_x, out_y))
-    blocked, slope_rx, slope_tx = horizon_slopes(top, coarse, x0, y0, z0, x1, y1, z1, start, end)
-    if not blocked:
+    if start >= end:
         return False, 0.0, start, end, 0.5
-    point = (z0 - z1 + slope_rx) / (slope_tx + slope_rx)
+    dz = z1 - z0
+    slope_rx, slope_tx = horizon_slopes(top, x0, y0, z0, x1, y1, z1, start, end)
+    # A point clearly above the line proves it blocked; all else is left to the exact walk.
+    if slope_rx <= dz + 1e-3 + 1e-5 * abs(dz) and sees(top, x0, y0, z0, x1, y1, z1, start, end):
+        return False, 0.0, start, end, 0.5
+    slope_rx, slope_tx = max(slope_rx, dz + 1e-6), max(slope_tx, -dz + 1e-6)
+    point = (slope_rx - dz) / (slope_tx + slope_rx)
     point = min(max(point, 1e-3), 1.0 - 1e-3)
-    above = slope_tx * point - (z0 - z1) * point
-    nu = max(above, 0.0) * math.sqrt(2.0 / (length * point * (1.0 - point)))
+    above = (slope_tx + dz) * point
+    nu = above * math.sqrt(2.0 / (length * point * (1.0 - point)))
     return True, nu, start, end, point
 
 
@@ -244,17 +268,20 @@ def antenna_gain_db(east, north, up, azimuths, tilt):  # type: ignore[no-untyped
     ``azimuths`` in degrees, NaN where there is no sector; ``tilt`` NaN: no vertical pattern
     for an omnidirectional antenna, 0 for sectors.
     """
-    off = 360.0
-    for azimuth in azimuths:
-        if not math.isnan(azimuth):
-            turn = abs(math.degrees(math.atan2(east, north)) - azimuth) % 360.0
-            off = min(off, min(turn, 360.0 - turn))
-    if off == 360.0:
+    off = 0.0
+    if not math.isnan(azimuths[0]):
+        off = 360.0
+        bearing = math.degrees(math.atan2(east, north))
+        for azimuth in azimuths:
+            if not math.isnan(azimuth):
+                turn = abs(bearing - azimuth)
+                while turn > 180.0:
+                    turn = abs(turn - 360.0)
+                off = min(off, turn)
         if math.isnan(tilt):
-            return 0.0
-        off = 0.0
-    if math.isnan(tilt):
-        tilt = 0.0
+            tilt = 0.0
+    elif math.isnan(tilt):
+        return 0.0
     down = math.degrees(math.atan2(up, math.sqrt(east * east + north * north))) + tilt
     loss = min(12.0 * (off / 65.0) ** 2, 30.0) + min(12.0 * (down / 65.0) ** 2, 30.0)
     return -min(loss, 30.0)
@@ -276,7 +303,6 @@ def predict(  # type: ignore[no-untyped-def]
     last,
     surface,  # (has, x_min, y_max, cell) and its tops
     top,
-    coarse,
     grid,  # (x_min, y_max, cell, rows, cols)
     lookup,
     receivers,  # float64 (n_cells, 3): x, y, z
@@ -286,7 +312,7 @@ def predict(  # type: ignore[no-untyped-def]
     environments,  # int64 (n_sites,)
     laws,  # float64 (n_bands, n_sites, 8)
     levels,  # float64 (n_bands, n_sites): SS-RSRP without loss, NaN: not transmitted
-    bands,  # float64 (n_bands, 3): 1/sqrt(wavelength), rain dB/m, 1 where entry loss everywhere
+    bands,  # float64 (n_bands, 3): log2 1/sqrt(wavelength), rain dB/m, 1 where entry loss everywhere
     entry,  # float32 (n_bands, 91)
     clutter,  # float32 (n_bands, n)
     probability,  # float32 (3, n)
@@ -333,7 +359,6 @@ def predict(  # type: ignore[no-untyped-def]
                 if has_surface:
                     blocked, nu, _, _, _ = link_geometry(
                         top,
-                        coarse,
                         (x0 - surface[1]) / surface[3],
                         (surface[2] - y0) / surface[3],
                         z0,
@@ -349,7 +374,11 @@ def predict(  # type: ignore[no-untyped-def]
                     share = probability[
                         environments[s], int(min(distance, probability.shape[1] - 1))
                     ]
-                elevation = int(abs(math.degrees(math.atan2(up, flat))) + 0.5)
+                if blocked:
+                    nu = math.log2(max(nu, 1e-6))
+                elevation = 0
+                if inside[k] != 0 or bands[0, 2] != 0.0:
+                    elevation = int(abs(math.degrees(math.atan2(up, flat))) + 0.5)
                 for b in range(n_bands):
                     level = levels[b, s]
                     if math.isnan(level):
@@ -360,7 +389,7 @@ def predict(  # type: ignore[no-untyped-def]
                         if blocked:
                             loss = nlos
                             if options[0] != 0.0:
-                                edge = edge_loss_db(nu * bands[b, 0], distance)
+                                edge = edge_loss_db(nu + bands[b, 0], distance)
                                 loss = blend_db(los, nlos, los + edge + options[1])
                     else:
                         step = int(min(distance / _CLUTTER_STEP_M, clutter.shape[1] - 1))
