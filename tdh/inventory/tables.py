@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 
-@dataclass
+@dataclass(eq=False)
 class RawTable:
     """One table of a file: a sheet, a layer, a member of a zip, as published.
 
