@@ -114,7 +114,8 @@ def read_registers(scenario: Scenario) -> list[inventory.Register]:
     InputError
         With the problems of all registers: unreadable, or without a single position.
     """
-    registers, problems = [], []
+    registers: list[inventory.Register] = []
+    problems: list[Problem] = []
     for source in scenario.assets:
         try:
             register = inventory.read_assets(
@@ -230,7 +231,8 @@ def read_networks(scenario: Scenario) -> dict[str, networks.Network]:
     InputError
         With the problems of all carriers.
     """
-    found, problems = {}, []
+    found: dict[str, networks.Network] = {}
+    problems: list[Problem] = []
     for carrier in scenario.carriers:
         if carrier.sites is None:
             found[carrier.id] = networks.Network(networks.no_sites(scenario.crs), {})
