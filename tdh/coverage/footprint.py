@@ -145,7 +145,7 @@ class Coverage:
             If the file is not such a file, or is damaged.
         """
         try:
-            with np.load(Path(path), allow_pickle=False) as archive:
+            with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
                 about = json.loads(str(archive["about"]))
                 indptr = archive["indptr"]
                 columns = np.cumsum(archive["column_steps"], dtype=np.int64).astype(np.int32)
