@@ -10,7 +10,9 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
-_PREFECTURE = "(東京都|北海道|(?:京都|大阪)府|(?:神奈川|和歌山|鹿児島|[^\\s都道府県]{2})県)"
+from tdh.inventory import arrowtext
+
+_PREFECTURE = r"(?P<v>東京都|北海道|(?:京都|大阪)府|(?:神奈川|和歌山|鹿児島|[^\s都道府県]{2})県)"
 _DIGITS = {c: i for i, c in enumerate("〇一二三四五六七八九")}
 _KANJI_NUMBER = "[〇一二三四五六七八九十百]+"
 
@@ -70,6 +72,8 @@ def _code(text: str) -> tuple[str | None, bool]:
     digits = re.sub(r"\.0$", "", unicodedata.normalize("NFKC", text[:20]).strip())
     if not digits:
         return None, False
+    if re.fullmatch(r"\d{11,12}", digits):
+        digits = digits[:5]  # a code of a town, which begins with its municipality's
     if not re.fullmatch(r"\d{2,6}", digits):
         return None, True
     if len(digits) == 2:
@@ -126,7 +130,7 @@ def prefectures(addresses: pd.Series) -> pd.Series:
     >>> prefectures(pd.Series(["埼玉県所沢市北秋津623", "港区台場"])).tolist()[0]
     '11'
     """
-    names = addresses.str.extract(f"^\\s*{_PREFECTURE}", expand=False)
+    names = arrowtext.extract(addresses, rf"^[\s　]*{_PREFECTURE}")
     return names.map(prefecture_codes()).astype("str")
 
 
@@ -151,11 +155,11 @@ def named_municipality(addresses: pd.Series, prefecture: pd.Series | None = None
     own = prefectures(addresses)
     if prefecture is not None:
         own = own.fillna(prefecture)
-    bare = addresses.str.replace(f"^\\s*{_PREFECTURE}", "", regex=True)
-    bare = bare.str.replace(r"^\s*[^\s市区町村]{1,4}郡", "", regex=True).str.strip()
-    bare = bare.str.normalize("NFKC")
+    bare = arrowtext.replace(addresses, rf"^[\s　]*{_PREFECTURE}", "")
+    bare = arrowtext.replace(bare, r"^[\s　]*[^\s市区町村]{1,4}郡", "")
+    bare = arrowtext.nfkc(bare.str.strip())
     names = "|".join(sorted(map(re.escape, table["municipality"]), key=len, reverse=True))
-    found = bare.str.extract(f"^({names})", expand=False)
+    found = arrowtext.extract(bare, f"^(?P<v>{names})")
     lookup = dict(zip(table["municipality"], table["code"], strict=True))
     codes = found.map(lookup).astype("str")
     elsewhere = own.notna() & (own != codes.str[:2])

@@ -16,6 +16,8 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
+from tdh.inventory import arrowtext
+
 LATITUDES = (20.0, 46.0)
 LONGITUDES = (122.0, 154.0)
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -239,8 +241,8 @@ def decimals(column: pd.Series) -> np.ndarray:
     >>> decimals(pd.Series(["35.6", "139", "35°41′"])).tolist()
     [1, 0, 99]
     """
-    plain = column.str.fullmatch(r"\s*-?\d+(\.\d*)?\s*").to_numpy(dtype=bool)
-    digits = column.str.strip().str.extract(r"\.(\d*)$", expand=False).str.len()
+    plain = arrowtext.contains(column, r"^\s*-?\d+(\.\d*)?\s*$")
+    digits = arrowtext.extract(column, r"\.(?P<v>\d*)\s*$").str.len()
     return np.where(plain, digits.fillna(0).to_numpy(dtype=float), 99).astype(int)
 
 

@@ -21,6 +21,9 @@ from tdh.inventory.tables import RawTable
 from tdh.language import Text
 
 MAX_ROWS = 5_000_000
+# Fields of fixed width cut characters in half, which GDAL and pyogrio refuse. GDAL knows no encoding
+# of this spelling, so that it hands the bytes on as they are, and they are decoded here.
+_BYTES = "latin1"
 
 
 def driver_of(head: bytes) -> str | None:
@@ -138,11 +141,29 @@ def _layer(
             # What GDAL finds odd about a file is no reason to stop; what is wrong shows in the rows.
             warnings.simplefilter("ignore")
             return pyogrio.read_dataframe(
-                file, layer=layer, encoding=encoding, max_features=MAX_ROWS, datetime_as_string=True
+                file,
+                layer=layer,
+                encoding=None if encoding is None else _BYTES,
+                max_features=MAX_ROWS,
+                datetime_as_string=True,
             )
 
     frame = _guard(load, name)
-    return of_frame(frame, driver)
+    return of_frame(frame if encoding is None else _decoded(frame, encoding), driver)
+
+
+def _decoded(frame: pd.DataFrame, encoding: str) -> pd.DataFrame:
+    """A frame whose texts are bytes in disguise, decoded; halves of characters are dropped."""
+
+    def decode(text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        return text.encode(_BYTES).decode(encoding, errors="ignore")
+
+    frame = frame.rename(columns=decode)
+    for column in frame.columns[[pd.api.types.is_string_dtype(d) for d in frame.dtypes]]:
+        frame[column] = frame[column].map(decode)
+    return frame
 
 
 def _guard(load, name: str):  # type: ignore[no-untyped-def]

@@ -387,7 +387,7 @@ def _sample(column: pd.Series) -> pd.Series:
 
 def _reads_like_names(column: pd.Series) -> bool:
     sample = _sample(column)
-    if sample.empty:
+    if len(sample) < 0.5 * min(len(column), 300) or sample.empty:
         return False
     words = sample.str.contains(r"[^\W\d_]{2}", regex=True)
     short = sample.str.len().median() <= 40

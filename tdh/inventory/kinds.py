@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tdh.errors import InputError, Problem
+from tdh.inventory import arrowtext
 from tdh.language import Text
 
 UNKNOWN = "other"
@@ -103,12 +104,11 @@ def _words() -> _Words:
     latin = [re.escape(w) for w in longest_first if w.isascii()]
     japanese = [re.escape(w) for w in longest_first if not w.isascii() and len(w) > 1]
     single = [re.escape(w) for w in longest_first if not w.isascii() and len(w) == 1]
-    pattern = (
-        rf"^(?P<a>{'|'.join(single)})|(?P<b>{'|'.join(japanese)})|\bs?(?P<c>{'|'.join(latin)})\b"
-    )
     # A single character is a word only at the end: 駅 in 新宿駅, not in 駅前通り. The longer word
     # that ends there too must win, so it is tried first.
-    pattern = rf"^(?P<z>{'|'.join(japanese)})|{pattern}"
+    long = "|".join(japanese)
+    pattern = rf"(?P<v>^(?:{long})|^(?:{'|'.join(single)})|{long}|\bs?(?:{'|'.join(latin)})\b)"
+    kinds.update({f"s{word}": kind for word, kind in kinds.items() if word.isascii()})
     return _Words(pattern, kinds)
 
 
@@ -126,29 +126,25 @@ def by_words(texts: pd.Series, *, drop_place: bool = False) -> pd.Series:
     >>> by_words(pd.Series(["日比谷公園前バス停", "上野公園", "Public toilet at Ueno Park"])).tolist()
     ['bus_stop', 'park', 'toilet']
     """
-    distinct, index = np.unique(texts.to_numpy(dtype=object).astype(str), return_inverse=True)
-    folded = pd.Series(distinct, dtype="str").str.slice(0, 200).str.normalize("NFKC").str.lower()
-    bare = folded.str.replace(_BRACKETS, " ", regex=True)
-    bare = bare.str.replace(_PREPOSITION, "", regex=True)
-    bare = bare.str.replace(r"[\s\d\-._・号第]+$|no\.?\s*\d*\s*$", "", regex=True).str.strip()
+    index, distinct = pd.factorize(texts)
+    folded = arrowtext.nfkc(pd.Series(distinct, dtype="str").str.slice(0, 200)).str.lower()
+    bare = arrowtext.replace(folded, _BRACKETS, " ")
+    bare = arrowtext.replace(bare, _PREPOSITION, "")
+    bare = arrowtext.replace(bare, r"[\s\d\-._・号第]+$|no\.?\s*\d*\s*$", "").str.strip()
     found = _search(bare)
     missing = found.isna() & (folded != bare)
     if missing.any():
         found = found.where(~missing, _search(folded))
     if drop_place:
-        found = found.mask(bare.str.contains(_NEAR, regex=True) & ~flagged(found, "installation"))
+        found = found.mask(arrowtext.contains(bare, _NEAR) & ~flagged(found, "installation"))
     return pd.Series(found.to_numpy(dtype=object)[index], index=texts.index, dtype="str")
 
 
 def _search(texts: pd.Series) -> pd.Series:
     words = _words()
     reverse = pc.utf8_reverse(pa.array(texts, type=pa.string()))
-    match = pc.extract_regex(reverse, pattern=words.pattern)
-    word = pd.Series("", index=texts.index, dtype="str")
-    for group in "zabc":
-        part = pd.Series(pc.struct_field(match, group).to_pandas(), dtype="str").fillna("")
-        word = word.where(word != "", part.to_numpy(dtype=object))
-    return word.map(words.kinds).astype("str")
+    word = arrowtext.extract(pd.Series(pd.array(reverse, dtype="str")), words.pattern)
+    return pd.Series(word.map(words.kinds).to_numpy(dtype=object), index=texts.index, dtype="str")
 
 
 def of_register(texts: Iterable[str], columns: Sequence[str]) -> str | None:
@@ -226,7 +222,7 @@ def judge(
         return Judgement(fixed, np.full(n, "argument"))
     by_name = by_words(names, drop_place=True)
     by_type = by_words(types)
-    by_id = by_words(ids.where(ids.str.contains("[A-Za-z]{4}", regex=True), ""))
+    by_id = by_words(ids.where(arrowtext.contains(ids, "[A-Za-z]{4}"), ""))
     by_register = pd.Series(register_kind, index=names.index, dtype="str")
     out = pd.Series(None, index=names.index, dtype="str")
     basis = np.full(n, "unknown", dtype=object)

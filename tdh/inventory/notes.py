@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from tdh.inventory import arrowtext
 from tdh.inventory.findings import Findings
 from tdh.inventory.headers import ColumnMap
 from tdh.inventory.tables import RawTable
@@ -89,9 +90,7 @@ def _notes_in_key_columns(
         column = columns.columns.get(name)
         if column is None:
             continue
-        marked = keep & frame[column].str.contains(_NOTE.pattern, case=False, regex=True).to_numpy(
-            dtype=bool
-        )
+        marked = keep & arrowtext.contains(frame[column], _NOTE.pattern, ignore_case=True)
         for row in np.flatnonzero(marked):
             if sum(bool(c.strip()) for c in frame.iloc[row]) == 1:
                 findings.add("note_line", before=frame[column].iloc[row].strip()[:200])
@@ -107,7 +106,7 @@ def check_cells(table: RawTable, columns: ColumnMap, rows: np.ndarray, findings:
         if column is None:
             continue
         cells = frame[column].str.strip()
-        dates = cells.str.fullmatch(_EXCEL_DATE).to_numpy(dtype=bool)
+        dates = arrowtext.contains(cells, _EXCEL_DATE)
         if dates.any():
             before = cells[dates].to_numpy(dtype=object)
             findings.add("excel_date", rows[dates], column=column, before=before)
@@ -115,7 +114,7 @@ def check_cells(table: RawTable, columns: ColumnMap, rows: np.ndarray, findings:
         column = columns.columns.get(name)
         if column is None:
             continue
-        formula = frame[column].str.contains(r"^\s*(?:[=@]|[+\-](?=[A-Za-z(]))", regex=True)
+        formula = arrowtext.contains(frame[column], r"^\s*(?:[=@]|[+\-][A-Za-z(])")
         if formula.any():
             findings.add("formula_text", column=column, n=int(formula.sum()))
     if len(frame) > 1 and len(frame.columns) > 1:

@@ -16,7 +16,7 @@ import shapely
 
 from tdh import schemas
 from tdh.errors import Problem, RegisterError
-from tdh.inventory import addresses, coordinates, headers, kinds, notes, positions
+from tdh.inventory import addresses, arrowtext, coordinates, headers, kinds, notes, positions
 from tdh.inventory.findings import Findings, text
 from tdh.inventory.tables import RawTable, Register
 from tdh.language import Text
@@ -145,7 +145,9 @@ def _prefecture(frame: pd.DataFrame, columns: headers.ColumnMap) -> pd.Series:
             out = out.fillna(found.astype("str"))
     if "municipality_code" in columns.columns:
         codes, _ = addresses.municipality_codes(frame[columns.columns["municipality_code"]])
-        whole = frame[columns.columns["municipality_code"]].str.extract(r"^\s*(\d\d)000\d?\s*$")[0]
+        whole = arrowtext.extract(
+            frame[columns.columns["municipality_code"]], r"^\s*(?P<v>\d\d)000\d?\s*$"
+        )
         out = out.fillna(codes.str[:2]).fillna(whole.astype("str"))
     return out
 
@@ -224,14 +226,18 @@ def _address(context: positions.Context) -> pd.Series:
 def _municipality(context: positions.Context, out: pd.DataFrame) -> None:
     """Code and name of the municipality that the record names, by address, code or column."""
     column = context.columns.columns.get("municipality_code")
-    codes, wrong = addresses.municipality_codes(context.text("municipality_code"))
+    stated = context.text("municipality_code")
+    name = context.text("municipality")
+    # PLATEAU and others give the municipality by its code.
+    numeric = arrowtext.contains(name, r"^\d{5,6}$")
+    stated, name = stated.where(~numeric, name), name.where(~numeric, "")
+    codes, wrong = addresses.municipality_codes(stated)
     if wrong.any():
-        before = context.text("municipality_code")[wrong].to_numpy(dtype=object)
+        before = stated[wrong].to_numpy(dtype=object)
         context.findings.add("wrong_code", context.rows[wrong], column=column, before=before)
     named = addresses.named_municipality(out["address"], context.prefecture)
-    name = context.text("address_city").where(
-        context.text("address_city") != "", context.text("municipality")
-    )
+    city = context.text("address_city")
+    name = city.where(city != "", name)
     by_name = addresses.named_municipality(name, context.prefecture)
     differs = (named.notna() & codes.notna() & (named != codes)).to_numpy(dtype=bool)
     if differs.any():
@@ -341,8 +347,8 @@ def _identifiers(records: pd.DataFrame, prefix: str, findings: Findings) -> pd.S
     numbers = records["source_row"].astype("str")
     if not filled.any() or (filled & ~twice).sum() < 0.5 * len(records):
         return prefix + "-" + numbers
-    plain = published.str.fullmatch(r"[A-Za-z0-9._:]{1,60}")
-    usable = filled & ~twice & plain.to_numpy(dtype=bool)
+    plain = arrowtext.contains(published, r"^[A-Za-z0-9._:\-]{1,80}$")
+    usable = filled & ~twice & plain
     # A record number among published identifiers is marked, so that the two never meet.
     tail = published.where(usable, "r" + numbers)
     again = tail.duplicated(keep=False)
