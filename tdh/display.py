@@ -1,0 +1,188 @@
+"""What maps and reports both show of a run: who is served where, sums by municipality, colours.
+
+Everything is derived from the tables and rasters of a run, so that a map and a report of the same
+run never disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal, Protocol
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from tdh.grid import Grid
+from tdh.language import Language, Text
+from tdh.radio.bands import Band
+
+When = Literal["before", "after"]
+
+# Okabe and Ito's palette, which readers with any common colour blindness tell apart; black and
+# yellow are left out, for they vanish on text and on paper.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#e69f00", "#56b4e9", "#882255", "#44aa99")
+
+GAP_COLOUR = "#c8470b"
+CLOSED_COLOUR = "#0f6cbd"
+SERVED_COLOUR = "#dbe7ef"
+
+SHAPES = ("circle", "square", "triangle", "diamond", "pentagon", "cross")
+
+
+class CarrierLike(Protocol):
+    """What is read of a carrier."""
+
+    id: str
+    name: str
+    bands: list[str]
+    max_sites: int
+    market_share: float
+    synthetic: bool
+
+
+class RunLike(Protocol):
+    """What is read of a run; ``tdh.results.Run`` has it all."""
+
+    name: str
+    crs: str
+    summary: dict
+    manifest: dict
+
+    @property
+    def synthetic(self) -> bool: ...
+    @property
+    def notices(self) -> list[Text]: ...
+    @property
+    def attributions(self) -> list[str]: ...
+    @property
+    def grid(self) -> Grid: ...
+    @property
+    def carriers(self) -> list: ...
+    @property
+    def bands(self) -> dict[tuple[str, str], Band]: ...
+    @property
+    def assets(self) -> gpd.GeoDataFrame: ...
+    @property
+    def sites(self) -> gpd.GeoDataFrame: ...
+    @property
+    def municipalities(self) -> gpd.GeoDataFrame: ...
+    @property
+    def cells(self) -> gpd.GeoDataFrame: ...
+    @property
+    def scores(self) -> pd.DataFrame: ...
+    @property
+    def plan(self) -> gpd.GeoDataFrame: ...
+    @property
+    def findings(self) -> pd.DataFrame: ...
+
+    def signal(self, carrier: str, band: str, when: When = "before") -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """Whether each cell is served, per carrier.
+
+    Attributes
+    ----------
+    served : dict
+        (carrier, when) to an array of bool, one value a cell of ``run.cells``: some band of the
+        carrier reaches its level ``covered_dbm`` there.
+    """
+
+    served: dict[tuple[str, str], np.ndarray]
+
+    def count(self, when: When) -> np.ndarray:
+        """How many carriers serve each cell."""
+        parts = [values for (_, w), values in self.served.items() if w == when]
+        total: np.ndarray = np.sum(parts, axis=0, dtype=np.int64)
+        return total
+
+
+def service(run: RunLike) -> Service:
+    """Who serves each cell before and after the plan."""
+    rows, cols = run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
+    served: dict[tuple[str, str], np.ndarray] = {}
+    times: tuple[When, When] = ("before", "after")
+    for (carrier, band_id), band in run.bands.items():
+        for when in times:
+            # A comparison with NaN is false: nothing received is not served.
+            reached = run.signal(carrier, band_id, when)[rows, cols] >= band.covered_dbm
+            key = (carrier, when)
+            served[key] = reached | served[key] if key in served else reached
+    return Service(served)
+
+
+def by_municipality(run: RunLike, found: Service | None = None) -> pd.DataFrame:
+    """People of each carrier in each municipality, and how many of them are in its gap.
+
+    Returns
+    -------
+    DataFrame
+        One row per municipality and carrier, in the order of both: municipality_code,
+        municipality, carrier_id, people (residents times market share), gap_before, gap_after
+        (people), sites (assets offered).
+    """
+    found = found or service(run)
+    cells = run.cells
+    codes = cells["municipality_code"].to_numpy(dtype=object)
+    population = cells["population"].to_numpy()
+    where = run.assets["municipality_code"].reindex(run.plan["asset_id"]).to_numpy(dtype=object)
+    frames = []
+    for carrier in run.carriers:
+        people = population * carrier.market_share
+        sums = pd.DataFrame(
+            {
+                "people": people,
+                "gap_before": np.where(found.served[carrier.id, "before"], 0.0, people),
+                "gap_after": np.where(found.served[carrier.id, "after"], 0.0, people),
+            }
+        )
+        table = sums.groupby(codes).sum().reindex(run.municipalities.index, fill_value=0.0)
+        mine = pd.Series(where[(run.plan["carrier_id"] == carrier.id).to_numpy()])
+        table["sites"] = mine.value_counts().reindex(table.index, fill_value=0)
+        table.insert(0, "carrier_id", carrier.id)
+        table.insert(0, "municipality", run.municipalities["municipality"])
+        table.index.name = "municipality_code"
+        frames.append(table.reset_index())
+    return pd.concat(frames, ignore_index=True)
+
+
+def colours(run: RunLike) -> dict[str, str]:
+    """Carrier to its colour, in the order of the scenario."""
+    return {c.id: COLOURS[i % len(COLOURS)] for i, c in enumerate(run.carriers)}
+
+
+def best_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Each asset's best score over carriers, and whose it is; index asset_id."""
+    order = scores.sort_values(["score", "carrier_id"], ascending=[False, True], kind="stable")
+    best = order.drop_duplicates("asset_id").set_index("asset_id")
+    return best[["carrier_id", "score", "people_newly_served"]]
+
+
+@cache
+def kind_labels(language: Language) -> dict[str, str]:
+    """Kind of asset to its label, from the inventory's table of kinds."""
+    with files("tdh.inventory").joinpath("kinds.csv").open(encoding="utf-8") as handle:
+        table = pd.read_csv(handle, usecols=["kind", f"label_{language}"], dtype=str)
+    return dict(zip(table["kind"], table[f"label_{language}"], strict=True))
+
+
+PLACEMENTS: dict[str, Text] = {
+    "roof": Text("roof", "屋上"),
+    "pole": Text("pole", "柱"),
+    "ground": Text("ground", "地上"),
+    "none": Text("not usable", "設置不可"),
+}
+
+STATUSES: dict[str, Text] = {
+    "optimal": Text("proven optimal", "最適であることを証明済み"),
+    "feasible": Text("feasible, with a proven bound", "実行可能解(上界を証明済み)"),
+}
+
+
+def status(value: str) -> Text:
+    """A solver's status in words."""
+    return STATUSES.get(value, Text(value, value))

@@ -1,0 +1,378 @@
+"""What a map's page holds of a run: its meta data and its blocks of bytes and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from scipy import sparse
+
+from tdh import display
+from tdh.language import Text
+from tdh.maps import codec, georeference
+from tdh.radio import exposure
+
+GEOGRAPHIC_CRS = georeference.GEOGRAPHIC_CRS
+MISSING_U16 = 65535
+SIMPLIFY_M = 4.0
+MOST_FOOTPRINTS = 1500
+
+
+@dataclass
+class Content:
+    """The parts of a page: ``meta`` becomes JSON, ``blocks`` are packed texts by element id."""
+
+    meta: dict[str, Any] = field(default_factory=dict)
+    blocks: dict[str, str] = field(default_factory=dict)
+
+
+def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
+    """Everything that the page shows of a run.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    language : {"ja", "en"}
+        Language in which the page opens.
+    signals : bool
+        Whether to put the rasters in; without them the page is small.
+    """
+    content = Content()
+    found = display.service(run)
+    origin = _origin(run)
+    content.meta = {
+        "name": run.name,
+        "language": language,
+        "notices": _notices(run),
+        "attributions": list(run.attributions),
+        "date": str(run.manifest.get("created", ""))[:10],
+        "grid": {"rows": run.grid.n_rows, "cols": run.grid.n_cols, "cell_m": run.grid.cell_size_m},
+        "geo": georeference.polynomials(run.grid),
+        "bounds": _bounds(run),
+        "carriers": _carriers(run),
+        "placements": [
+            {"id": key, "ja": text.render("ja"), "en": text.render("en")}
+            for key, text in display.PLACEMENTS.items()
+        ],
+        "gap": float(run.summary.get("gap") or 0.0),
+        "status": _both(display.status(str(run.summary.get("status", "")))),
+        "gsi": None,
+    }
+    _municipalities(run, content, origin, found)
+    _assets(run, content, origin)
+    _sites(run, content, origin)
+    _plan(run, content)
+    if signals:
+        _rasters(run, content)
+    return content
+
+
+def _both(text: Text) -> dict[str, str]:
+    return {"ja": text.render("ja"), "en": text.render("en")}
+
+
+def _notices(run: Any) -> list[dict[str, Any]]:
+    # The first notice of a synthetic run says what is invented: it is the one that must stand out.
+    return [
+        {**_both(text), "warn": bool(run.synthetic and i == 0)}
+        for i, text in enumerate(run.notices)
+    ]
+
+
+def _bounds(run: Any) -> list[list[float]]:
+    west, south, east, north = run.municipalities.to_crs(GEOGRAPHIC_CRS).total_bounds
+    return [[round(float(south), 6), round(float(west), 6)], [round(float(north), 6), round(float(east), 6)]]
+
+
+def _origin(run: Any) -> tuple[float, float]:
+    """A point south-west of everything, from which coordinates are counted."""
+    west, south, _, _ = run.municipalities.to_crs(GEOGRAPHIC_CRS).total_bounds
+    frame = run.assets
+    lon = float(np.nanmin([west, *([frame["longitude"].min()] if len(frame) else [])]))
+    lat = float(np.nanmin([south, *([frame["latitude"].min()] if len(frame) else [])]))
+    return round(lon - 0.001, 6), round(lat - 0.001, 6)
+
+
+def _carriers(run: Any) -> list[dict[str, Any]]:
+    colours = display.colours(run)
+    carriers = []
+    for i, carrier in enumerate(run.carriers):
+        bands = []
+        for band_id in carrier.bands:
+            band = run.bands[carrier.id, band_id]
+            roof, pole = (
+                None
+                if eirp is None
+                else round(
+                    float(exposure.compliance_distance_m(eirp, band.frequency_mhz)), 1
+                )
+                for eirp in (band.eirp_roof_dbm, band.eirp_pole_dbm)
+            )
+            bands.append(
+                {
+                    "id": band_id,
+                    "label": f"{band_id} ({band.frequency_mhz / 1000:g} GHz)",
+                    "covered": band.covered_dbm,
+                    "good": band.good_dbm,
+                    "exposure_roof": roof,
+                    "exposure_pole": pole,
+                }
+            )
+        carriers.append(
+            {
+                "id": carrier.id,
+                "name": carrier.name,
+                "colour": colours[carrier.id],
+                "shape": display.SHAPES[i % len(display.SHAPES)],
+                "max_sites": carrier.max_sites,
+                "bands": bands,
+            }
+        )
+    return carriers
+
+
+def _rings(geometry: Any, origin: tuple[float, float]) -> list[list[list[list[int]]]]:
+    """Polygons of a geometry in steps of 1e-5 degree (about a metre) from the origin."""
+    polygons = []
+    for polygon in shapely.get_parts(geometry):
+        if polygon.geom_type != "Polygon" or polygon.is_empty:
+            continue
+        rings = []
+        for ring in (polygon.exterior, *polygon.interiors):
+            points = np.rint((shapely.get_coordinates(ring) - origin) * 1e5).astype(int)
+            keep = np.ones(len(points), dtype=bool)
+            keep[1:] = (np.diff(points, axis=0) != 0).any(axis=1)
+            rings.append(points[keep].tolist())
+        polygons.append(rings)
+    return polygons
+
+
+def _municipalities(
+    run: Any, content: Content, origin: tuple[float, float], found: display.Service
+) -> None:
+    table = display.by_municipality(run, found)
+    frame = run.municipalities
+    simple = shapely.coverage_simplify(frame.geometry.to_numpy(), SIMPLIFY_M)
+    shapes = gpd.GeoSeries(simple, crs=run.crs).to_crs(GEOGRAPHIC_CRS)
+    labels = frame.geometry.representative_point().to_crs(GEOGRAPHIC_CRS)
+    entries = []
+    for code, name, shape, label in zip(
+        frame.index, frame["municipality"], shapes, labels, strict=True
+    ):
+        rows = table[table["municipality_code"] == code]
+        entries.append(
+            {
+                "code": code,
+                "name": name,
+                "rings": _rings(shape, origin),
+                "label": [round((label.x - origin[0]) * 1e5), round((label.y - origin[1]) * 1e5)],
+                "people": rows["people"].round(1).tolist(),
+                "before": rows["gap_before"].round(1).tolist(),
+                "after": rows["gap_after"].round(1).tolist(),
+                "sites": rows["sites"].astype(int).tolist(),
+            }
+        )
+    content.meta["municipalities"] = entries
+    sums = table.groupby("carrier_id")[["gap_before", "gap_after"]].sum()
+    chosen = run.plan["carrier_id"].value_counts()
+    content.meta["sums"] = [
+        {
+            "sites": int(chosen.get(c.id, 0)),
+            "before": round(float(sums.loc[c.id, "gap_before"]), 1),
+            "after": round(float(sums.loc[c.id, "gap_after"]), 1),
+        }
+        for c in run.carriers
+    ]
+
+
+def _categories(values: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Codes and the list of texts, empty for a missing value."""
+    codes, texts = pd.factorize(values.fillna("").astype(str), sort=True)
+    return codes, [str(t) for t in texts]
+
+
+def _u16(values: pd.Series, scale: float = 10) -> np.ndarray:
+    """Tenths, 65535 where missing."""
+    numbers = np.rint(pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan) * scale)
+    return np.where(np.isnan(numbers), MISSING_U16, np.clip(numbers, 0, MISSING_U16 - 1)).astype(int)
+
+
+def _spatial_order(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Neighbours next to each other: interleaved bits of the two coordinates."""
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        span = max(float(np.ptp(values)), 1e-9) if len(values) else 1.0
+        low = values.min() if len(values) else 0.0
+        bits = ((values - low) / span * 65535).astype(np.uint64)
+        for shift, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+            bits = (bits | (bits << np.uint64(shift))) & np.uint64(mask)
+        return bits
+
+    return np.argsort(spread(lon) | (spread(lat) << np.uint64(1)), kind="stable")
+
+
+def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
+    frame = run.assets
+    if "in_area" in frame.columns:
+        inside = frame["in_area"].fillna(True).astype(bool)
+        frame = frame[inside | frame.index.isin(run.plan["asset_id"])]
+    order = _spatial_order(frame["longitude"].to_numpy(), frame["latitude"].to_numpy())
+    frame = frame.iloc[order]
+    kind, kinds = _categories(frame["kind"])
+    owner, owners = _categories(frame["owner"])
+    source, sources = _categories(frame["source"])
+    codes = {m["code"]: i for i, m in enumerate(content.meta["municipalities"])}
+    municipality = frame["municipality_code"].map(codes).fillna(MISSING_U16)
+    placements = list(display.PLACEMENTS)
+    best = display.best_scores(run.scores).reindex(frame.index)
+    layout, content.blocks["data-assets"] = codec.columns(
+        {
+            "lon": (np.rint((frame["longitude"] - origin[0]) * 1e6), "u32d"),
+            "lat": (np.rint((frame["latitude"] - origin[1]) * 1e6), "u32d"),
+            "kind": (kind, "u8"),
+            "owner": (owner, "u16"),
+            "municipality": (municipality, "u16"),
+            "placement": (frame["placement"].map(placements.index), "u8"),
+            "height": (_u16(frame["height_agl_m"]), "u16"),
+            "score": (np.rint(best["score"].fillna(0) * 10), "u16"),
+            "synthetic": (frame["synthetic"].astype(int), "u8"),
+        }
+    )
+    details: dict[str, tuple[Any, str]] = {
+        "mounting": (_u16(frame["mounting_height_m"]), "u16"),
+        "source": (source, "u8" if len(sources) < 256 else "u16"),
+        "row": (frame["source_row"], "u32"),
+    }
+    for i, carrier in enumerate(run.carriers):
+        scores = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")
+        mine = scores[["score", "rank", "people_newly_served", "gap_cells_closed"]]
+        mine = mine.reindex(frame.index).fillna(0)
+        details[f"score{i}"] = (np.rint(mine["score"] * 10), "u16")
+        details[f"rank{i}"] = (mine["rank"], "u32")
+        details[f"people{i}"] = (np.rint(mine["people_newly_served"] * 10), "u32")
+        details[f"cells{i}"] = (mine["gap_cells_closed"], "u32")
+    more, content.blocks["data-numbers"] = codec.columns(details)
+    content.blocks["data-names"] = codec.words(frame["name"])
+    content.blocks["data-ids"] = codec.words(frame.index)
+    content.blocks["data-addresses"] = codec.words(frame["address"])
+    content.blocks["data-sources"] = codec.words(sources)
+    ja, en = (display.kind_labels(language) for language in ("ja", "en"))
+    content.meta["kinds"] = [{"id": k, "ja": ja.get(k, k), "en": en.get(k, k)} for k in kinds]
+    content.meta["owners"] = owners
+    content.meta["assets"] = {
+        "n": len(frame),
+        "origin": list(origin),
+        "layout": layout,
+        "more": more,
+        "index": None,
+    }
+    content.meta["_order"] = frame.index
+
+
+def _sites(run: Any, content: Content, origin: tuple[float, float]) -> None:
+    frame = run.sites
+    points = frame.geometry.to_crs(GEOGRAPHIC_CRS)
+    lon, lat = points.x.to_numpy(), points.y.to_numpy()
+    order = _spatial_order(lon, lat)
+    names = [c.id for c in run.carriers]
+    start = (
+        round(min(origin[0], float(lon.min()) - 0.001), 6) if len(lon) else origin[0],
+        round(min(origin[1], float(lat.min()) - 0.001), 6) if len(lat) else origin[1],
+    )
+    layout, content.blocks["data-sites"] = codec.columns(
+        {
+            "lon": (np.rint((lon[order] - start[0]) * 1e6), "u32d"),
+            "lat": (np.rint((lat[order] - start[1]) * 1e6), "u32d"),
+            "carrier": (frame["carrier_id"].map(names.index).to_numpy()[order], "u8"),
+            "azimuth": (_u16(frame["azimuth_deg"].iloc[order] % 360), "u16"),
+        }
+    )
+    content.meta["sites"] = {"n": len(frame), "layout": layout, "origin": list(start)}
+
+
+def _plan(run: Any, content: Content) -> None:
+    index = content.meta.pop("_order")
+    names = [c.id for c in run.carriers]
+    rows, bits, at = [], [], 0
+    prints = _Footprints(run)
+    for row in run.plan.itertuples():
+        entry = {
+            "asset": int(index.get_loc(row.asset_id)),
+            "carrier": names.index(row.carrier_id),
+            "order": int(row.order),
+            "gained": round(float(row.people_gained), 1),
+            "lost": round(float(row.people_lost_without), 1),
+            "ja": row.reason_ja,
+            "en": row.reason_en,
+        }
+        window = prints.window(row.carrier_id, row.asset_id) if len(rows) < MOST_FOOTPRINTS else None
+        if window is not None:
+            top, left, mask = window
+            packed = np.packbits(mask.ravel(), bitorder="little").tobytes()
+            entry["footprint"] = [at, top, left, *mask.shape]
+            bits.append(packed)
+            at += len(packed)
+        rows.append(entry)
+    content.meta["plan"] = rows
+    content.blocks["data-footprints"] = codec.deflate(b"".join(bits))
+
+
+class _Footprints:
+    """Cells that a chosen asset serves for a carrier, in any of its bands."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.row = run.cells["row"].to_numpy()
+        self.col = run.cells["col"].to_numpy()
+        self.chosen: dict[str, tuple[pd.Index, list[sparse.csr_array]]] = {}
+
+    def _of(self, carrier: str) -> tuple[pd.Index, list[sparse.csr_array]]:
+        if carrier not in self.chosen:
+            wanted = pd.Index(self.run.plan.loc[self.run.plan["carrier_id"] == carrier, "asset_id"])
+            parts = []
+            for owner, band in self.run.bands:
+                if owner == carrier:
+                    signals = self.run.footprint(carrier, band)
+                    least = int(np.ceil((self.run.bands[owner, band].covered_dbm + 150.5) / 0.5))
+                    rows = signals.signal[signals.site_ids.get_indexer(wanted)]
+                    rows.data = (rows.data >= least).astype(np.uint8)
+                    rows.eliminate_zeros()
+                    parts.append(rows)
+            self.chosen[carrier] = wanted, parts
+        return self.chosen[carrier]
+
+    def window(self, carrier: str, asset: str) -> tuple[int, int, np.ndarray] | None:
+        """Top row, left column and mask of the smallest window around the cells."""
+        wanted, parts = self._of(carrier)
+        at = int(wanted.get_loc(asset))
+        cells = np.unique(
+            np.concatenate([p.indices[p.indptr[at] : p.indptr[at + 1]] for p in parts])
+        )
+        if not len(cells):
+            return None
+        row, col = self.row[cells], self.col[cells]
+        top, left = int(row.min()), int(col.min())
+        mask = np.zeros((int(row.max()) - top + 1, int(col.max()) - left + 1), dtype=np.uint8)
+        mask[row - top, col - left] = 1
+        return top, left, mask
+
+
+def _rasters(run: Any, content: Content) -> None:
+    inside = np.zeros(run.grid.shape, dtype=bool)
+    inside[run.cells["row"].to_numpy(), run.cells["col"].to_numpy()] = True
+    rasters: dict[str, dict[str, Any]] = {}
+    for i, carrier in enumerate(run.carriers):
+        for band in carrier.bands:
+            before = codec.signal_codes(run.signal(carrier.id, band, "before"), inside)
+            after = codec.signal_codes(run.signal(carrier.id, band, "after"), inside)
+            key, block = f"{i}/{band}", f"data-r-{i}-{band}"
+            content.blocks[f"{block}-b"] = codec.raster(before)
+            content.blocks[f"{block}-a"] = codec.changes(before, after)
+            rasters[f"{key}/before"] = {"block": f"{block}-b"}
+            rasters[f"{key}/after"] = {"block": f"{block}-a", "base": f"{key}/before"}
+    content.meta["rasters"] = rasters

@@ -1,0 +1,103 @@
+"""The map of a run: a ``folium.Map`` with one element of ours, which draws on canvas.
+
+folium's own layers write a line of JavaScript per feature; a city's worth of cells and assets does
+not open that way. Here the data lie in the page as packed blocks, and ``*.js`` beside this module
+draws them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import folium
+from branca.element import Figure, MacroElement
+from folium.template import Template
+
+from tdh.maps import codec, page
+from tdh.maps.content import Content, collect
+
+
+class PlanElement(MacroElement):
+    """The panel, the layers and the data of a run, to be added to a :class:`StandaloneMap`.
+
+    Parameters
+    ----------
+    content : Content
+        What :func:`tdh.maps.content.collect` found.
+    """
+
+    _template = Template(
+        """
+        {% macro header(this, kwargs) %}
+        <style>{{ this.css }}</style>
+        {% endmacro %}
+        {% macro html(this, kwargs) %}
+        {{ this.body }}
+        <script type="application/json" id="tdh-meta">{{ this.meta }}</script>
+        {%- for id, text in this.blocks.items() %}
+        <script type="text/plain" id="{{ id }}">{{ text }}</script>
+        {%- endfor %}
+        <script>{{ this.library }}</script>
+        {% endmacro %}
+        {% macro script(this, kwargs) %}
+        TDH.start({{ this._parent.get_name() }});
+        {% endmacro %}
+        """
+    )
+
+    def __init__(self, content: Content) -> None:
+        super().__init__()
+        self._name = "Plan"
+        self.css = page.own("page.css")
+        self.body = page.own("page.html")
+        self.library = page.library()
+        self.meta = codec.json_block(content.meta)
+        self.blocks = content.blocks
+
+    def render(self, **kwargs: Any) -> None:
+        """Put the parts into the figure."""
+        figure = self.get_root()
+        if not isinstance(figure, Figure):
+            raise TypeError("add the element to a map first")
+        super().render(**kwargs)
+
+
+def plan_map(
+    run: Any, *, language: Literal["ja", "en"] = "ja", online_base: bool = False
+) -> folium.Map:
+    """A map of a run: what it offers to whom, and what that closes.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run (:func:`tdh.read_run`).
+    language : {"ja", "en"}
+        Language in which the page opens; a button switches.
+    online_base : bool
+        Whether readers may switch on the tiles of the Geospatial Information Authority of Japan.
+        They are off until then. Leave it False for closed networks: then the page may not ask any
+        host for anything.
+
+    Returns
+    -------
+    folium.Map
+        A notebook shows it; more can be added to it by folium; :func:`tdh.maps.save` writes it.
+    """
+    content = collect(run, language=language)
+    if online_base:
+        content.meta["gsi"] = {"url": page.GSI_TILES, "name": "地理院タイル"}
+    (south, west), (north, east) = content.meta["bounds"]
+    drawn = page.StandaloneMap(
+        title=run.name,
+        language=language,
+        location=((south + north) / 2, (west + east) / 2),
+        zoom_start=12,
+        min_zoom=8,
+        max_zoom=20,
+        zoom_snap=1,
+        box_zoom=False,
+    )
+    if online_base:
+        drawn.allowed_hosts = (page.GSI_HOST,)
+    drawn.add_child(PlanElement(content), name="plan")
+    return drawn

@@ -1,0 +1,156 @@
+/* What the page holds: rasters decoded when first shown, what follows from them, and the assets. */
+TDH.Store = class {
+  constructor(meta) {
+    this.meta = meta;
+    this.toCell = TDH.polynomial(meta.geo.to_cell, meta.geo.degree);
+    this.toGeo = TDH.polynomial(meta.geo.to_geo, meta.geo.degree);
+    this.raw = new Map();
+    this.made = new Map();
+  }
+
+  key(carrier, band, when) { return `${carrier}/${band}/${when}`; }
+
+  code(dbm) { return Math.ceil((dbm + 150.5) * 2); }
+
+  dbm(code) { return code / 2 - 150.5; }
+
+  /* Codes of one carrier, band and time; a promise, one decoding whoever asks. */
+  load(carrier, band, when) {
+    const key = this.key(carrier, band, when);
+    if (!this.raw.has(key)) this.raw.set(key, this.decode(key));
+    return this.raw.get(key).then((codes) => { this.made.set(key, codes); return codes; });
+  }
+
+  async decode(key) {
+    const { rows, cols } = this.meta.grid, entry = this.meta.rasters[key];
+    const bytes = await TDH.block(entry.block);
+    if (!entry.base) return TDH.unpredict(bytes, rows, cols);
+    const [carrier, band, when] = entry.base.split("/");
+    const base = await this.load(Number(carrier), band, when);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = bytes[i] + base[i];
+    return bytes;
+  }
+
+  /* Codes that are decoded already, or undefined. */
+  codes(carrier, band, when) { return this.made.get(this.key(carrier, band, when)); }
+
+  async need(carriers, times) {
+    for (const c of carriers) {
+      for (const b of this.meta.carriers[c].bands) {
+        for (const w of times) await this.load(c, b.id, w);
+      }
+    }
+  }
+
+  carriersOf(who) {
+    return typeof who === "number" ? [who] : this.meta.carriers.map((_, i) => i);
+  }
+
+  /* Margin to the threshold in half decibels about 128, of a carrier's best band or, for "any"
+     and "two", of the best and second best carrier. 0 is outside, 1 nothing received. */
+  margin(who, when) {
+    const key = `margin/${who}/${when}`;
+    if (this.made.has(key)) return this.made.get(key);
+    const n = this.meta.grid.rows * this.meta.grid.cols, out = new Uint8Array(n);
+    if (typeof who === "number") {
+      for (const band of this.meta.carriers[who].bands) {
+        const codes = this.codes(who, band.id, when), offset = 128 - this.code(band.covered);
+        for (let i = 0; i < n; i++) {
+          const q = codes[i];
+          if (!q) continue;
+          let m = 1;
+          if (q > 1) { m = q + offset; m = m < 2 ? 2 : m > 255 ? 255 : m; }
+          if (m > out[i]) out[i] = m;
+        }
+      }
+      this.made.set(key, out);
+      return out;
+    }
+    const parts = this.meta.carriers.map((_, i) => this.margin(i, when));
+    const second = who === "two" ? new Uint8Array(n) : null;
+    for (const part of parts) {
+      for (let i = 0; i < n; i++) {
+        const m = part[i];
+        if (m > out[i]) { if (second) second[i] = out[i]; out[i] = m; }
+        else if (second && m > second[i]) second[i] = m;
+      }
+    }
+    this.made.set(key, second || out);
+    return second || out;
+  }
+
+  /* 1 served today, 2 closed by the plan, 3 a gap that remains. */
+  classes(who, shift) {
+    const before = this.margin(who, "before"), after = this.margin(who, "after");
+    const level = 128 + 2 * shift, out = new Uint8Array(before.length);
+    for (let i = 0; i < out.length; i++) {
+      if (before[i]) out[i] = before[i] >= level ? 1 : after[i] >= level ? 2 : 3;
+    }
+    return out;
+  }
+
+  /* 1 + how many carriers serve. */
+  count(when, shift) {
+    const level = 128 + 2 * shift, parts = this.meta.carriers.map((_, i) => this.margin(i, when));
+    const out = new Uint8Array(parts[0].length);
+    for (const part of parts) {
+      for (let i = 0; i < out.length; i++) {
+        if (part[i]) { if (!out[i]) out[i] = 1; if (part[i] >= level) out[i]++; }
+      }
+    }
+    return out;
+  }
+
+  /* 1 no change, 2 newly received, else 3 + gain in half decibels. */
+  change(before, after) {
+    const out = new Uint8Array(before.length);
+    for (let i = 0; i < out.length; i++) {
+      const b = before[i], a = after[i];
+      if (b) out[i] = a === b ? 1 : b === 1 ? 2 : Math.min(255, 3 + Math.max(0, a - b));
+    }
+    return out;
+  }
+
+  cellAt(lat, lng) {
+    const [c, r] = this.toCell(lng, lat, [0, 0]), { rows, cols } = this.meta.grid;
+    const col = Math.floor(c), row = Math.floor(r);
+    return row >= 0 && col >= 0 && row < rows && col < cols ? row * cols + col : -1;
+  }
+
+  /* --- assets ------------------------------------------------------------------------------ */
+
+  async loadAssets() {
+    const { assets } = this.meta, n = assets.n;
+    const near = TDH.columns(assets.layout, await TDH.block("data-assets"), n);
+    this.assets = near;
+    const lon = new Float64Array(n), lat = new Float64Array(n);
+    for (let i = 0; i < n; i++) {
+      lon[i] = assets.origin[0] + near.lon[i] * 1e-6;
+      lat[i] = assets.origin[1] + near.lat[i] * 1e-6;
+    }
+    this.lon = lon; this.lat = lat;
+    this.points = new TDH.Points(lon, lat);
+    this.chosen = new Map();
+    for (const row of this.meta.plan) {
+      if (!this.chosen.has(row.asset)) this.chosen.set(row.asset, []);
+      this.chosen.get(row.asset).push(row);
+    }
+  }
+
+  async loadDetails() {
+    const { assets } = this.meta;
+    this.numbers = TDH.columns(assets.more, await TDH.block("data-numbers"), assets.n);
+    this.names = await TDH.texts("data-names");
+    this.ids = await TDH.texts("data-ids");
+    this.addresses = await TDH.texts("data-addresses");
+    this.sources = await TDH.texts("data-sources");
+  }
+
+  best(i) { return this.assets.score[i] / 10; }
+
+  height(i) { const h = this.assets.height[i]; return h === 65535 ? null : h / 10; }
+
+  carriersChosen(i) { return this.chosen.get(i) || []; }
+
+  label(list, index) { const entry = this.meta[list][index]; return entry ? entry[TDH.lang] : ""; }
+};

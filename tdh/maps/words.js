@@ -1,0 +1,112 @@
+/* Every word of the page in both languages. */
+TDH.WORDS = {
+  ja: {
+    show: "表示する内容", view: "主題", v_gap: "不足と解消", v_signal: "電波の強さ",
+    v_count: "つながる事業者数", v_change: "計画による改善", v_kpi: "市区町村別の指標", v_none: "なし",
+    who: "事業者", any: "いずれか1社", two: "2社以上", band: "バンド", all_bands: "全バンド",
+    when: "時点", before: "現状", after: "計画後", swipe: "左右に比較",
+    threshold: "判定しきい値", plan_threshold: "計画の値", opacity: "濃さ",
+    layers: "重ねるもの", l_chosen: "選定したアセット", l_assets: "アセット(候補)",
+    l_sites: "既存の基地局", l_wards: "市区町村名", l_gsi: "地理院タイル(要インターネット)",
+    filter: "アセットを絞り込む", search: "名称・所在地・IDを検索", kind: "種別", owner: "所有者",
+    municipality: "市区町村", everything: "すべて", min_height: "高さ(m以上)",
+    min_score: "スコア(以上)", status: "選定", s_all: "すべて", s_chosen: "選定のみ", s_other: "未選定のみ",
+    reset: "条件を消す", legend: "凡例", under: "カーソル位置の値", centre: "地図中心の値",
+    table: "アセット一覧", csv: "CSVで保存", csv_sel: "選択をCSVで保存", clear: "選択を解除", print: "印刷 (A3)",
+    link: "リンクをコピー", copied: "コピーしました", measure: "距離を測る", select_box: "範囲で選択",
+    zoom_area: "全体を表示", panel: "パネルの表示切替",
+    name: "名称", height: "高さ (m)", score: "最高スコア", chosen_for: "提供先", people: "新規充足人口",
+    selected: "選択", rows: "{n} 件", of_rows: "{n} / {m} 件", selected_rows: "{n} 件を選択",
+    remaining: "計画後も不足", closed: "計画で解消", served: "現状で充足", gap_now: "不足",
+    nothing: "受信なし", outside: "区域外", dbm: "SS-RSRP (dBm)", margin: "しきい値までの余裕 (dB)",
+    change_db: "改善量 (dB)", no_change: "変化なし", newly: "新たに受信", carriers_n: "{n} 社",
+    gap_share: "不足人口の割合", pooled: "縮小表示では、画素内でいちばん弱いセルを示します",
+    pooled_gap: "縮小表示では、画素内に1つでも不足があれば不足として示します",
+    dots: "候補(色が濃いほど高スコア)", bubble: "候補の数(縮小時)", site_mark: "既存局(扇形は向き)",
+    kind_label: "種別", address: "所在地", placement: "設置形態", mounting: "設置可能高",
+    id: "ID", source: "出典", row: "行", synthetic: "架空", modelled: "予測値",
+    by_carrier: "事業者ごとの評価", rank: "順位", gap_people: "不足人口のうち単独で充足",
+    cells: "解消セル", chosen: "選定", not_chosen: "未選定", order: "第{n}選択", gained: "増分 {n} 人",
+    lost: "この局だけが頼り {n} 人", why: "理由", exposure: "電波防護距離の目安",
+    sheet: "報告書で見る", close: "閉じる", footprint: "カバー範囲を表示中",
+    why_not: "選定されたアセットと比べて、上限数の中では新たに充足できる人口が少ないためです。",
+    why_not_cap: "この事業者の不足を単独で {n} 人解消できますが(順位 {r})、提供数の上限 {m} 件には、組み合わせて全体の充足人口がより多くなるアセットが選ばれました。",
+    why_not_zero: "この事業者の不足を新たに解消するセルがありません。",
+    attribution: "出典", date: "作成", north: "北", site: "既存局",
+    hint: "地図上を動かすと各社の値を表示します", met: "充足", short: "不足",
+    gap_before: "不足人口 現状", gap_after: "計画後", covered: "人口カバー率", sites_n: "提供数",
+    total: "合計", keys: "矢印キーで移動、+ と - で拡大・縮小", measure_hint: "クリックで点を追加、Escで終了",
+    select_hint: "ドラッグで囲んだアセットを選択", table_hint: "上下キーで移動、Enterで地図に表示、Spaceで選択",
+    scale_note: "モデルによる予測値", loading: "読み込み中", print_title: "公共アセット活用計画",
+    best: "解の品質", gap_pct: "最良との差は {g}% 以内(証明済み)", open_table: "一覧を開く・閉じる",
+    people_unit: "{n} 人", language: "English", skip: "地図へ移動", owner_u: "所有者",
+    contributions: "スコアの内訳", share: "割合", north_arrow: "上が北です",
+  },
+  en: {
+    show: "What to show", view: "Theme", v_gap: "Gap and what closes", v_signal: "Signal strength",
+    v_count: "Carriers that serve", v_change: "Improvement by the plan", v_kpi: "By municipality",
+    v_none: "Nothing", who: "Carrier", any: "Any carrier", two: "Two or more", band: "Band",
+    all_bands: "All bands", when: "When", before: "Today", after: "With the plan",
+    swipe: "Side by side", threshold: "Threshold", plan_threshold: "as planned",
+    opacity: "Opacity", layers: "Layers", l_chosen: "Chosen assets", l_assets: "Assets (candidates)",
+    l_sites: "Present sites", l_wards: "Municipalities", l_gsi: "GSI tiles (needs internet)",
+    filter: "Filter assets", search: "Search name, address, id", kind: "Kind", owner: "Owner",
+    municipality: "Municipality", everything: "All", min_height: "Height (m, at least)",
+    min_score: "Score (at least)", status: "Choice", s_all: "All", s_chosen: "Chosen only", s_other: "Not chosen",
+    reset: "Clear filters", legend: "Legend", under: "Value under the cursor",
+    centre: "Value at the centre", table: "Assets", csv: "Save CSV", csv_sel: "Save selection as CSV",
+    clear: "Clear selection", print: "Print (A3)", link: "Copy link", copied: "Copied",
+    measure: "Measure", select_box: "Select by box", zoom_area: "Whole area", panel: "Show or hide panel",
+    name: "Name", height: "Height (m)", score: "Best score", chosen_for: "Offered to",
+    people: "People newly served", selected: "Selected", rows: "{n} assets",
+    of_rows: "{n} of {m} assets", selected_rows: "{n} selected", remaining: "Gap that remains",
+    closed: "Closed by the plan", served: "Served today", gap_now: "Gap", nothing: "Nothing received",
+    outside: "Outside the area", dbm: "SS-RSRP (dBm)", margin: "Margin to the threshold (dB)",
+    change_db: "Gain (dB)", no_change: "No change", newly: "Newly received", carriers_n: "{n} carriers",
+    gap_share: "Share of people in a gap", pooled: "Far out, a pixel shows its weakest cell",
+    pooled_gap: "Far out, a pixel with any gap shows as a gap",
+    dots: "Candidate (darker: higher score)", bubble: "Number of candidates (far out)",
+    site_mark: "Present site (sector: direction)", kind_label: "Kind", address: "Address",
+    placement: "Placement", mounting: "Mounting height", id: "Id", source: "Register", row: "record",
+    synthetic: "Synthetic", modelled: "Modelled", by_carrier: "For each carrier", rank: "Rank",
+    gap_people: "Gap people it alone would serve", cells: "Gap cells", chosen: "Chosen",
+    not_chosen: "Not chosen", order: "choice {n}", gained: "{n} people gained",
+    lost: "{n} people depend on it alone", why: "Why", exposure: "Compliance distance (RF exposure)",
+    sheet: "See in the report", close: "Close", footprint: "Footprint is shown",
+    why_not: "Within the budget, other assets newly serve more people.",
+    why_not_cap: "Alone it would serve {n} people of this carrier's gap (rank {r}), but within the budget of {m} sites others were chosen that together serve more.",
+    why_not_zero: "It closes no gap cell of this carrier.",
+    attribution: "Sources", date: "Made", north: "N", site: "Present site",
+    hint: "Move over the map to read every carrier's value", met: "served", short: "gap",
+    gap_before: "People in a gap: today", gap_after: "with the plan", covered: "People covered",
+    sites_n: "Sites", total: "Total", keys: "Arrow keys move, + and - zoom",
+    measure_hint: "Click to add points, Esc to end", select_hint: "Drag a box around assets",
+    table_hint: "Up and Down move, Enter shows on the map, Space selects",
+    scale_note: "Modelled, not measured", loading: "Loading", print_title: "Plan of public assets",
+    best: "Quality of the plan", gap_pct: "within {g}% of the best possible (proven)",
+    open_table: "Open or close the table", people_unit: "{n} people", language: "日本語",
+    skip: "Skip to the map", owner_u: "Owner", contributions: "Parts of the score", share: "Share",
+    north_arrow: "North is up",
+  },
+};
+
+TDH.lang = "ja";
+
+TDH.t = function (key, values) {
+  const text = TDH.WORDS[TDH.lang][key] || key;
+  return values ? text.replace(/\{(\w+)\}/g, (_, k) => String(values[k])) : text;
+};
+
+TDH.number = (value, digits) => Number(value).toLocaleString(TDH.lang === "ja" ? "ja-JP" : "en-GB",
+  { maximumFractionDigits: digits || 0, minimumFractionDigits: digits || 0 });
+
+/* Put the words of a language where the page names them. */
+TDH.translate = function (root) {
+  for (const node of root.querySelectorAll("[data-t]")) node.textContent = TDH.t(node.dataset.t);
+  for (const node of root.querySelectorAll("[data-t-label]")) {
+    node.setAttribute("aria-label", TDH.t(node.dataset.tLabel));
+    if (node.tagName === "BUTTON") node.title = TDH.t(node.dataset.tLabel);
+  }
+  for (const node of root.querySelectorAll("[data-t-hint]")) node.placeholder = TDH.t(node.dataset.tHint);
+  for (const node of root.querySelectorAll("[data-ja]")) node.textContent = node.dataset[TDH.lang];
+};
