@@ -10,8 +10,8 @@ import numpy as np
 import rasterio
 import rasterio.errors
 import rasterio.vrt
+from pyproj import Transformer
 from rasterio.enums import Resampling
-from rasterio.warp import calculate_default_transform
 from rasterio.windows import Window
 
 from tdh.errors import InputError, Problem
@@ -234,13 +234,14 @@ def _read_raster(path: Path, grid: Grid, resampling: Resampling, fill: float) ->
 
 
 def _cell_in(source: rasterio.DatasetReader, crs: str) -> float:
-    """The side of a source's cells in the units of another CRS."""
+    """The width of a source's cells, in its middle, in the units of another CRS."""
     if source.crs == rasterio.CRS.from_user_input(crs):
         return float(abs(source.transform.a))
-    own, _, _ = calculate_default_transform(
-        source.crs, crs, source.width, source.height, *source.bounds
-    )
-    return float(abs(own.a))
+    t = source.transform
+    x, y = t.c + t.a * source.width / 2, t.f + t.e * source.height / 2
+    forth = Transformer.from_crs(source.crs, crs, always_xy=True)
+    (x0, x1), (y0, y1) = forth.transform([x, x + t.a], [y, y])
+    return math.hypot(x1 - x0, y1 - y0)
 
 
 def _aligned_window(source: rasterio.DatasetReader, grid: Grid) -> tuple[int, int] | None:
