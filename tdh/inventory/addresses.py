@@ -144,7 +144,7 @@ def named_municipality(addresses: pd.Series, prefecture: pd.Series | None = None
     ----------
     addresses : Series of str, shape (n,)
     prefecture : Series of str, shape (n,), optional
-        Codes of two digits for addresses that do not name theirs.
+        Codes of two digits that are known already; empty: what the addresses name.
 
     Examples
     --------
@@ -152,14 +152,11 @@ def named_municipality(addresses: pd.Series, prefecture: pd.Series | None = None
     ['13103', '13101']
     """
     table = municipalities()
-    own = prefectures(addresses)
-    if prefecture is not None:
-        own = own.fillna(prefecture)
-    bare = arrowtext.replace(addresses, rf"^[\s　]*{_PREFECTURE}", "")
-    bare = arrowtext.replace(bare, r"^[\s　]*[^\s市区町村]{1,4}郡", "")
-    bare = arrowtext.nfkc(bare.str.strip())
+    own = prefectures(addresses) if prefecture is None else prefecture
     names = "|".join(sorted(map(re.escape, table["municipality"]), key=len, reverse=True))
-    found = arrowtext.extract(bare, f"^(?P<v>{names})")
+    skipped = _PREFECTURE.replace("?P<v>", "?:")
+    pattern = rf"^[\s　]*{skipped}?[\s　]*(?:[^\s市区町村]{{1,4}}郡)?(?P<v>{names})"
+    found = arrowtext.extract(addresses, pattern)
     lookup = dict(zip(table["municipality"], table["code"], strict=True))
     codes = found.map(lookup).astype("str")
     elsewhere = own.notna() & (own != codes.str[:2])

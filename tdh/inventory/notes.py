@@ -117,8 +117,21 @@ def check_cells(table: RawTable, columns: ColumnMap, rows: np.ndarray, findings:
         formula = arrowtext.contains(frame[column], r"^\s*(?:[=@]|[+\-][A-Za-z(])")
         if formula.any():
             findings.add("formula_text", column=column, n=int(formula.sum()))
-    if len(frame) > 1 and len(frame.columns) > 1:
-        twice = frame.duplicated(keep="first").to_numpy()
-        if table.geometry is not None and twice.any():
-            twice &= pd.Series(shapely.to_wkb(table.geometry)).duplicated().to_numpy()
-        findings.add("duplicate_row", rows[twice])
+    if len(frame.columns) > 1:
+        findings.add("duplicate_row", rows[_told_twice(table)])
+
+
+def _told_twice(table: RawTable) -> np.ndarray:
+    """Positions of records that repeat an earlier one in every column.
+
+    Column by column, only records that still have a double are looked at again, so that a column
+    of identifiers ends the search at once.
+    """
+    left = table.frame
+    if table.geometry is not None:
+        left = left.assign(**{"\0geometry": shapely.to_wkb(table.geometry, hex=True)})
+    for column in left.columns:
+        left = left[left[column].duplicated(keep=False)]
+        if left.empty:
+            break
+    return left.index[left.duplicated(keep="first")].to_numpy(dtype=np.int64)

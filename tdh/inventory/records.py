@@ -238,7 +238,9 @@ def _municipality(context: positions.Context, out: pd.DataFrame) -> None:
     named = addresses.named_municipality(out["address"], context.prefecture)
     city = context.text("address_city")
     name = city.where(city != "", name)
-    by_name = addresses.named_municipality(name, context.prefecture)
+    by_name = named
+    if (name != "").any():
+        by_name = addresses.named_municipality(name, context.prefecture)
     differs = (named.notna() & codes.notna() & (named != codes)).to_numpy(dtype=bool)
     if differs.any():
         context.findings.add(
@@ -317,9 +319,10 @@ def _check_same_position(context: positions.Context, out: pd.DataFrame, known: n
     places = out[known & (out["address"] != "").to_numpy()]
     if len(places) < 10:
         return
+    places = places[places.duplicated(["latitude", "longitude"], keep=False)]
     groups = places.groupby(["latitude", "longitude"], sort=False)["address"]
     different = groups.transform("nunique")
-    shared = different >= max(10, 0.01 * len(places))
+    shared = different >= max(10, 0.01 * int(known.sum()))
     if shared.any():
         context.findings.add(
             "same_position", places.loc[shared, "source_row"], n=int(different.max())
