@@ -365,6 +365,7 @@ def scores(context: Context) -> dict[str, Any]:
         gaps.unmet_matrix(context.run.gaps, context.run.cells, carriers),
         context.scenario.scoring.weights,
         cells=context.run.cells,
+        market_share=context.scenario.market_shares,
     )
     write_table(table, context.folder, "scores")
     return {"rows": len(table)}
