@@ -112,14 +112,15 @@ class Run:
     @property
     def notices(self) -> list[Text]:
         """What must be said wherever results are shown: what is invented, what is modelled."""
-        invented = [name for name, p in self.scenario.provenances() if p.synthetic]
         notices = []
+        invented = self._invented()
         if invented:
             notices.append(
                 Text(
-                    "Synthetic, not real: {names}",
-                    "架空のデータ(実在しません): {names}",
-                    names=", ".join(invented),
+                    "Synthetic, not real: {en}",
+                    "架空のデータ(実在しません): {ja}",
+                    en=", ".join(text.render("en") for text in invented),
+                    ja="、".join(text.render("ja") for text in invented),
                 )
             )
         notices.append(
@@ -130,6 +131,33 @@ class Run:
             )
         )
         return notices
+
+    def _invented(self) -> list[Text]:
+        """The parts of the scenario that are invented, in words."""
+        scenario = self.scenario
+        words = []
+        if scenario.area.synthetic:
+            words.append(Text("boundaries", "区域の境界"))
+        for every, some, parts in (
+            (
+                Text("registers", "台帳"),
+                ("{n} of {of} registers", "台帳{of}件のうち{n}件"),
+                scenario.assets,
+            ),
+            (
+                Text("the carriers and their networks", "事業者とその局"),
+                ("{n} of {of} carriers", "事業者{of}社のうち{n}社"),
+                scenario.carriers,
+            ),
+        ):
+            n = sum(part.synthetic for part in parts)
+            if n:
+                words.append(every if n == len(parts) else Text(*some, n=n, of=len(parts)))
+        if scenario.surface.synthetic:
+            words.append(Text("buildings", "建物"))
+        if scenario.demand.synthetic:
+            words.append(Text("residents", "人口"))
+        return words
 
     @property
     def attributions(self) -> list[str]:
