@@ -391,7 +391,7 @@ def _reads_like_names(column: pd.Series) -> bool:
         return False
     words = sample.str.contains(r"[^\W\d_]{2}", regex=True)
     short = sample.str.len().median() <= 40
-    different = sample.nunique() >= 0.5 * len(sample)
+    different = sample.nunique() > 0.5 * len(sample)
     plain = ~sample.str.contains(r"^https?:|^\d{4}[-/]|@", regex=True)
     address = sample.str.contains(_ADDRESS, regex=True).mean() > 0.5
     return bool((words & plain).mean() > 0.8 and short and different and not address)

@@ -51,6 +51,10 @@ _ROMAN = dict(
 )
 
 
+# Latitude, longitude, where anything was written, where the spelling was odd
+Read = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
 @dataclass
 class Context:
     """What is known about a table's records while they are located.
@@ -118,17 +122,19 @@ def locate(context: Context) -> coordinates.Points:
     return points
 
 
-def _read(context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _read(context: Context) -> Read:
     n = len(context.table.frame)
     lat, lon = np.full(n, np.nan), np.full(n, np.nan)
     written, respelled = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     if context.table.geometry is not None:
         lat, lon = _from_geometry(context, context.table.geometry, context.table.crs)
         written = ~np.isnan(lat)
+    found = context.table.geometry is not None
     for reader in (_from_degrees, _from_pair, _from_metres, _from_xy, _from_wkt, _from_tokyo):
         more = reader(context)
         if more is None:
             continue
+        found = True
         more_lat, more_lon, more_written, more_respelled = more
         if context.table.geometry is not None:
             _compare(context, lat, lon, more_lat, more_lon)
@@ -136,10 +142,9 @@ def _read(context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
         lat, lon = np.where(open_, more_lat, lat), np.where(open_, more_lon, lon)
         respelled = np.where(open_, more_respelled, respelled)
         written |= more_written
+    if not found:
+        context.findings.add("no_coordinates")
     return lat, lon, written, respelled
-
-
-Read = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _from_degrees(context: Context) -> Read | None:
@@ -446,9 +451,17 @@ def _shown(context: Context, mask: np.ndarray, points: coordinates.Points) -> np
             parts = [context.text(field)[mask] for field in fields]
             shown = parts[0] if len(parts) == 1 else parts[0] + "," + parts[1]
             return shown.to_numpy(dtype=object)
+    if context.table.geometry is None:
+        return np.full(int(mask.sum()), "", dtype=object)
     lat, lon = points.lat[mask], points.lon[mask]
     lat, lon = np.where(points.swapped[mask], lon, lat), np.where(points.swapped[mask], lat, lon)
     return _pair(lat, lon)
+
+
+def _has_coordinates(context: Context) -> bool:
+    pairs = (("latitude", "longitude"), ("lat_lon",), ("lon_lat",), ("x", "y"), ("wkt",),
+             ("northing", "easting"), ("latitude_tokyo", "longitude_tokyo"))  # fmt: skip
+    return context.table.geometry is not None or any(context.has(*fields) for fields in pairs)
 
 
 def _pair(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
@@ -474,7 +487,7 @@ def _report_repairs(context: Context, points: coordinates.Points) -> None:
         ("unreadable_coordinates", points.unreadable),
         ("outside_japan", points.outside),
     ):
-        if mask.any():
+        if mask.any() and _has_coordinates(context):
             add(rule, rows[mask], column=column, before=_shown(context, mask, points))
     foreign = np.isfinite(points.lat) & ~coordinates.in_japan(points.lat, points.lon)
     if foreign.any():

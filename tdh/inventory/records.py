@@ -21,7 +21,14 @@ from tdh.inventory.findings import Findings, text
 from tdh.inventory.tables import RawTable, Register
 from tdh.language import Text
 
-_NUMBERS = ("height", "height_ft", "floors", "area_m2", "backup_hours", "flood_depth_m")
+_RANGES = {
+    "height": (0.1, 700),
+    "height_ft": (0.4, 2300),
+    "floors": (0, 200),
+    "area_m2": (0, 1e9),
+    "backup_hours": (0, 9998),
+    "flood_depth_m": (0, 100),
+}
 _ADDRESS_PARTS = ("address_prefecture", "address_city", "address_town", "address_block")
 FEET_M = 0.3048
 
@@ -128,7 +135,7 @@ def _records(
     out["latitude"], out["longitude"] = points.lat, points.lon
     out["repaired"] = points.swapped | points.respelled
     _reasons(out, points)
-    _check_places(context, out)
+    _check_places(context, out, points.respelled)
     notes.check_cells(table, columns, rows, findings)
     _original(table, out)
     return out, columns
@@ -168,16 +175,16 @@ def _fields(context: positions.Context, options: Options) -> pd.DataFrame:
     out["owner"] = context.text("owner").where(context.text("owner") != "", options.owner or "")
     out["bureau"] = context.text("bureau")
     _municipality(context, out)
-    for name in _NUMBERS:
+    for name in _RANGES:
         out[name] = _number(context, name)
     feet = out.pop("height_ft") * FEET_M
     out["height_agl_m"] = out.pop("height").fillna(feet)
-    out["height_agl_m"] = out["height_agl_m"].where(out["height_agl_m"].between(0.1, 700))
     out["height_source"] = pd.Series("register", index=out.index, dtype="str").where(
         out["height_agl_m"].notna()
     )
     for name in ("power", "fibre", "year_built"):
         out[name] = context.text(name)
+    out["year_built"] = _dates(out["year_built"])
     out["synthetic"] = options.synthetic
     out["repaired"] = False
     return out.reset_index(drop=True)
@@ -205,7 +212,9 @@ def _names(
             names = names.where(names != "", spare)
     still = (names == "").to_numpy()
     labels = kind.map(kinds.table()["label_ja"])
-    called = labels.to_numpy(dtype=object) + " " + context.rows.astype(str).astype(object)
+    numbers = context.text("id")
+    numbers = numbers.where(numbers != "", pd.Series(context.rows.astype(str), numbers.index))
+    called = (labels + " " + numbers).to_numpy(dtype=object)
     if "name" in columns.columns:
         context.findings.add("blank_name", context.rows[blank], column=columns.columns["name"])
     elif still.all():
@@ -220,6 +229,10 @@ def _address(context: positions.Context) -> pd.Series:
         for name in _ADDRESS_PARTS[1:]:
             parts = parts + context.text(name)
         whole = whole.where(whole != "", parts)
+    elif context.has("address_block"):
+        # 所在 and 地番 in two columns, as in registers of land
+        block = context.text("address_block")
+        whole = whole.where((whole == "") | arrowtext.contains(whole, r"\d\s*$"), whole + block)
     return whole
 
 
@@ -272,8 +285,24 @@ def _number(context: positions.Context, name: str) -> np.ndarray:
             before=column[bad].to_numpy(dtype=object),
         )
     # PLATEAU and others write -9999 and 9999 where nothing is known.
-    values[~np.isfinite(values) | (np.abs(values) >= 9999) & (name != "area_m2")] = np.nan
+    low, high = _RANGES[name]
+    values[~np.isfinite(values) | (values < low) | (values > high)] = np.nan
     return values
+
+
+def _dates(column: pd.Series) -> pd.Series:
+    """Dates as published; serial numbers of a spreadsheet as dates.
+
+    >>> _dates(pd.Series(["36617", "1987", "昭和62年"])).tolist()
+    ['2000-04-01', '1987', '昭和62年']
+    """
+    serial = arrowtext.contains(column, r"^[1-6]\d{4}$")
+    if not serial.any():
+        return column
+    days = pd.to_timedelta(pd.to_numeric(column[serial]), unit="D")
+    column = column.copy()
+    column[serial] = (pd.Timestamp("1899-12-30") + days).dt.strftime("%Y-%m-%d")
+    return column
 
 
 def _reasons(out: pd.DataFrame, points: coordinates.Points) -> None:
@@ -290,7 +319,7 @@ def _reasons(out: pd.DataFrame, points: coordinates.Points) -> None:
     out["reason"] = reason
 
 
-def _check_places(context: positions.Context, out: pd.DataFrame) -> None:
+def _check_places(context: positions.Context, out: pd.DataFrame, respelled: np.ndarray) -> None:
     """Flag points that contradict their own record: another prefecture, too few decimals."""
     findings, rows = context.findings, context.rows
     lat, lon = out["latitude"].to_numpy(), out["longitude"].to_numpy()
@@ -309,7 +338,7 @@ def _check_places(context: positions.Context, out: pd.DataFrame) -> None:
     if context.has("latitude", "longitude") and context.table.geometry is None:
         lat_digits = coordinates.decimals(context.text("latitude"))
         lon_digits = coordinates.decimals(context.text("longitude"))
-        coarse = known & (np.maximum(lat_digits, lon_digits) <= 3)
+        coarse = known & ~respelled & (np.maximum(lat_digits, lon_digits) <= 3)
         findings.add("coarse_coordinates", rows[coarse])
     _check_same_position(context, out, known)
 
