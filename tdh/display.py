@@ -6,7 +6,9 @@ run never disagree.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Literal, Protocol
@@ -186,3 +188,13 @@ STATUSES: dict[str, Text] = {
 def status(value: str) -> Text:
     """A solver's status in words."""
     return STATUSES.get(value, Text(value, value))
+
+
+def made_on(run: RunLike) -> str:
+    """The date of a run, as YYYY-MM-DD; of today while the run is still being made."""
+    created = str(run.manifest.get("created", ""))[:10]
+    if created:
+        return created
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    return moment.date().isoformat()

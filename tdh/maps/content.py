@@ -50,7 +50,7 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
         "language": language,
         "notices": _notices(run),
         "attributions": list(run.attributions),
-        "date": str(run.manifest.get("created", ""))[:10],
+        "date": display.made_on(run),
         "grid": {"rows": run.grid.n_rows, "cols": run.grid.n_cols, "cell_m": run.grid.cell_size_m},
         "geo": georeference.polynomials(run.grid),
         "bounds": _bounds(run),

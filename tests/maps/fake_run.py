@@ -99,12 +99,19 @@ class FakeRun:
         ]
         self.attributions = ["架空データ(tdh の試験用)", "国土数値情報 行政区域 N03 (CC BY 4.0)"]
         self.manifest: dict[str, Any] = {
-            "tdh_version": "0.1.0",
-            "created": "2026-11-23T00:00:00+09:00",
+            "created": "2026-11-23T00:00:00+00:00",
+            "versions": {"tdh": "0.1.0", "python": "3.11"},
             "inputs": [
-                {"role": "assets", "path": "assets.csv", "sha256": "0" * 64, "rows": self.n_assets}
+                {
+                    "part": "assets",
+                    "path": "assets.csv",
+                    "sha256": "0" * 64,
+                    "source": "架空データ",
+                    "licence": "CC BY 4.0",
+                    "synthetic": True,
+                }
             ],
-            "stages": {"coverage": {"seconds": 1.5}},
+            "stages": [{"name": "assets", "seconds": 1.5, "facts": {"rows": self.n_assets}}],
         }
 
     @cached_property
@@ -395,7 +402,8 @@ class FakeRun:
                         "gap_cells_closed": (people / 6).astype(int),
                         "score": score,
                         "rank": rank,
-                        "reason": "invented",
+                        "reason_ja": "架空の値です",
+                        "reason_en": "Invented",
                     }
                 )
             )
