@@ -159,8 +159,9 @@ def compute_many(
         azimuth_deg (one sector; missing: omnidirectional) or azimuths_deg ("0 120 240"), tilt_deg.
         Points in the CRS of the surface and the grid.
     surface : Surface or None
-        Decides line of sight. None: expected loss by the LOS probability of TR 38.901, blocked
-        links charged the greater of the NLOS law and P.2108's clutter on the LOS law.
+        Decides line of sight. None: the loss of the mean field strength by the LOS probability of
+        TR 38.901, blocked links charged the greater of the NLOS law and P.2108's clutter on the
+        LOS law.
     cells : GeoDataFrame
         Table "cells" with row and col in the grid.
     bands : mapping of str to Band

@@ -9,6 +9,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
+from tdh import units
 from tdh.coverage.quality import Shadowing, probability
 from tdh.coverage.sites import levels_dbm, site_arrays
 from tdh.errors import InputError, Problem
@@ -315,7 +316,7 @@ def _without_surface(
             )
         )
     hidden = max(nlos, los + clutter)
-    loss = share * los + (1.0 - share) * hidden
+    loss = float(prediction.expected_db(share, los, hidden))
     lines = [
         BudgetLine(
             Text("Probability of line of sight", "見通し確率"),
@@ -383,7 +384,7 @@ def _over_surface(
     )
     if model.diffraction:
         distance = math.hypot(x0 - x1, y0 - y1)
-        shift = -0.5 * math.log2(float(_wavelength_m(band)))
+        shift = -0.5 * math.log2(float(units.wavelength_m(band.frequency_ghz)))
         over = los + model.diffraction_offset_db
         over += float(prediction.edge_loss_db(math.log2(max(nu, 1e-6)) + shift, distance))
         loss = float(prediction.blend_db(los, nlos, over))
@@ -405,12 +406,6 @@ def _over_surface(
         )
     )
     return False, loss, lines, (start, end)
-
-
-def _wavelength_m(band: Band) -> float:
-    from tdh import units
-
-    return float(units.wavelength_m(band.frequency_ghz))
 
 
 def _profile(

@@ -200,6 +200,17 @@ def blend_db(los_db, nlos_db, diffracted_db):  # type: ignore[no-untyped-def]
 
 
 @_njit
+def expected_db(share, los_db, hidden_db):  # type: ignore[no-untyped-def]
+    """Loss where only the probability of line of sight is known: the mean field strength's.
+
+    It lies between the mean of the losses (too low a signal near the site) and the loss of the mean
+    power (carried by the few that see the site from afar).
+    """
+    fade = 10.0 ** ((los_db - hidden_db) * 0.05)
+    return los_db - 20.0 * math.log10(share + (1.0 - share) * fade)
+
+
+@_njit
 def link_geometry(top, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m):  # type: ignore[no-untyped-def]
     """Whether a link is blocked, and ν·√λ of its equivalent edge.
 
@@ -394,7 +405,7 @@ def predict(  # type: ignore[no-untyped-def]
                     else:
                         step = int(min(distance / _CLUTTER_STEP_M, clutter.shape[1] - 1))
                         hidden = max(nlos, los + clutter[b, step])
-                        loss = share * los + (1.0 - share) * hidden
+                        loss = expected_db(share, los, hidden)
                     if inside[k] != 0 or bands[b, 2] != 0.0:
                         loss += entry[b, elevation]
                     signal = level + gain - loss - bands[b, 1] * direct

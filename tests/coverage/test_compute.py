@@ -182,9 +182,8 @@ def test_without_a_surface_probability_and_clutter_rule(
         p2108.terrestrial_clutter_loss_db(3.65, distance / 1e3, outside="ignore"),
         0,
     )
-    wanted = (
-        70.0 + N78.carrier_to_rsrp_db - share * los - (1 - share) * np.maximum(nlos, los + clutter)
-    )
+    field = share * 10 ** (-los / 20) + (1 - share) * 10 ** (-np.maximum(nlos, los + clutter) / 20)
+    wanted = 70.0 + N78.carrier_to_rsrp_db + 20 * np.log10(field)
     assert abs(coverage.to_dbm(got.signal.data) - wanted).max() < 0.6
 
 
