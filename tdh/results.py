@@ -117,10 +117,8 @@ class Run:
         if invented:
             notices.append(
                 Text(
-                    "Synthetic, not real: {en}",
-                    "架空のデータ(実在しません): {ja}",
-                    en=", ".join(text.render("en") for text in invented),
-                    ja="、".join(text.render("ja") for text in invented),
+                    f"Synthetic, not real: {', '.join(text.render('en') for text in invented)}",
+                    f"架空のデータ(実在しません): {'、'.join(text.render('ja') for text in invented)}",
                 )
             )
         notices.append(

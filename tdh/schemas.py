@@ -140,7 +140,9 @@ def _check(frame: pd.DataFrame, table: str, row: object) -> list[Problem]:
     if required and missing.any():
         problems.append(
             Problem(
-                Text("values are missing in {n} rows", "{n} 行で値がありません", n=int(missing.sum())),
+                Text(
+                    "values are missing in {n} rows", "{n} 行で値がありません", n=int(missing.sum())
+                ),
                 value=frame.index[missing][:_EXAMPLES].tolist(),
                 where=f"{table}.{column}",
             )
@@ -152,7 +154,9 @@ def _check(frame: pd.DataFrame, table: str, row: object) -> list[Problem]:
             problems.append(
                 Problem(
                     Text(
-                        "{n} values are not allowed", "許されない値が {n} 件あります", n=int(bad.sum())
+                        "{n} values are not allowed",
+                        "許されない値が {n} 件あります",
+                        n=int(bad.sum()),
                     ),
                     value=present[bad].iloc[:_EXAMPLES].tolist(),
                     expected=check,
