@@ -198,7 +198,7 @@ def outcomes(market: dict[str, Any], rule: str, carrier: str) -> list[int]:
 @pytest.mark.parametrize("rule", RULES)
 def test_no_misreport_gains_where_the_rule_promises_it(rule: str) -> None:
     promised = 0
-    for seed in range(60):
+    for seed in range(36):
         rng = np.random.default_rng(seed)
         market = random_market(rng)
         market.pop("areas", None)
@@ -213,13 +213,13 @@ def test_no_misreport_gains_where_the_rule_promises_it(rule: str) -> None:
                 # By responsive preferences: no lie wins a bundle that is better place by place.
                 padded = truth + [99] * (len(lie) - len(truth))
                 assert all(t <= x for t, x in zip(padded, lie, strict=False)), (seed, carrier)
-    assert (promised > 10) == (rule in ("serial_dictatorship", "deferred_acceptance"))
+    assert (promised > 6) == (rule in ("serial_dictatorship", "deferred_acceptance"))
 
 
 def test_rotation_can_be_gamed_and_says_so() -> None:
     """Why the promise matters: in a draft it can pay to take first what others want too."""
     gained = False
-    for seed in range(30):
+    for seed in range(20):
         market = random_market(np.random.default_rng(seed))
         market.pop("areas", None)
         market["caps"] = 2
