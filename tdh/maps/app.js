@@ -65,16 +65,26 @@ TDH.App = class {
     this.rasters();
     this.panel = new TDH.Panel(this);
     this.controls();
+    const clock = (name) => { this.times[name] = performance.now(); };
+    this.times = {};
+    clock("start");
     await this.show();
+    clock("raster");
     await store.loadAssets();
     this.marks();
     this.speak();
+    clock("marks");
     await store.loadDetails();
     this.details();
     this.listen();
+    clock("details");
     await this.idle();
+    await this.idle();
+    clock("interactive");
     await store.need(store.meta.carriers.map((_, i) => i), ["before", "after"]);
     this.ready = true;
+    clock("all");
+    this.read();
     document.documentElement.dataset.tdh = "ready";
   }
 
@@ -140,12 +150,16 @@ TDH.App = class {
       const rows = store.carriersChosen(chosen[k]), r = z >= 13 ? 8 : 6, n = rows.length;
       rows.forEach((row, j) => {
         const carrier = meta.carriers[row.carrier], u = x + (j - (n - 1) / 2) * r * 1.7;
+        // Where one carrier is looked at, the others' sites step back.
+        c.globalAlpha = typeof state.who === "number" && row.carrier !== state.who ? 0.35 : 1;
         TDH.shape(c, carrier.shape, u, y, r);
+        if (c.globalAlpha < 1) { c.fillStyle = carrier.colour; c.fill(); return; }
         c.lineWidth = 4; c.strokeStyle = "#fff"; c.stroke();
         c.fillStyle = carrier.colour; c.fill();
         c.lineWidth = 1; c.strokeStyle = "#12202c"; c.stroke();
       });
-      if (state.active && store.ids && store.ids[chosen[k]] === state.active) this.ring(c, x, y, 7 + r * n);
+      c.globalAlpha = 1;
+      if (state.active && store.ids && store.ids.at(chosen[k]) === state.active) this.ring(c, x, y, 7 + r * n);
     }, { pane: "chosen", maxZoom: 20, margin: 60 });
     this.sitePoints = null;
   }
@@ -194,9 +208,9 @@ TDH.App = class {
       onclick: (e) => { const on = act(); if (on !== undefined) e.currentTarget.setAttribute("aria-pressed", String(on)); } }, mark);
     tools.onAdd = () => {
       const box = TDH.element("div", { class: "leaflet-bar tdh-tools" },
-        button("⛶", "zoom_area", () => { map.fitBounds(this.store.meta.bounds); }),
-        button("📏︎", "measure", () => this.measure.toggle()),
-        button("⬚", "select_box", () => this.boxes.toggle()));
+        button(TDH.icon("M2 6V2H6M10 2H14V6M14 10V14H10M6 14H2V10"), "zoom_area", () => { map.fitBounds(this.store.meta.bounds); }),
+        button(TDH.icon("M1.5 11.5L11.5 1.5L14.5 4.5L4.5 14.5ZM4 9L5.6 10.6M6.3 6.7L8.6 9M8.6 4.4L10.2 6"), "measure", () => this.measure.toggle()),
+        button(TDH.icon("M2 2H4M6 2H8M10 2H12M2 4V6M2 8V10M12 4V5M4 12H2V11M8 8L14.5 10.5L11.5 11.5L10.5 14.5Z"), "select_box", () => this.boxes.toggle()));
       L.DomEvent.disableClickPropagation(box);
       return box;
     };
@@ -239,6 +253,7 @@ TDH.App = class {
     this.panel.legend();
     this.show();
     this.read();
+    if (this.chosenLayer) this.chosenLayer.repaint();
     this.remember();
   }
 
@@ -332,17 +347,17 @@ TDH.App = class {
     const { store } = this, t = TDH.t, { meta } = store;
     const column = (key, kind, value, text, title) => ({ key, kind, value, text, title: title || (() => t(key)) });
     const sums = meta.carriers.map((_, c) => store.numbers[`people${c}`]);
-    const people = (i) => sums.reduce((a, s) => Math.max(a, s[i]), 0) / 10;
+    const people = (i) => sums.reduce((a, s) => Math.max(a, s[i]), 0);
     this.table = new TDH.Table(document.getElementById("tdh-assets-sheet"), {
       columns: [
         column("selected", "pick", null, (i, on) => (on ? "☑" : "☐"), () => "✓"),
-        column("name", "", (i) => store.names[i], (i) => store.names[i] || store.ids[i]),
+        column("name", "", (i) => store.names.at(i), (i) => store.names.at(i) || store.ids.at(i)),
         column("kind", "", (i) => store.label("kinds", store.assets.kind[i]), (i) => store.label("kinds", store.assets.kind[i])),
         column("owner", "", (i) => meta.owners[store.assets.owner[i]], (i) => meta.owners[store.assets.owner[i]]),
         column("municipality", "", (i) => store.assets.municipality[i],
           (i) => (meta.municipalities[store.assets.municipality[i]] || { name: "" }).name),
         column("height", "num", (i) => store.height(i), (i) => (store.height(i) === null ? "–" : TDH.number(store.height(i), 1))),
-        column("score", "num", (i) => store.assets.score[i], (i) => TDH.number(store.best(i), 1)),
+        column("score", "num", (i) => store.best(i), (i) => TDH.number(store.best(i), 1)),
         column("people", "num", people, (i) => TDH.number(people(i), 0)),
         column("chosen_for", "", (i) => store.carriersChosen(i).length, (i) => {
           const cell = TDH.element("span", {});
@@ -355,8 +370,8 @@ TDH.App = class {
     });
     TDH.translate(document.getElementById("tdh-assets-sheet"));
     const $ = (id) => document.getElementById(`tdh-${id}`);
-    $("csv").addEventListener("click", () => this.csv(this.table.rows));
-    $("csv-sel").addEventListener("click", () => this.csv(this.table.rows.filter((i) => this.table.selected.has(i))
+    $("csv").addEventListener("click", () => this.csv(Array.from(this.table.rows)));
+    $("csv-sel").addEventListener("click", () => this.csv(Array.from(this.table.rows).filter((i) => this.table.selected.has(i))
       .concat(Array.from(this.table.selected).filter((i) => !store.points.visible[i]))));
     $("clear").addEventListener("click", () => { this.table.selected.clear(); this.counted(); this.table.draw(); });
     this.filter();
@@ -372,17 +387,20 @@ TDH.App = class {
     const words = state.q.trim().toLowerCase().normalize("NFKC").split(/\s+/).filter(Boolean);
     const kind = filter.kind === "" ? -1 : Number(filter.kind), owner = filter.owner === "" ? -1 : Number(filter.owner);
     const place = filter.municipality === "" ? -1 : Number(filter.municipality);
-    const high = filter.height === "" ? -1 : Number(filter.height) * 10, least = Number(filter.score || 0) * 10;
+    const high = filter.height === "" ? -1 : Number(filter.height) * 10, least = Number(filter.score || 0);
     if (words.length && !this.folded) {
-      this.folded = store.names.map((name, i) => `${name} ${store.addresses[i]} ${store.ids[i]}`.normalize("NFKC").toLowerCase());
+      // Folded one block at a time: folding changes lengths, so each text keeps its own place.
+      const all = Array.from({ length: store.points.n }, (_, i) => `${store.names.at(i)} ${store.addresses.at(i)} ${store.ids.at(i)}`
+        .normalize("NFKC").toLowerCase());
+      this.folded = new TDH.Texts(all.join("\x1f"), all.length);
     }
     const rows = [];
     for (let i = 0; i < store.points.n; i++) {
       const chosen = store.chosen.has(i);
       const ok = (kind < 0 || a.kind[i] === kind) && (owner < 0 || a.owner[i] === owner)
         && (place < 0 || a.municipality[i] === place) && (high < 0 || (a.height[i] !== 65535 && a.height[i] >= high))
-        && a.score[i] >= least && (filter.status !== "chosen" || chosen) && (filter.status !== "other" || !chosen)
-        && (!words.length || words.every((w) => this.folded[i].includes(w)));
+        && store.best(i) >= least && (filter.status !== "chosen" || chosen) && (filter.status !== "other" || !chosen)
+        && (!words.length || words.every((w) => this.folded.at(i).includes(w)));
       visible[i] = ok ? 1 : 0;
       if (ok) rows.push(i);
     }
@@ -416,10 +434,10 @@ TDH.App = class {
     const { store } = this, { meta } = store, t = TDH.t;
     const head = ["asset_id", t("name"), t("kind_label"), t("owner_u"), t("municipality"), t("address"), "latitude", "longitude",
       t("height"), t("score"), ...meta.carriers.flatMap((c) => [`${c.name} ${t("people")}`, `${c.name} ${t("status")}`]), t("synthetic")];
-    const lines = rows.map((i) => [store.ids[i], store.names[i], store.label("kinds", store.assets.kind[i]),
+    const lines = rows.map((i) => [store.ids.at(i), store.names.at(i), store.label("kinds", store.assets.kind[i]),
       meta.owners[store.assets.owner[i]], (meta.municipalities[store.assets.municipality[i]] || { name: "" }).name,
-      store.addresses[i], store.lat[i].toFixed(6), store.lon[i].toFixed(6), store.height(i), store.best(i),
-      ...meta.carriers.flatMap((_, c) => [store.numbers[`people${c}`][i] / 10,
+      store.addresses.at(i), store.lat[i].toFixed(6), store.lon[i].toFixed(6), store.height(i), store.best(i),
+      ...meta.carriers.flatMap((_, c) => [store.numbers[`people${c}`][i],
         store.carriersChosen(i).some((row) => row.carrier === c) ? 1 : 0]), store.assets.synthetic[i]]);
     TDH.download("tdh-assets.csv", TDH.csv([head, ...lines]), "text/csv;charset=utf-8");
   }
@@ -428,9 +446,10 @@ TDH.App = class {
     const { map, store, state } = this, at = L.latLng(store.lat[i], store.lon[i]);
     if (go && (map.getZoom() < 14 || !map.getBounds().contains(at))) map.setView(at, Math.max(15, map.getZoom()), { animate: false });
     this.opened = i;
-    state.active = store.ids[i];
+    state.active = store.ids.at(i);
     this.popup = this.popup || L.popup({ maxWidth: 410, minWidth: 380, autoPanPaddingTopLeft: [60, 20], autoPanPaddingBottomRight: [290, 20] });
     this.popup.setLatLng(at).setContent(TDH.assetDetails(store, i)).openOn(map);
+    TDH.partsInto(store, i, this.popup.getContent());
     const close = this.popup.getElement().querySelector(".leaflet-popup-close-button");
     if (close) close.setAttribute("aria-label", TDH.t("close"));
     await this.footprint(i);

@@ -151,10 +151,31 @@ TDH.columns = function (layout, bytes, n) {
   return table;
 };
 
-TDH.texts = async function (id) {
-  const text = new TextDecoder().decode(await TDH.block(id));
-  return text.split("\x1f");
+/* Many texts as one string and where each begins: an object each would cost more than the words. */
+TDH.Texts = class {
+  constructor(text, n) {
+    this.text = text;
+    this.starts = new Uint32Array(n + 1);
+    for (let i = 0, at = 0; i < n; i++) {
+      const end = text.indexOf("\x1f", at);
+      at = (end < 0 ? text.length : end) + 1;
+      this.starts[i + 1] = at;
+    }
+    this.length = n;
+  }
+
+  at(i) { return this.text.slice(this.starts[i], this.starts[i + 1] - 1); }
+
+  indexOf(word) {
+    for (let i = 0; i < this.length; i++) {
+      if (this.starts[i + 1] - 1 - this.starts[i] === word.length
+        && this.text.startsWith(word, this.starts[i])) return i;
+    }
+    return -1;
+  }
 };
+
+TDH.texts = async (id, n) => new TDH.Texts(new TextDecoder().decode(await TDH.block(id)), n);
 
 /* Polynomials of georeference.py. */
 TDH.polynomial = function ({ centre, half, terms }, degree) {

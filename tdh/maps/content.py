@@ -11,7 +11,7 @@ import pandas as pd
 import shapely
 from scipy import sparse
 
-from tdh import display
+from tdh import display, schemas
 from tdh.language import Text
 from tdh.maps import codec, georeference
 from tdh.radio import exposure
@@ -20,6 +20,7 @@ GEOGRAPHIC_CRS = georeference.GEOGRAPHIC_CRS
 MISSING_U16 = 65535
 SIMPLIFY_M = 4.0
 MOST_FOOTPRINTS = 1500
+MOST_PARTS = 600_000
 
 
 @dataclass
@@ -239,7 +240,7 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
             "municipality": (municipality, "u16"),
             "placement": (frame["placement"].map(placements.index), "u8"),
             "height": (_u16(frame["height_agl_m"]), "u16"),
-            "score": (np.rint(best["score"].fillna(0) * 10), "u16"),
+            "score": (np.rint(best["score"].fillna(0)), "u8"),
             "synthetic": (frame["synthetic"].astype(int), "u8"),
         }
     )
@@ -252,11 +253,16 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
         scores = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")
         mine = scores[["score", "rank", "people_newly_served", "gap_cells_closed"]]
         mine = mine.reindex(frame.index).fillna(0)
-        details[f"score{i}"] = (np.rint(mine["score"] * 10), "u16")
         details[f"rank{i}"] = (mine["rank"], "u32")
-        details[f"people{i}"] = (np.rint(mine["people_newly_served"] * 10), "u32")
+        # Scores fall with the rank: in that order they cost almost nothing.
+        falling = np.zeros(len(frame) + 1)
+        rank = mine["rank"].to_numpy(dtype=int)
+        falling[np.minimum(rank, len(frame))] = np.rint(mine["score"] * 10)
+        details[f"falling{i}"] = (np.maximum.accumulate(falling[:0:-1])[::-1], "u16d")
+        details[f"people{i}"] = (np.rint(mine["people_newly_served"]), "u32")
         details[f"cells{i}"] = (mine["gap_cells_closed"], "u32")
     more, content.blocks["data-numbers"] = codec.columns(details)
+    _parts(run, content, frame.index)
     content.blocks["data-names"] = codec.words(frame["name"])
     content.blocks["data-ids"] = codec.words(frame.index)
     content.blocks["data-addresses"] = codec.words(frame["address"])
@@ -269,9 +275,34 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
         "origin": list(origin),
         "layout": layout,
         "more": more,
-        "index": None,
+        "sources": len(sources),
     }
     content.meta["_order"] = frame.index
+
+
+def _parts(run: Any, content: Content, index: pd.Index) -> None:
+    """Contributions to scores in half points, for all assets or, in a large run, the chosen."""
+    names = [c for c in run.scores.columns if c.startswith("contribution_")]
+    everybody = len(index) * len(run.carriers) * len(names) <= MOST_PARTS
+    shown = index if everybody else index[index.isin(run.plan["asset_id"])]
+    table: dict[str, tuple[Any, str]] = {"asset": (index.get_indexer(shown), "u32d")}
+    for i, carrier in enumerate(run.carriers):
+        scores = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")
+        for k, name in enumerate(names):
+            points = scores[name].reindex(shown).fillna(0).clip(0, 127)
+            table[f"part{i}_{k}"] = (np.rint(points * 2), "u8")
+    layout, content.blocks["data-parts"] = codec.columns(table)
+    content.meta["parts"] = {
+        "n": len(shown),
+        "layout": layout,
+        "names": [
+            {
+                "ja": schemas.label("scores", name, "ja"),
+                "en": name.removeprefix("contribution_"),
+            }
+            for name in names
+        ],
+    }
 
 
 def _sites(run: Any, content: Content, origin: tuple[float, float]) -> None:

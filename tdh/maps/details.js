@@ -5,6 +5,16 @@ TDH.chip = function (carrier, text) {
   return TDH.element("span", { class: "chip" }, mark, text === undefined ? carrier.name : text);
 };
 
+TDH.icon = function (path) {
+  const NS = "http://www.w3.org/2000/svg", svg = document.createElementNS(NS, "svg");
+  for (const [k, v] of Object.entries({ width: 17, height: 17, viewBox: "0 0 16 16", fill: "none",
+    stroke: "currentColor", "stroke-width": 1.5, "aria-hidden": "true" })) svg.setAttribute(k, v);
+  const line = document.createElementNS(NS, "path");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
+};
+
 /* A carrier's shape in its colour, as SVG. */
 TDH.symbol = function (carrier, size) {
   const NS = "http://www.w3.org/2000/svg", svg = document.createElementNS(NS, "svg");
@@ -34,7 +44,7 @@ TDH.assetDetails = function (store, i) {
       chosen.length ? t("chosen") : t("not_chosen")));
   if (assets.synthetic[i]) marks.append(el("span", { class: "badge warn" }, t("synthetic")));
   marks.append(el("span", { class: "badge" }, t("modelled")));
-  box.append(el("h3", {}, store.names[i] || store.ids[i]), marks);
+  box.append(el("h3", {}, store.names.at(i) || store.ids.at(i)), marks);
   const facts = el("dl", {});
   const fact = (word, value) => {
     if (value !== "" && value !== null && value !== undefined) {
@@ -43,14 +53,14 @@ TDH.assetDetails = function (store, i) {
   };
   fact("kind_label", store.label("kinds", assets.kind[i]));
   fact("owner_u", meta.owners[assets.owner[i]]);
-  fact("address", store.addresses[i]);
+  fact("address", store.addresses.at(i));
   fact("municipality", (meta.municipalities[assets.municipality[i]] || {}).name);
   const height = store.height(i), mount = numbers.mounting[i];
   fact("height", height === null ? null : TDH.number(height, 1));
   fact("placement", store.label("placements", assets.placement[i])
     + (mount === 65535 ? "" : ` / ${TDH.number(mount / 10, 1)} m`));
-  fact("id", store.ids[i]);
-  fact("source", `${store.sources[numbers.source[i]]} (${t("row")} ${numbers.row[i]})`);
+  fact("id", store.ids.at(i));
+  fact("source", `${store.sources.at(numbers.source[i])} (${t("row")} ${numbers.row[i]})`);
   box.append(facts, el("h4", {}, t("by_carrier")));
   const body = el("tbody", {});
   meta.carriers.forEach((carrier, c) => {
@@ -59,29 +69,47 @@ TDH.assetDetails = function (store, i) {
       el("th", { scope: "row" }, TDH.chip(carrier)),
       el("td", {}, TDH.number(numbers[`score${c}`][i] / 10, 1)),
       el("td", {}, `${numbers[`rank${c}`][i] || "–"}`),
-      el("td", {}, TDH.number(numbers[`people${c}`][i] / 10, 0)),
+      el("td", {}, TDH.number(numbers[`people${c}`][i], 0)),
       el("td", {}, TDH.number(numbers[`cells${c}`][i]))));
   });
   box.append(el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("who")),
-    ...["score", "rank", "gap_people", "cells"].map((k) => el("th", { scope: "col" }, t(k))))), body));
-  box.append(el("h4", {}, t("why")), TDH.reasons(store, i, chosen));
+    ...["score_one", "rank", "gap_people", "cells"].map((k) => el("th", { scope: "col" }, t(k))))), body));
+  box.append(el("div", { class: "parts" }), el("h4", {}, t("why")), TDH.reasons(store, i, chosen));
   const safe = TDH.exposureLine(store, i, chosen);
   if (safe) box.append(el("p", { class: "small" }, safe));
   box.append(el("p", { class: "small" },
-    el("a", { href: `report.html#${encodeURIComponent(`asset-${store.ids[i]}`)}` }, t("sheet"))));
+    el("a", { href: `report.html#${encodeURIComponent(`asset-${store.ids.at(i)}`)}` }, t("sheet"))));
   return box;
+};
+
+/* Bars of what makes up each carrier's score. */
+TDH.partsInto = async function (store, i, box) {
+  const el = TDH.element, place = box.querySelector(".parts"), rows = [];
+  for (const [c, carrier] of store.meta.carriers.entries()) {
+    const parts = (await store.parts(i, c)).filter(([, points]) => points > 0);
+    if (!parts.length) continue;
+    const bar = el("div", { class: "stackbar", "aria-hidden": "true" });
+    parts.forEach(([, points], k) => {
+      const piece = el("i", { class: `p${k % 6}` });
+      piece.style.width = `${points}%`;
+      bar.append(piece);
+    });
+    rows.push(el("li", {}, TDH.chip(carrier), bar,
+      el("span", { class: "small" }, parts.map(([word, points]) => `${word} ${TDH.number(points, 1)}`).join(" + "))));
+  }
+  if (rows.length) place.replaceChildren(el("h4", {}, TDH.t("contributions")), el("ul", { class: "reasons" }, ...rows));
 };
 
 TDH.reasons = function (store, i, chosen) {
   const el = TDH.element, t = TDH.t, list = el("ul", { class: "reasons" });
   store.meta.carriers.forEach((carrier, c) => {
-    const mine = chosen.find((row) => row.carrier === c), n = store.numbers[`people${c}`][i] / 10;
+    const mine = chosen.find((row) => row.carrier === c), n = store.numbers[`people${c}`][i];
     if (mine) {
       list.append(el("li", {}, TDH.chip(carrier), " ", el("strong", {}, t("order", { n: mine.order })),
         ` – ${t("gained", { n: TDH.number(mine.gained) })}, ${t("lost", { n: TDH.number(mine.lost) })}. `,
         TDH.lang === "ja" ? mine.ja : mine.en));
     } else if (!chosen.length) {
-      const text = n < 0.05 ? t("why_not_zero") : t("why_not_cap",
+      const text = n < 1 ? t("why_not_zero") : t("why_not_cap",
         { n: TDH.number(n), r: store.numbers[`rank${c}`][i] || "–", m: carrier.max_sites });
       list.append(el("li", {}, TDH.chip(carrier), ` ${text}`));
     }

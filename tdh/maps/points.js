@@ -133,16 +133,16 @@ TDH.PointLayer = L.GridLayer.extend({
 });
 
 TDH.bubble = function (context, x, y, n) {
-  const radius = Math.min(24, 8 + 2.6 * Math.log2(n / TDH.FEW + 1));
+  const radius = Math.min(17, 6 + 1.7 * Math.log2(n / TDH.FEW + 1));
   context.beginPath();
   context.arc(x, y, radius, 0, 7);
-  context.fillStyle = "rgba(255,255,255,0.82)";
+  context.fillStyle = "rgba(255,255,255,0.78)";
   context.fill();
-  context.lineWidth = 1.5;
-  context.strokeStyle = "rgba(63,15,110,0.75)";
+  context.lineWidth = 1;
+  context.strokeStyle = "rgba(63,15,110,0.6)";
   context.stroke();
   context.fillStyle = "#2b1450";
-  context.font = "600 11px system-ui, 'Noto Sans CJK JP', sans-serif";
+  context.font = "600 10px system-ui, 'Noto Sans CJK JP', sans-serif";
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.fillText(n > 9999 ? `${Math.round(n / 1000)}k` : String(n), x, y + 0.5);

@@ -140,13 +140,33 @@ TDH.Store = class {
   async loadDetails() {
     const { assets } = this.meta;
     this.numbers = TDH.columns(assets.more, await TDH.block("data-numbers"), assets.n);
-    this.names = await TDH.texts("data-names");
-    this.ids = await TDH.texts("data-ids");
-    this.addresses = await TDH.texts("data-addresses");
-    this.sources = await TDH.texts("data-sources");
+    const top = (this.top = new Uint16Array(assets.n));
+    this.meta.carriers.forEach((_, c) => {
+      const rank = this.numbers[`rank${c}`], falling = this.numbers[`falling${c}`];
+      const score = (this.numbers[`score${c}`] = new Uint16Array(assets.n));
+      for (let i = 0; i < assets.n; i++) {
+        score[i] = rank[i] ? falling[Math.min(rank[i], assets.n) - 1] : 0;
+        if (score[i] > top[i]) top[i] = score[i];
+      }
+    });
+    this.names = await TDH.texts("data-names", assets.n);
+    this.ids = await TDH.texts("data-ids", assets.n);
+    this.addresses = await TDH.texts("data-addresses", assets.n);
+    this.sources = await TDH.texts("data-sources", this.meta.assets.sources);
   }
 
-  best(i) { return this.assets.score[i] / 10; }
+  best(i) { return this.top ? this.top[i] / 10 : this.assets.score[i]; }
+
+  /* Parts of an asset's score for a carrier: [word, points], or nothing where they are not held. */
+  async parts(i, c) {
+    const { parts } = this.meta;
+    if (!this.partTable) {
+      this.partTable = TDH.columns(parts.layout, await TDH.block("data-parts"), parts.n);
+      this.partOf = new Map(Array.from(this.partTable.asset, (a, k) => [a, k]));
+    }
+    const k = this.partOf.get(i);
+    return k === undefined ? [] : parts.names.map((name, p) => [name[TDH.lang], this.partTable[`part${c}_${p}`][k] / 2]);
+  }
 
   height(i) { const h = this.assets.height[i]; return h === 65535 ? null : h / 10; }
 

@@ -40,18 +40,29 @@ TDH.Table = class {
 
   show(rows) {
     const column = this.columns.find((c) => c.key === this.sort.key), sign = this.sort.down ? -1 : 1;
-    const values = new Map();
-    for (const i of rows) values.set(i, column.value(i));
-    this.rows = Array.from(rows).sort((a, b) => {
-      const x = values.get(a), y = values.get(b);
-      if (typeof x === "string") return sign * (x < y ? -1 : x > y ? 1 : 0) || a - b;
-      return sign * ((x === null ? -1e9 : x) - (y === null ? -1e9 : y)) || a - b;
-    });
+    this.rows = Int32Array.from(rows);
+    if (rows.length && typeof column.value(rows[0]) === "string") {
+      const values = new Map(Array.from(rows, (i) => [i, column.value(i)]));
+      this.rows.sort((a, b) => {
+        const x = values.get(a), y = values.get(b);
+        return sign * (x < y ? -1 : x > y ? 1 : 0) || a - b;
+      });
+    } else if (rows.length) {
+      const values = new Float64Array(this.most(rows) + 1);
+      for (const i of rows) { const v = column.value(i); values[i] = v === null ? -1e9 : v; }
+      this.rows.sort((a, b) => sign * (values[a] - values[b]) || a - b);
+    }
     this.cursor = Math.min(this.cursor, Math.max(0, this.rows.length - 1));
     this.scroller.setAttribute("aria-rowcount", String(this.rows.length + 1));
     this.canvas.style.height = `${this.rows.length * this.height}px`;
     this.heads();
     this.draw();
+  }
+
+  most(rows) {
+    let most = 0;
+    for (const i of rows) if (i > most) most = i;
+    return most;
   }
 
   draw() {

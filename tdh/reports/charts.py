@@ -145,7 +145,7 @@ def gains(
         One a carrier; gains in the order of choice.
     """
     title = Text("People gained by number of sites", "提供数と増分充足人口(累計)")
-    width, height, left, right, bottom, top = 720.0, 300.0, 74.0, 170.0, 44.0, 16.0
+    width, height, left, right, bottom, top = 540.0, 300.0, 58.0, 158.0, 44.0, 16.0
     root = _svg(width, height, title.render(language))
     sums = [np.concatenate([[0.0], np.cumsum(values)]) for *_, values in series]
     most = max((len(s) - 1 for s in sums), default=1) or 1

@@ -402,6 +402,8 @@ class FakeRun:
                         "gap_cells_closed": (people / 6).astype(int),
                         "score": score,
                         "rank": rank,
+                        "contribution_people": score * 0.7,
+                        "contribution_area": score * 0.3,
                         "reason_ja": "架空の値です",
                         "reason_en": "Invented",
                     }
