@@ -21,7 +21,7 @@ Source: JIS X 0410:2002; 総務省統計局「地域メッシュ統計の特質�
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import geopandas as gpd
 import numpy as np
@@ -261,11 +261,8 @@ def indices(codes: Iterable[str] | ArrayLike) -> tuple[np.ndarray, np.ndarray, n
 
 def as_strings(codes: Iterable[str] | ArrayLike) -> np.ndarray:
     """Codes as a flat array of text, whatever they came as."""
-    if isinstance(codes, str):
-        codes = [codes]
-    if not isinstance(codes, np.ndarray | pd.Series | pd.Index | list | tuple):
-        codes = list(codes)  # type: ignore[arg-type]
-    return np.asarray(codes).astype(np.str_).ravel()
+    listed = list(codes) if isinstance(codes, Iterator | set | frozenset) else codes
+    return np.asarray(listed).astype(np.str_).ravel()
 
 
 def _size(digits: int) -> int:

@@ -1,0 +1,405 @@
+"""Who is not served: cells in which none of a carrier's bands reaches its threshold.
+
+A cell is a carrier's gap if no band of the carrier reaches its threshold there; the people who
+miss something are the residents times the carrier's market share. Nobody lives in many a gap
+cell: such rows are kept, for a gap is also a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from scipy import ndimage, sparse
+from scipy.special import ndtr
+
+from tdh import schemas
+from tdh.errors import InputError, Problem
+from tdh.grid import Grid
+from tdh.language import Text
+
+Signals = Mapping[tuple[str, str], np.ndarray]
+Thresholds = Mapping[str, float] | Mapping[tuple[str, str], float]
+
+
+def find(
+    cells: pd.DataFrame,
+    signals: Signals,
+    thresholds_dbm: Thresholds,
+    market_share: Mapping[str, float],
+) -> pd.DataFrame:
+    """The cells that each carrier does not serve.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Table ``cells``.
+    signals : mapping of (carrier, band) to ndarray of float, shape (n_cells,)
+        Best server's SS-RSRP in dBm; NaN where nothing is received.
+    thresholds_dbm : mapping of band, or of (carrier, band), to float
+        Level from which a cell is served; reaching it is enough.
+    market_share : mapping of carrier to float
+        Share of residents who are the carrier's customers. A carrier without any signal serves
+        nobody: all cells are its gap.
+
+    Returns
+    -------
+    DataFrame
+        Table ``gaps``: one row per carrier and cell, in the order of ``market_share`` and of the
+        cells. ``cell_id``, ``carrier_id`` and ``band`` are categories: a table may have millions
+        of rows. The band is the one that lacks least.
+
+    Raises
+    ------
+    InputError
+        If a signal has no threshold, no market share or the wrong length.
+    """
+    _check(cells, signals, thresholds_dbm, market_share)
+    population = cells["population"].to_numpy(dtype=float)
+    bands = list(dict.fromkeys(band for _, band in signals))
+    columns: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("cell", "carrier", "band", "rsrp", "shortfall", "people")
+    }
+    for number, (carrier, share) in enumerate(market_share.items()):
+        nearest, rsrp, shortfall = _nearest_band(
+            len(cells), carrier, signals, thresholds_dbm, bands
+        )
+        gap = np.flatnonzero(~(shortfall <= 0))
+        columns["cell"].append(gap.astype(np.int32))
+        columns["carrier"].append(np.full(gap.size, number, dtype=np.int8))
+        columns["band"].append(nearest[gap])
+        columns["rsrp"].append(rsrp[gap].astype(float))
+        columns["shortfall"].append(shortfall[gap].astype(float))
+        columns["people"].append(population[gap] * share)
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    identifiers = cells.index.astype("str")
+    table = pd.DataFrame(
+        {
+            "cell_id": pd.Categorical.from_codes(joined["cell"], categories=identifiers),
+            "carrier_id": pd.Categorical.from_codes(
+                joined["carrier"], categories=pd.Index(list(market_share), dtype="str")
+            ),
+            "band": pd.Categorical.from_codes(
+                joined["band"], categories=pd.Index(bands, dtype="str")
+            ),
+            "rsrp_dbm": joined["rsrp"],
+            "shortfall_db": joined["shortfall"],
+            "unmet_people": joined["people"],
+        }
+    )
+    return schemas.conform(table, "gaps")
+
+
+def _nearest_band(
+    n: int, carrier: str, signals: Signals, thresholds_dbm: Thresholds, bands: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Band that lacks least (−1: none is received), its signal, and what it lacks (NaN: all)."""
+    nearest = np.full(n, -1, dtype=np.int8)
+    rsrp = np.full(n, np.nan)
+    shortfall = np.full(n, np.nan)
+    for number, band in enumerate(bands):
+        if (carrier, band) not in signals:
+            continue
+        own = np.asarray(signals[carrier, band], dtype=float)
+        lacks = threshold_of(thresholds_dbm, carrier, band) - own
+        better = ~np.isnan(own) & ~(shortfall <= lacks)
+        nearest[better] = number
+        rsrp[better] = own[better]
+        shortfall[better] = lacks[better]
+    return nearest, rsrp, shortfall
+
+
+def threshold_of(thresholds_dbm: Thresholds, carrier: str, band: str) -> float:
+    """The threshold of a carrier's band: its own, or the band's."""
+    both: Mapping[object, float] = thresholds_dbm  # type: ignore[assignment]
+    return float(both[carrier, band] if (carrier, band) in both else both[band])
+
+
+def _check(
+    cells: pd.DataFrame,
+    signals: Signals,
+    thresholds_dbm: Thresholds,
+    market_share: Mapping[str, float],
+) -> None:
+    problems = []
+    for (carrier, band), values in signals.items():
+        where = f"{carrier}, {band}"
+        if carrier not in market_share:
+            problems.append(
+                Problem(
+                    Text("the carrier has no market share", "市場シェアがありません"), where=where
+                )
+            )
+        if (carrier, band) not in thresholds_dbm and band not in thresholds_dbm:
+            problems.append(
+                Problem(Text("the band has no threshold", "しきい値がありません"), where=where)
+            )
+        if np.shape(values) != (len(cells),):
+            problems.append(
+                Problem(
+                    Text("signals and cells differ in number", "信号とセルの数が違います"),
+                    value=np.shape(values),
+                    expected=(len(cells),),  # type: ignore[arg-type]
+                    where=where,
+                )
+            )
+    if problems:
+        raise InputError(*problems)
+
+
+def unmet_matrix(gaps: pd.DataFrame, cells: pd.DataFrame, carriers: Sequence[str]) -> np.ndarray:
+    """Unmet people as a matrix.
+
+    Parameters
+    ----------
+    gaps, cells : DataFrame
+        Tables ``gaps`` and ``cells``.
+    carriers : sequence of str
+        Carriers in the order of the rows; others' gaps are left out.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_carriers, n_cells)
+        0 where the carrier serves the cell (and where nobody lives: see :func:`gap_matrix`).
+
+    Raises
+    ------
+    InputError
+        If ``gaps`` names a cell that is not in ``cells``.
+    """
+    row, col = _places(gaps, cells, carriers)
+    unmet = np.zeros((len(carriers), len(cells)))
+    kept = row >= 0
+    unmet[row[kept], col[kept]] = gaps["unmet_people"].to_numpy(float)[kept]
+    return unmet
+
+
+def gap_matrix(gaps: pd.DataFrame, cells: pd.DataFrame, carriers: Sequence[str]) -> np.ndarray:
+    """Which cells are which carrier's gap, inhabited or not: bool, (n_carriers, n_cells)."""
+    row, col = _places(gaps, cells, carriers)
+    matrix = np.zeros((len(carriers), len(cells)), dtype=bool)
+    kept = row >= 0
+    matrix[row[kept], col[kept]] = True
+    return matrix
+
+
+def _places(
+    gaps: pd.DataFrame, cells: pd.DataFrame, carriers: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row (−1: another carrier's) and column of each gap in a matrix of carriers and cells."""
+    col = _positions(gaps["cell_id"], pd.Index(cells.index))
+    if (col < 0).any():
+        unknown = gaps["cell_id"][col < 0]
+        raise InputError(
+            Problem(
+                Text(
+                    "{n} gaps lie in unknown cells", "不明なセルが {n} 件あります", n=len(unknown)
+                ),
+                value=unknown.iloc[:3].astype("str").tolist(),
+                where="gaps.cell_id",
+            )
+        )
+    return _positions(gaps["carrier_id"], pd.Index(list(carriers))), col
+
+
+def _positions(names: pd.Series, index: pd.Index) -> np.ndarray:
+    """Position of each name in an index, by categories where there are some."""
+    if isinstance(names.dtype, pd.CategoricalDtype):
+        of_category = index.get_indexer(names.cat.categories)
+        return np.asarray(of_category)[names.cat.codes.to_numpy()]
+    return np.asarray(index.get_indexer(names))
+
+
+def carriers_serving(
+    signals: Signals, thresholds_dbm: Thresholds, carriers: Iterable[str] | None = None
+) -> np.ndarray:
+    """How many carriers serve each cell with at least one of the given bands: int16, (n_cells,).
+
+    ``>= 1`` is coverage by any carrier; the programme's goal for 2030 is ``>= 2``. Give the
+    signals of one class of bands (sub6, mmW) to count that class alone.
+    """
+    wanted = list(dict.fromkeys(c for c, _ in signals)) if carriers is None else list(carriers)
+    n = len(next(iter(signals.values()))) if signals else 0
+    count = np.zeros(n, dtype=np.int16)
+    for carrier in wanted:
+        served = np.zeros(n, dtype=bool)
+        for (owner, band), values in signals.items():
+            if owner == carrier:
+                served |= np.asarray(values) >= threshold_of(thresholds_dbm, carrier, band)
+        count += served
+    return count
+
+
+def probability_at_least(
+    medians_dbm: np.ndarray, thresholds_dbm: np.ndarray, sigma_db: float, k: int = 1
+) -> np.ndarray:
+    """The probability that at least k of several signals reach their thresholds.
+
+    Parameters
+    ----------
+    medians_dbm : ndarray, shape (n_signals, n_cells)
+        Predicted medians; NaN where nothing is received.
+    thresholds_dbm : ndarray, shape (n_signals,)
+    sigma_db : float
+        Standard deviation of shadow fading, taken as independent between carriers.
+    k : int
+        1: any carrier.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_cells,)
+        By the recursion of the Poisson binomial distribution.
+
+    Examples
+    --------
+    >>> probability_at_least(np.array([[-110.0], [-110.0]]), np.array([-110.0, -110.0]), 6.0)
+    array([0.75])
+    """
+    medians = np.atleast_2d(np.asarray(medians_dbm, dtype=float))
+    margin = (medians - np.asarray(thresholds_dbm, dtype=float)[:, None]) / sigma_db
+    single = np.where(np.isnan(margin), 0.0, ndtr(margin))
+    exactly = np.zeros((k, medians.shape[1]))
+    exactly[0] = 1.0
+    for p in single:
+        lower = np.vstack([np.zeros((1, p.size)), exactly[:-1]])
+        exactly = exactly * (1 - p) + lower * p
+    return np.clip(1.0 - exactly.sum(axis=0), 0.0, 1.0)
+
+
+def regions(
+    gaps: pd.DataFrame,
+    cells: gpd.GeoDataFrame,
+    grid: Grid,
+    sites: gpd.GeoDataFrame,
+    *,
+    least_cells: int = 4,
+    near_m: float = 300.0,
+    indoors: np.ndarray | None = None,
+) -> gpd.GeoDataFrame:
+    """Gaps as areas: each carrier's gap cells that touch side by side, with a reason.
+
+    Parameters
+    ----------
+    gaps, cells : DataFrame
+        Tables ``gaps`` and ``cells``.
+    grid : Grid
+        The plan's grid.
+    sites : GeoDataFrame
+        Table ``sites``: the carriers' present sites.
+    least_cells : int
+        Smaller regions are left out.
+    near_m : float
+        A region has a site near if one of the carrier's stands within this of its middle cell.
+    indoors : ndarray of bool, shape (n_cells,), optional
+        Cells without an open place: if most of a region's are such, it is a gap indoors only.
+
+    Returns
+    -------
+    GeoDataFrame
+        Table ``gap_regions``, most people first. ``reason`` is ``no_site_near``, ``blocked``
+        (a site stands near, yet its signal does not arrive) or ``indoors_only``.
+    """
+    rows, cols = cells["row"].to_numpy(), cells["col"].to_numpy()
+    hidden = np.zeros(len(cells), dtype=bool) if indoors is None else np.asarray(indoors)
+    frames = []
+    for carrier, own in gaps.groupby("carrier_id", observed=True, sort=False):
+        at = _positions(own["cell_id"], pd.Index(cells.index))
+        raster = np.zeros(grid.shape, dtype=bool)
+        raster[rows[at], cols[at]] = True
+        labels, n = ndimage.label(raster)
+        label = labels[rows[at], cols[at]] - 1
+        sums = sparse.csr_array((np.ones(at.size), (label, np.arange(at.size))), shape=(n, at.size))
+        facts = np.column_stack(
+            [
+                np.ones(at.size),
+                own["unmet_people"].to_numpy(float),
+                hidden[at],
+                own["shortfall_db"].fillna(30.0).to_numpy(float),
+            ]
+        )
+        total = sums @ facts
+        kept = np.flatnonzero(total[:, 0] >= least_cells)
+        middle = _middle_cells(label, rows[at], cols[at], n)[kept]
+        x, y = grid.centres(rows[at][middle], cols[at][middle])
+        distance = _nearest_m(sites[sites["carrier_id"] == carrier], x, y)
+        share_hidden = total[kept, 2] / total[kept, 0]
+        reason = np.where(
+            share_hidden > 0.5,
+            "indoors_only",
+            np.where(distance <= near_m, "blocked", "no_site_near"),
+        )
+        frames.append(
+            gpd.GeoDataFrame(
+                {
+                    "carrier_id": str(carrier),
+                    "cells": total[kept, 0].astype(np.int64),
+                    "area_m2": total[kept, 0] * grid.cell_size_m**2,
+                    "unmet_people": total[kept, 1],
+                    "shortfall_db": total[kept, 3] / total[kept, 0],
+                    "nearest_site_m": distance,
+                    "reason": reason,
+                },
+                geometry=_outlines(labels, kept, grid),
+                crs=grid.crs,
+            )
+        )
+    if not frames:
+        frames = [_no_regions(grid)]
+    merged = pd.concat(frames, ignore_index=True)
+    order = ["unmet_people", "carrier_id", "cells"]
+    merged = merged.sort_values(order, ascending=[False, True, False], kind="stable")
+    merged.index = pd.Index([f"gap-{i:05d}" for i in range(1, len(merged) + 1)], dtype="str")
+    merged.index.name = "region_id"
+    return schemas.conform(gpd.GeoDataFrame(merged, geometry="geometry"), "gap_regions")
+
+
+def _middle_cells(label: np.ndarray, row: np.ndarray, col: np.ndarray, n: int) -> np.ndarray:
+    """Of each region the position of the cell nearest to its centre of gravity."""
+    count = np.bincount(label, minlength=n)
+    mean_row = np.bincount(label, row, minlength=n) / count
+    mean_col = np.bincount(label, col, minlength=n) / count
+    far = (row - mean_row[label]) ** 2 + (col - mean_col[label]) ** 2
+    order = np.lexsort((far, label))
+    first = np.searchsorted(label[order], np.arange(n))
+    middle: np.ndarray = order[first]
+    return middle
+
+
+def _nearest_m(sites: gpd.GeoDataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if sites.empty or x.size == 0:
+        return np.full(x.size, np.inf)
+    tree = shapely.STRtree(sites.geometry.to_numpy())
+    points = shapely.points(x, y)
+    _, distance = tree.query_nearest(points, return_distance=True, all_matches=False)
+    return np.asarray(distance, dtype=float)
+
+
+def _outlines(labels: np.ndarray, kept: np.ndarray, grid: Grid) -> list[shapely.Geometry]:
+    """Regions' cells as polygons, by merging runs of cells along the rows."""
+    wanted = np.zeros(int(labels.max(initial=0)) + 1, dtype=bool)
+    wanted[kept + 1] = True
+    masked = np.where(wanted[labels], labels, 0)
+    edge = np.diff(masked, axis=1, prepend=-1) != 0
+    row, start = np.nonzero(edge)
+    last = np.append(np.diff(row) > 0, True)
+    end = np.where(last, grid.n_cols, np.append(start[1:], 0))
+    label = masked[row, start]
+    run = label > 0
+    row, start, end, label = row[run], start[run], end[run], label[run]
+    size = grid.cell_size_m
+    top = grid.y_max_m - row * size
+    boxes = shapely.box(grid.x_min_m + start * size, top - size, grid.x_min_m + end * size, top)
+    order = np.argsort(label, kind="stable")
+    pieces = np.split(boxes[order], np.flatnonzero(np.diff(label[order])) + 1)
+    return [shapely.union_all(part) for part in pieces] if kept.size else []
+
+
+def _no_regions(grid: Grid) -> gpd.GeoDataFrame:
+    names = [
+        c for c in schemas.columns("gap_regions")["column"] if c not in ("region_id", "geometry")
+    ]
+    empty: dict[str, list[object]] = {name: [] for name in names}
+    return gpd.GeoDataFrame(empty, geometry=[], crs=grid.crs)
