@@ -151,9 +151,8 @@ def _steepest(flat, cols, kx, ky, sx, sy, h0, h1, n, first, last, step):  # type
 
 @_njit
 def points_on(x0, y0, x1, y1):  # type: ignore[no-untyped-def]
-    """How many points along a line are looked at: one a cell."""
-    length = math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
-    return min(max(math.ceil(length), 1), MOST_POINTS)
+    """How many points along a line are looked at: one a column or row, whichever it crosses more."""
+    return min(max(math.ceil(max(abs(x1 - x0), abs(y1 - y0))), 1), MOST_POINTS)
 
 
 @_njit
@@ -189,10 +188,10 @@ def horizon_slopes(top, x0, y0, z0, x1, y1, z1, start, end):  # type: ignore[no-
 def _point_blocks(flat, cols, x0, y0, z0, x1, y1, z1, end):  # type: ignore[no-untyped-def]
     """Whether a point of the line lies inside a prism; false proves nothing."""
     n = points_on(x0, y0, x1, y1)
-    sx, sy = np.int64((x1 - x0) / n * _FIXED), np.int64((y1 - y0) / n * _FIXED)
-    kx = np.int64((x0 - PHASE * (x1 - x0) / n) * _FIXED)
-    ky = np.int64((y0 - PHASE * (y1 - y0) / n) * _FIXED)
-    rise = (z1 - z0) / n
+    inverse = 1.0 / n
+    step_x, step_y, rise = (x1 - x0) * inverse, (y1 - y0) * inverse, (z1 - z0) * inverse
+    sx, sy = np.int64(step_x * _FIXED), np.int64(step_y * _FIXED)
+    kx, ky = np.int64((x0 - PHASE * step_x) * _FIXED), np.int64((y0 - PHASE * step_y) * _FIXED)
     z = z0 - PHASE * rise + 1e-6
     for _ in range(math.floor(end * n + PHASE)):
         kx += sx
