@@ -89,11 +89,13 @@ def member_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
-def _bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
+def member_bytes(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limit: int | None = None
+) -> bytes:
     """A member's bytes; never more than its entry in the table of contents states."""
     try:
         with archive.open(info) as handle:
-            data = handle.read(info.file_size + 1)
+            data = handle.read(limit or info.file_size + 1)
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -101,6 +103,7 @@ def _bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
         NotImplementedError,
         RuntimeError,
         OSError,
+        ValueError,
     ) as error:
         raise _refuse(
             Text("the archive is damaged", "圧縮ファイルが壊れています"), name, str(error)
@@ -137,7 +140,9 @@ def read(data: bytes, name: str, depth: int, read_bytes: Reader) -> list[RawTabl
         }
         stops = [n for n in members if PurePosixPath(n).name == "stops.txt"]
         if stops:
-            tables = read_bytes(_bytes(archive, members[stops[0]], name), "stops.txt", depth + 1)
+            tables = read_bytes(
+                member_bytes(archive, members[stops[0]], name), "stops.txt", depth + 1
+            )
             return _labelled(tables, "gtfs", "stops.txt")
         chosen = _choose(list(members))
         if not chosen:
@@ -163,7 +168,7 @@ def _read_chosen(
             if member.lower().endswith(".shp"):
                 found = _shapefile(archive, members, member, name)
             else:
-                found = read_bytes(_bytes(archive, members[member], name), member, depth + 1)
+                found = read_bytes(member_bytes(archive, members[member], name), member, depth + 1)
         except RegisterError as error:
             problems.extend(error.problems)
             continue
@@ -210,5 +215,5 @@ def _shapefile(
         for other, info in members.items():
             suffix = PurePosixPath(other).suffix.lower()
             if other[: -len(suffix)].lower() == stem and suffix in _SIDE | {".shp"}:
-                (Path(folder) / f"register{suffix}").write_bytes(_bytes(archive, info, name))
+                (Path(folder) / f"register{suffix}").write_bytes(member_bytes(archive, info, name))
         return geofiles.read_shapefile(Path(folder) / "register.shp", f"{name}: {member}")

@@ -53,8 +53,8 @@ def read(data: bytes, name: str) -> list[RawTable]:
     with archives.opened(data, name) as archive:
         for member in archive.infolist():
             if member.filename.endswith((".xml", ".rels")):
-                with archive.open(member) as handle:
-                    xmlfiles.refuse_declarations(handle.read(1 << 16), f"{name}: {member.filename}")
+                head = archives.member_bytes(archive, member, name, 1 << 16)
+                xmlfiles.refuse_declarations(head, f"{name}: {member.filename}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # unsupported decorations of a workbook

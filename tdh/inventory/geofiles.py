@@ -21,6 +21,7 @@ from tdh.inventory.tables import RawTable
 from tdh.language import Text
 
 MAX_ROWS = 5_000_000
+_SUFFIXES = {"gpkg": ".gpkg", "flatgeobuf": ".fgb"}
 # Fields of fixed width cut characters in half, which GDAL and pyogrio refuse. GDAL knows no encoding
 # of this spelling, so that it hands the bytes on as they are, and they are decoded here.
 _BYTES = "latin1"
@@ -42,8 +43,7 @@ def read_bytes(data: bytes, name: str, driver: str) -> list[RawTable]:
     if driver == "geoparquet":
         return [_parquet(io.BytesIO(data), name)]
     with tempfile.TemporaryDirectory() as folder:
-        suffix = {"gpkg": ".gpkg", "flatgeobuf": ".fgb", "geojson": ".geojson"}[driver]
-        file = Path(folder) / f"register{suffix}"
+        file = Path(folder) / f"register{_SUFFIXES[driver]}"
         file.write_bytes(data)
         return read(file, name, driver)
 
@@ -58,6 +58,9 @@ def read(file: Path, name: str, driver: str) -> list[RawTable]:
     """
     if driver == "geoparquet":
         return [_parquet(file, name)]
+    if file.suffix.lower() != _SUFFIXES[driver]:
+        # GDAL chooses its driver by the name, which may be wrong.
+        return read_bytes(file.read_bytes(), name, driver)
     layers = _guard(lambda: pyogrio.list_layers(file), name)
     tables = []
     for layer, _ in layers:

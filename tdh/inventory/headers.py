@@ -241,6 +241,10 @@ def _name_columns(table: RawTable, body: pd.DataFrame, names: list[str]) -> None
             table.note("duplicate_header", column=base)
         unique.append(base if seen[base] == 1 else f"{base} ({seen[base]})")
     body.columns = pd.Index(unique)
+    last = max((i for i, name in enumerate(names) if name), default=len(names))
+    beyond = (body.iloc[:, last + 1 :] != "").any(axis=1)
+    if beyond.any() and table.has_header:
+        table.note("ragged", n=int(beyond.sum()))
     keep = [
         bool(name) or bool((body[u] != "").any()) for name, u in zip(names, unique, strict=True)
     ]

@@ -63,7 +63,7 @@ def _load(text: str, name: str) -> Any:
     except ValueError:
         pass
     try:
-        lines = [json.loads(line, **options) for line in text.splitlines() if line.strip()]  # type: ignore[arg-type]
+        lines = [json.loads(line, **options) for line in text.split("\n") if line.strip()]  # type: ignore[arg-type]
     except (ValueError, RecursionError) as error:
         if (text.lstrip()[:1] == "[" and text.count("\n") < 3) or text.lstrip().startswith('{"'):
             raise RegisterError(

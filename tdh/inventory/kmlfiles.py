@@ -15,6 +15,7 @@ from tdh.inventory.tables import RawTable
 from tdh.inventory.xmlfiles import elements, local
 from tdh.language import Text
 
+_NUMBERED = re.compile(r"^(.*\.|ID_?|kml_|pm)\d+$|^[0-9A-F]{16,}$")
 _CELLS = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.IGNORECASE | re.DOTALL)
 
 
@@ -91,6 +92,10 @@ def _record(placemark: ET.Element) -> dict[str, str]:
     if description and len(record) <= 1:
         record.update(_of_description(description))
     record.pop("", None)
+    identifier = placemark.get("id", "")
+    # GDAL keeps a register's identifiers here, and numbers those that have none.
+    if identifier and "id" not in map(str.lower, record) and not _NUMBERED.search(identifier):
+        record["id"] = identifier
     return record
 
 

@@ -285,7 +285,8 @@ def _from_location_text(context: Context, text: pd.Series) -> Read:
 def read_shapes(text: pd.Series) -> np.ndarray:
     """Geometries of WKT, of hexadecimal WKB or of GeoJSON; None where a text is none of them."""
     values = text.str.replace(r"^SRID=\d+;", "", regex=True).to_numpy(dtype=object)
-    shapes = shapely.from_wkt(values, on_invalid="ignore")
+    with np.errstate(all="ignore"):  # absurd numbers are sorted out as points
+        shapes = shapely.from_wkt(values, on_invalid="ignore")
     open_ = shapely.is_missing(shapes)
     hexadecimal = text.str.fullmatch(r"[0-9A-Fa-f]{18,}").to_numpy(dtype=bool) & open_
     if hexadecimal.any():
@@ -315,7 +316,8 @@ def representative(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _from_geometry(
     context: Context, shapes: np.ndarray, crs: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    x, y = representative(shapes)
+    with np.errstate(all="ignore"):
+        x, y = representative(shapes)
     known = user_crs(context.crs) or (pyproj.CRS.from_user_input(crs) if crs else None)
     if known is not None and not known.is_geographic:
         return _transform(known, x, y)

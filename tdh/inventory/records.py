@@ -364,7 +364,8 @@ def _original(table: RawTable, out: pd.DataFrame) -> None:
     out["original"] = None
     if doubtful.any():
         cells = table.frame[doubtful]
-        text_lines = cells.to_json(orient="records", lines=True, force_ascii=False).splitlines()
+        json = cells.to_json(orient="records", lines=True, force_ascii=False)
+        text_lines = json.rstrip("\n").split("\n")
         out.loc[doubtful, "original"] = np.array(text_lines, dtype=object)
 
 

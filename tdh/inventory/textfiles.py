@@ -212,7 +212,8 @@ def _parse_slowly(data: bytes, layout: _Layout, table: RawTable) -> pd.DataFrame
     if rows is None:
         # A quotation mark is open somewhere: then quotation marks mean nothing in this file.
         rows = [
-            [cell.strip('"') for cell in line.split(layout.delimiter)] for line in text.splitlines()
+            [cell.strip('"') for cell in line.split(layout.delimiter)]
+            for line in re.split(r"\r\n|\n|\r", text)
         ]
     n_columns = max((len(row) for row in rows), default=0)
     n_columns = min(n_columns, MAX_COLUMNS)
