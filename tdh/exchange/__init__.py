@@ -6,8 +6,22 @@ request or choice. What comes back is untrusted: bounded, checked against a sche
 that it answers, and refused with all problems at once.
 """
 
+from tdh.exchange.answers import Answer, Request, SearchRing, read_answer
 from tdh.exchange.offer import Offer, read_offer
 from tdh.exchange.package import default_round, write_package
+from tdh.exchange.rings import answer_rings, inside
 from tdh.exchange.rounds import Round
 
-__all__ = ["Offer", "Round", "default_round", "read_offer", "write_package"]
+__all__ = [
+    "Answer",
+    "Offer",
+    "Request",
+    "Round",
+    "SearchRing",
+    "answer_rings",
+    "default_round",
+    "inside",
+    "read_answer",
+    "read_offer",
+    "write_package",
+]

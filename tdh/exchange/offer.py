@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,8 @@ from pyproj.exceptions import CRSError
 
 from tdh import schemas
 from tdh.errors import DomainError, ExchangeError, Problem, SchemaError
-from tdh.exchange import archive
+from tdh.exchange import answers, archive
+from tdh.exchange.checks import load_json, problems_of
 from tdh.exchange.package import SCHEMA, offer_digest
 from tdh.exchange.rounds import Round
 from tdh.language import Text
@@ -98,6 +99,32 @@ class Offer:
     assets: gpd.GeoDataFrame = field(repr=False)
     bands: dict[str, Band] = field(repr=False)
     sha256: str
+
+    def request(
+        self,
+        requests: pd.DataFrame | Iterable[str | Mapping[str, Any]],
+        *,
+        search_rings: Iterable[answers.SearchRing | Mapping[str, Any]] = (),
+        contact: str = "",
+    ) -> answers.Answer:
+        """Ranked requests for assets of this package, to be written with ``.write(path)``.
+
+        Parameters
+        ----------
+        requests : DataFrame, or iterable of str or mappings
+            Asset ids in the order of preference; or rows with ``asset_id`` and any field of
+            :class:`tdh.exchange.Request` (``rank``: by default the place in the order).
+        search_rings : iterable of SearchRing or mappings
+            Where the carrier looks for sites beyond what is offered.
+        contact : str
+            Whom to ask.
+
+        Raises
+        ------
+        ExchangeError
+            With everything that is wrong with it.
+        """
+        return answers.make(self, requests, search_rings, contact)
 
     @property
     def crs(self) -> str:
@@ -195,46 +222,6 @@ def _manifest(package: archive.Archive) -> tuple[_Manifest, dict[str, Any]]:
         return _Manifest.model_validate(content), content
     except ValidationError as error:
         raise ExchangeError(*problems_of(error, where)) from None
-
-
-def load_json(raw: bytes, where: str) -> Any:
-    """JSON of a stranger: strict UTF-8, no NaN, no key twice, not too deep."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        twice = sorted({key for key in keys if keys.count(key) > 1}) if len(keys) < 200 else []
-        if twice or len(set(keys)) < len(keys):
-            raise ValueError(f"key twice: {', '.join(twice)}")
-        return dict(pairs)
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"not JSON: {constant}")
-
-    try:
-        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=once, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise ExchangeError(
-            Problem(
-                Text("it is not sound JSON", "JSONとして読めません"), value=str(error), where=where
-            )
-        ) from None
-
-
-def problems_of(error: ValidationError, where: str) -> list[Problem]:
-    """Pydantic's findings as problems, each at its place."""
-    problems = []
-    for detail in error.errors(include_url=False):
-        place = ".".join(str(part) for part in detail["loc"]).replace("schema_", "schema")
-        value = detail.get("input")
-        problems.append(
-            Problem(
-                Text("the value is not right: {message}", "値が正しくありません: {message}",
-                     message=detail["msg"]),
-                value=None if isinstance(value, dict | list) else value,
-                where=f"{where}: {place}",
-            )
-        )  # fmt: skip
-    return problems
 
 
 def _check_members(package: archive.Archive, manifest: _Manifest) -> list[Problem]:

@@ -8,7 +8,7 @@ import os
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from tdh.exchange import archive, formats
+from tdh.exchange import answers, archive, form, formats, sheets
 from tdh.exchange.offered import offered_assets
 from tdh.exchange.rounds import Round
 from tdh.language import Text
@@ -76,6 +76,12 @@ def write_package(
     head = _head(run, carrier_id, offers, round)
     members = _data(offers, head)
     head["offer_sha256"] = offer_digest(head, {n: archive.digest(c) for n, c in members.items()})
+    members["form/request.xlsx"] = form.write(offers, head)
+    members["answer.schema.json"] = answers.json_schema(
+        round.id, carrier_id, head["offer_sha256"], list(offers.index), head["carrier"]["bands"]
+    )
+    members.update(sheets.write(offers, head))
+    members["README.txt"] = _readme(head)
     head["members"] = {
         name: {"sha256": archive.digest(content), "bytes": len(content)}
         for name, content in members.items()
@@ -162,6 +168,32 @@ def _head(run: Run, carrier_id: str, offers: gpd.GeoDataFrame, round: Round) -> 
         },
         "attributions": list(dict.fromkeys(lines)),
     }
+
+
+def _readme(head: Mapping[str, Any]) -> bytes:
+    lines = [
+        f"{head['round']['id']} — {head['carrier']['name']} ({head['assets']})",
+        "",
+        "offers.gpkg             GeoPackage, QGIS style inside; layer offers",
+        "offers.geojson          longitude and latitude, JGD2011",
+        "offers.csv              UTF-8 (BOM), for Excel; offers-cp932.csv: Shift_JIS (〓: 外字)",
+        "offers.kml              Google Earth",
+        "mapinfo/offers.mif/.mid MapInfo, WGS 84",
+        "sheets/*.html           候補地カルテ / a site sheet per asset",
+        "form/request.xlsx       要望記入様式 / the request form, to be sent back filled in",
+        "answer.schema.json      JSON Schema of an answer",
+        "manifest.json           SHA-256 of every file; round, rules, bands, CRS",
+        "",
+        "Python: import tdh; offer = tdh.read_offer('this.zip'); "
+        "offer.request([asset ids, best first]).write('answer.zip')",
+        "",
+        *head["notices"]["ja"],
+        *head["notices"]["en"],
+        "",
+        *head["attributions"],
+        "",
+    ]
+    return "\ufeff".encode() + "\r\n".join(lines).encode("utf-8")
 
 
 def _json(content: Any) -> bytes:
