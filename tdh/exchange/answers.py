@@ -160,10 +160,13 @@ def _rows(requests: pd.DataFrame | Iterable[str | Mapping[str, Any]]) -> Iterabl
     for rank, row in enumerate(requests, start=1):
         if isinstance(row, str):
             row = {"asset_id": row}
-        yield {"rank": rank, **{k: _plain(v) for k, v in row.items()}}
+        yield {"rank": rank, **{k: _plain(k, v) for k, v in row.items()}}
 
 
-def _plain(value: Any) -> Any:
+def _plain(name: str, value: Any) -> Any:
+    """A value as JSON has it; ``"n78, n79"`` is a list of bands."""
+    if name in ("bands", "tenants") and isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
     return value.item() if hasattr(value, "item") and not isinstance(value, str) else value
 
 
@@ -303,7 +306,7 @@ def read_answer(path: str | os.PathLike[str], offer: Offer | str | os.PathLike[s
             path, max_bytes=MAX_BYTES, max_members=1_000, max_total=_MAX_TOTAL
         ) as z:
             if "[Content_Types].xml" in z.names:
-                content = form.read(path, where)
+                content = form.read(raw, where)
                 where = f"{where} "
             else:
                 content = _unzipped(z)

@@ -8,7 +8,6 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,7 +16,7 @@ import openpyxl
 import xlsxwriter
 
 from tdh.errors import ExchangeError, Problem
-from tdh.exchange.text import plain
+from tdh.exchange.text import kind_label, plain
 from tdh.language import Text
 
 GUIDE, REQUESTS, RINGS, HIDDEN = "記入方法", "要望", "探索範囲", "tdh"
@@ -127,6 +126,7 @@ def _requests(
         _heading(sheet, column, label, formats["head"])
         sheet.set_column(column, column, 24 if column in (1, 3, len(labels) - 1) else 13)
     frame = offers.drop(columns=offers.geometry.name).reset_index()[list(_FACTS)]
+    frame["kind"] = frame["kind"].map(kind_label)
     for line, row in enumerate(frame.itertuples(index=False), start=_FIRST_ROW):
         for column, value in enumerate(row):
             if isinstance(value, str):
@@ -175,7 +175,7 @@ def _rings(book: Any, formats: Mapping[str, Any]) -> None:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read(path: Path, where: str) -> dict[str, Any]:
+def read(raw: bytes, where: str) -> dict[str, Any]:
     """The content of a form that was filled in, as an answer's loose content.
 
     The zip's sizes and paths must have been checked before.
@@ -191,7 +191,7 @@ def read(path: Path, where: str) -> dict[str, Any]:
             "ignore"
         )  # openpyxl warns of Excel's extensions that it does not read
         try:
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
             try:
                 facts = {
                     str(row[0]): row[1]

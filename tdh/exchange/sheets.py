@@ -13,7 +13,7 @@ from markupsafe import Markup
 from pyproj import Transformer
 
 from tdh import schemas
-from tdh.exchange.text import plain, slug
+from tdh.exchange.text import kind_label, plain, slug
 
 _NEAR_M = 500.0
 _MOST_NEAR = 60
@@ -69,9 +69,10 @@ def _facts(
         english = schemas.columns("offers").set_index("column").loc[column, "description"]
         return f"{schemas.label('offers', column, 'ja')} / {english}"
 
-    facts = [
+    facts = [(label("kind"), kind_label(str(row["kind"])))]
+    facts += [
         (label(column), _text(row[column]))
-        for column in ("kind", "owner", "bureau", "address", "municipality")
+        for column in ("owner", "bureau", "address", "municipality")
     ]
     jgd = (row["longitude"], row["latitude"])
     facts += [

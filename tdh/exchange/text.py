@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import Any
 
+from tdh.inventory import kinds
+
 _FORMULA = "=+-@＝＋－＠\t\r\n"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 GETA = "〓"
@@ -53,6 +55,18 @@ def cp932(value: str) -> str:
                 out.append(attempt)
                 break
     return "".join(out)
+
+
+def kind_label(kind: str) -> str:
+    """A kind of asset in words, in Japanese and English.
+
+    >>> kind_label("bus_stop"), kind_label("of another register")
+    ('バス停 / Bus stop', 'of another register')
+    """
+    table = kinds.table()
+    if kind not in table.index:
+        return kind
+    return f"{table.loc[kind, 'label_ja']} / {table.loc[kind, 'label_en']}"
 
 
 def slug(value: str) -> str:

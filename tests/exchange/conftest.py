@@ -144,3 +144,9 @@ class FakeRun:
 def fake() -> Any:
     """The class of the small run, and the makers of its parts."""
     return SimpleNamespace(run=FakeRun, scenario=scenario, assets=assets, reach=REACH)
+
+
+@pytest.fixture(scope="session")
+def fake_session() -> Any:
+    """The same, for fixtures that last longer."""
+    return SimpleNamespace(run=FakeRun, scenario=scenario, assets=assets, reach=REACH)
