@@ -85,6 +85,7 @@ def _registers(
     paths: list[Path], content: dict[str, Any], as_json: bool, show_mapping: bool
 ) -> list[Problem]:
     from tdh import inventory, language
+    from tdh.inventory.checking import describe
 
     problems: list[Problem] = []
     content["files"] = []
@@ -94,7 +95,7 @@ def _registers(
         except InputError as error:
             problems += error.problems
             continue
-        content["files"].append(inventory.describe(register, path))
+        content["files"].append(describe(register, str(path)))
         if as_json:
             continue
         click.echo(inventory.summary_text(register, language.current()))
