@@ -1,0 +1,300 @@
+"""Dasymetric mapping that learns: which buildings people live in.
+
+A volume of offices holds fewer residents than the same volume of flats, and a raster of heights
+does not say which is which. Height and width of a building say something: houses are low and
+narrow, flats high and narrow, sheds low and wide. :func:`building_classes` sorts volume by both,
+and :class:`DasymetricRegressor` learns from meshes whose people are known at two levels how many
+live in each class, how occupancy drifts over the city, and what that leaves unexplained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from pyproj import Transformer
+from scipy import ndimage
+from scipy.optimize import minimize, nnls
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.utils.validation import check_is_fitted
+
+from tdh import mesh
+from tdh.errors import InputError, Problem
+from tdh.grid import Grid
+from tdh.language import Text
+from tdh.surface import Surface
+
+HEIGHTS_M = (7.0, 10.5, 16.0, 31.0, 60.0)
+"""Upper bounds of the classes of height; 31 m is the old limit of the Building Standards Act."""
+WIDTHS_M = (18.0, 34.0)
+"""Upper bounds of the classes of width: twice the greatest distance to the open nearby."""
+CLASSES = [
+    f"h{height:g}_w{width:g}" for height in (*HEIGHTS_M, np.inf) for width in (*WIDTHS_M, np.inf)
+]
+
+_NEIGHBOURHOOD_CELLS = 7
+_VOLUME_M3 = 1000.0
+_LEAST_MESHES = 100
+_PULL = 3000.0
+_FEW_PEOPLE = 200.0
+_OWN, _SIDE, _CORNER = 9 / 16, 3 / 16, 1 / 16
+"""Bilinear interpolation at a quarter's centre from the centres of the parents around it."""
+
+
+def building_classes(surface: Surface, grid: Grid) -> np.ndarray:
+    """Volume of buildings by class of height and width, in 1000 m³: (rows, cols, 18).
+
+    Parameters
+    ----------
+    surface : Surface
+    grid : Grid
+        Cells to sum over, in the surface's CRS; a cell of the surface counts where its centre
+        lies.
+    """
+    fine = surface.grid
+    height = surface.building_m
+    edge = ndimage.distance_transform_edt(height > 0, sampling=fine.cell_size_m)
+    width = 2.0 * ndimage.maximum_filter(edge.astype(np.float32), size=_NEIGHBOURHOOD_CELLS)
+    row, col = np.nonzero(height > 0)
+    x, y = fine.centres(row, col)
+    into_row, into_col = grid.rowcol(x, y)
+    inside = grid.contains(into_row, into_col)
+    row, col = row[inside], col[inside]
+    tall = np.searchsorted(HEIGHTS_M, height[row, col])
+    wide = np.searchsorted(WIDTHS_M, width[row, col])
+    n = len(CLASSES)
+    cell = into_row[inside] * grid.n_cols + into_col[inside]
+    key = cell * n + tall * (len(WIDTHS_M) + 1) + wide
+    volume = np.bincount(key, height[row, col], minlength=grid.n_rows * grid.n_cols * n)
+    scale = fine.cell_size_m**2 / _VOLUME_M3
+    return volume.reshape(grid.n_rows, grid.n_cols, n) * scale
+
+
+def mesh_classes(surface: Surface, codes: Iterable[str], cell_size_m: float = 25.0) -> pd.DataFrame:
+    """Volume by class of meshes of one level, in 1000 m³: index mesh code, a column a class.
+
+    Cells of ``cell_size_m`` count to the mesh in which their centre lies.
+    """
+    names = mesh.as_strings(list(codes))
+    digits = len(names[0])
+    grid = Grid.around(surface.grid.bounds, cell_size_m, surface.grid.crs)
+    volumes = building_classes(surface, grid).reshape(-1, len(CLASSES))
+    used = np.flatnonzero(volumes.any(axis=1))
+    x, y = grid.centres(used // grid.n_cols, used % grid.n_cols)
+    lon, lat = Transformer.from_crs(grid.crs, mesh.CRS, always_xy=True).transform(x, y)
+    position = pd.Index(names).get_indexer(mesh.from_lonlat(lon, lat, digits))
+    known = position >= 0
+    sums = np.zeros((names.size, len(CLASSES)))
+    np.add.at(sums, position[known], volumes[used[known]])
+    return pd.DataFrame(sums, index=pd.Index(names, name="mesh_code", dtype="str"), columns=CLASSES)
+
+
+class DasymetricRegressor(RegressorMixin, BaseEstimator):
+    """People of meshes' parts, from the meshes' sums and the buildings in the parts.
+
+    Parameters
+    ----------
+    parent_digits : int
+        Level of the sums that are known where the model is used: 8 for 1 km.
+    occupancy : float
+        Exponent of the occupancy (people per weighted volume) interpolated from the sums of the
+        meshes around: 0 does without, 1 takes it as it is.
+    correct : bool
+        Whether boosted trees learn what classes and occupancy leave unexplained.
+    random_state : int
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (n_classes,)
+        People per 1000 m³ of each class, relative to each other.
+    trees_ : HistGradientBoostingRegressor or None
+        Learns the rest of each part's share of its parent.
+
+    Notes
+    -----
+    Coefficients minimise the squared error of the parts' people given their parents' sums (not of
+    densities), from a non-negative least squares start and pulled to it, by L-BFGS-B. Each part's
+    people are its parent's times its share, so sums are kept exactly.
+    """
+
+    def __init__(
+        self,
+        parent_digits: int = 8,
+        occupancy: float = 1.0,
+        correct: bool = True,
+        random_state: int = 0,
+    ) -> None:
+        self.parent_digits = parent_digits
+        self.occupancy = occupancy
+        self.correct = correct
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: ArrayLike) -> DasymetricRegressor:
+        """Learn from parts whose people are known.
+
+        Parameters
+        ----------
+        X : DataFrame
+            :func:`mesh_classes` of the parts, one level below the parents (four each).
+        y : array_like, shape (n_parts,)
+            People.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than 100 parts: too few to learn from.
+        """
+        people = np.asarray(y, dtype=float)
+        if len(X) < _LEAST_MESHES:
+            raise InputError(
+                Problem(
+                    Text(
+                        "too few meshes to learn where people live",
+                        "人口の配分を学習するにはメッシュが足りません",
+                    ),
+                    value=len(X),
+                    expected=f">= {_LEAST_MESHES}",
+                    fix=Text(
+                        "spread people by volume instead", "建物容積による配分を使ってください"
+                    ),
+                )
+            )
+        volumes = X.to_numpy(float)
+        parent = self._parents(X)
+        total = np.bincount(parent, people)
+        self.coef_ = _coefficients(volumes, people, parent, total)
+        self.trees_ = None
+        if self.correct:
+            share, features = self._shares(X, parent, total)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                true = np.where(total[parent] > 0, people / total[parent], share)
+            self.trees_ = HistGradientBoostingRegressor(
+                max_iter=150,
+                learning_rate=0.05,
+                min_samples_leaf=15,
+                l2_regularization=5.0,
+                early_stopping=False,
+                random_state=self.random_state,
+            ).fit(features, true - share, sample_weight=total[parent] ** 2 + 1.0)
+        return self
+
+    def predict(self, X: pd.DataFrame, totals: pd.Series) -> np.ndarray:
+        """People of parts.
+
+        Parameters
+        ----------
+        X : DataFrame
+            :func:`mesh_classes` of the parts.
+        totals : Series
+            People by code of the parents. Those of parents around help, whether or not their
+            parts are wanted.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_parts,)
+            The parts of each parent in X add up to its total.
+        """
+        check_is_fitted(self)
+        parent = self._parents(X)
+        codes = np.unique(mesh.parents(X.index.to_numpy(str), self.parent_digits))
+        total = totals.reindex(codes).fillna(0.0).to_numpy(float)
+        share, features = self._shares(X, parent, total)
+        if self.trees_ is not None:
+            share = np.maximum(share + self.trees_.predict(features), 1e-3)
+        whole = np.bincount(parent, share)
+        people: np.ndarray = total[parent] * share / whole[parent]
+        return people
+
+    def weigh(self, surface: Surface, grid: Grid) -> np.ndarray:
+        """Weights of cells for :func:`tdh.demand.make_cells`: classes times coefficients."""
+        check_is_fitted(self)
+        weights: np.ndarray = building_classes(surface, grid) @ self.coef_
+        return weights
+
+    def _parents(self, X: pd.DataFrame) -> np.ndarray:
+        codes = mesh.parents(X.index.to_numpy(str), self.parent_digits)
+        return np.unique(codes, return_inverse=True)[1]
+
+    def _shares(
+        self, X: pd.DataFrame, parent: np.ndarray, total: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Each part's share of its parent by classes and occupancy, and features of the rest."""
+        volumes = X.to_numpy(float)
+        lived = volumes @ self.coef_ + 1e-9
+        whole = np.bincount(parent, lived)
+        log_occupancy = np.log((total + _FEW_PEOPLE) / (whole + 0.02 * np.median(whole)))
+        around = _interpolated(X.index.to_numpy(str), self.parent_digits, parent, log_occupancy)
+        plain = lived / whole[parent]
+        adjusted = lived * np.exp(self.occupancy * around)
+        adjusted /= np.bincount(parent, adjusted)[parent]
+        bulk = volumes.sum(axis=1)
+        by_parent = np.column_stack([np.bincount(parent, column) for column in volumes.T])
+        mix = volumes / (bulk[:, None] + 1.0)
+        mix_of_parent = by_parent / (by_parent.sum(axis=1, keepdims=True) + 1.0)
+        features = np.column_stack(
+            [
+                plain,
+                adjusted,
+                mix,
+                mix - mix_of_parent[parent],
+                bulk,
+                bulk / (by_parent.sum(axis=1)[parent] + 1.0),
+                np.log(total + 1.0)[parent],
+                log_occupancy[parent],
+                around - log_occupancy[parent],
+            ]
+        )
+        return adjusted, features
+
+
+def _coefficients(
+    volumes: np.ndarray, people: np.ndarray, parent: np.ndarray, total: np.ndarray
+) -> np.ndarray:
+    """People per 1000 m³ of each class (see :class:`DasymetricRegressor`)."""
+    start, _ = nnls(volumes, people)
+    start = np.log(np.maximum(start, 1e-3 * start.max()))
+    goal = total[parent]
+
+    def error(log_coef: np.ndarray) -> tuple[float, np.ndarray]:
+        coef = np.exp(log_coef)
+        lived = volumes @ coef + 1e-9
+        whole = np.bincount(parent, lived)[parent]
+        share = lived / whole
+        rest = goal * share - people
+        slope = 2 * rest * goal / whole
+        slope -= np.bincount(parent, slope * share)[parent]
+        pull = log_coef - start
+        value = rest @ rest / rest.size + _PULL * np.mean(pull**2)
+        gradient = (slope @ volumes) * coef / rest.size + 2 * _PULL * pull / pull.size
+        return float(value), gradient
+
+    found = minimize(error, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    coef: np.ndarray = np.exp(found.x)
+    return coef
+
+
+def _interpolated(
+    codes: np.ndarray, parent_digits: int, parent: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """Parents' values at the centres of their quarters, bilinearly; own value where none is near."""
+    side = mesh.SIZE_IN_EIGHTHS[parent_digits]
+    row, col, size = mesh.indices(codes)
+    north = np.where((row + size / 2) % side > side / 2, 1, -1)
+    east = np.where((col + size / 2) % side > side / 2, 1, -1)
+    first = np.unique(parent, return_index=True)[1]
+    p_row, p_col = row // side, col // side
+    keys = p_row[first] * 100_000 + p_col[first]
+    order = np.argsort(keys)
+    own = values[parent]
+
+    def at(r: np.ndarray, c: np.ndarray) -> np.ndarray:
+        wanted = r * 100_000 + c
+        place = np.searchsorted(keys[order], wanted).clip(max=keys.size - 1)
+        found = keys[order][place] == wanted
+        return np.where(found, values[order[place]], own)
+
+    sides = at(p_row + north, p_col) + at(p_row, p_col + east)
+    return _OWN * own + _SIDE * sides + _CORNER * at(p_row + north, p_col + east)
