@@ -15,16 +15,22 @@ from pathlib import PurePosixPath
 from tdh.inventory import opening, records
 from tdh.inventory.checking import check_files
 from tdh.inventory.completing import complete
+from tdh.inventory.deduplicating import Deduplicated, deduplicate
+from tdh.inventory.geocoding import geocode
 from tdh.inventory.joining import concat
-from tdh.inventory.summaries import summary_text
+from tdh.inventory.summaries import summary_html, summary_text
 from tdh.inventory.tables import Register
 
 __all__ = [
+    "Deduplicated",
     "Register",
     "check_files",
     "complete",
     "concat",
+    "deduplicate",
+    "geocode",
     "read_assets",
+    "summary_html",
     "summary_text",
 ]
 

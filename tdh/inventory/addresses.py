@@ -161,3 +161,12 @@ def named_municipality(addresses: pd.Series, prefecture: pd.Series | None = None
     codes = found.map(lookup).astype("str")
     elsewhere = own.notna() & (own != codes.str[:2])
     return codes.mask(elsewhere)
+
+
+def without_prefecture(addresses: pd.Series) -> pd.Series:
+    """Addresses without the prefecture that they begin with.
+
+    >>> without_prefecture(pd.Series(["東京都港区台場1", "港区台場1"])).tolist()
+    ['港区台場1', '港区台場1']
+    """
+    return arrowtext.replace(addresses, rf"^[\s　]*{_PREFECTURE}", "")

@@ -61,6 +61,13 @@ def table() -> pd.DataFrame:
     return frame
 
 
+@cache
+def all_words() -> frozenset[str]:
+    """Every word by which a kind is known, folded."""
+    words = "|".join(table()["words"]).split("|")
+    return frozenset(unicodedata.normalize("NFKC", word).lower() for word in words)
+
+
 def flagged(kind: pd.Series, column: str) -> np.ndarray:
     """Whether kinds have a flag of the table (``installation``, ``from_surface``); NA has none."""
     return kind.isin(table().index[table()[column]]).to_numpy(dtype=bool)
