@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,17 +33,27 @@ def show(run: Run, as_json: bool) -> None:
             n=after,
             sites=len(run.plan),
         ),
-        Text(
-            "How near the best:      at least {share:.2%} of the best possible ({status})",
-            "最適との近さ: 理論上の最良の {share:.2%} 以上 ({status})",
-            share=1 - summary["gap"],
-            status=summary["status"],
-        ),
+        _nearness(summary["gap"], summary["status"]),
         Text("Map:    {path}", "地図: {path}", path=run.folder / "map.html"),
         Text("Report: {path}", "報告書: {path}", path=run.folder / "report.html"),
     ]
     for line in lines:
         click.echo(str(line))
+
+
+def _nearness(gap: float, status: str) -> Text:
+    """How near the best the plan is, rounded so that it never claims more than is proven."""
+    if status == "optimal":
+        return Text(
+            "How near the best:      no plan under these rules is better (proven)",
+            "最適との近さ: この条件でこれより良い計画はありません(証明済み)",
+        )
+    share = math.floor((1 - gap) * 10_000) / 10_000
+    return Text(
+        "How near the best:      at least {share:.2%} of the best possible (proven)",
+        "最適との近さ: 理論上の最良の {share:.2%} 以上(証明済み)",
+        share=share,
+    )
 
 
 @click.command(
