@@ -1,0 +1,319 @@
+"""Allocation of assets to carriers, and its special case for one carrier."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from tdh.errors import NoSolutionError, Problem
+from tdh.language import Text
+from tdh.siting import infeasible, solving
+from tdh.siting.counting import assignments
+from tdh.siting.inputs import Checks
+from tdh.siting.model import Model, Rows, build
+from tdh.siting.plan import Plan, Status
+from tdh.siting.solving import Effort, Progress
+from tdh.siting.spacing import cliques, too_near
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """An allocation, checked: every array in its full shape.
+
+    Attributes
+    ----------
+    footprints : list of csr_array (n_sites, n_cells)
+    demand : (n_carriers, n_cells) float64
+    max_sites, budget : (n_carriers,) float64
+    capacity : (n_sites,) float64
+    cost : (n_carriers, n_sites) float64
+    programme_budget : float
+    xy_m : (n_sites, 2) float64 or None
+    spacing_m : float
+    floors : list of (mask, need)
+    fixed, forbidden : (n_carriers, n_sites) bool
+    """
+
+    footprints: list[sparse.csr_array]
+    demand: np.ndarray
+    max_sites: np.ndarray
+    budget: np.ndarray
+    capacity: np.ndarray
+    cost: np.ndarray
+    programme_budget: float
+    xy_m: np.ndarray | None
+    spacing_m: float
+    floors: list[tuple[np.ndarray, float]]
+    fixed: np.ndarray
+    forbidden: np.ndarray
+
+
+def solve_allocation(
+    footprints: Sequence[Any],
+    demand: ArrayLike,
+    max_sites: Any = None,
+    sharing_capacity: ArrayLike = 1,
+    xy_m: ArrayLike | None = None,
+    spacing_m: float = 0.0,
+    floors: Sequence[tuple[ArrayLike, float]] | None = None,
+    seed: int = 0,
+    *,
+    fixed: Any = None,
+    forbidden: Any = None,
+    cost: ArrayLike | None = None,
+    budget: Any = None,
+    programme_budget: float | None = None,
+    effort: Effort | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    r"""Which assets to offer to which carriers so that the most demand is covered.
+
+    .. math::
+
+        \max \sum_c \sum_j d_{cj} y_{cj} \quad\text{s.t.}\quad
+        & y_{cj} \le \sum_{i \in N_c(j)} x_{ci}, \\
+        & \sum_i x_{ci} \le p_c,\; \sum_i k_{ci} x_{ci} \le B_c,\; \sum_{ci} k_{ci} x_{ci} \le B, \\
+        & \sum_c x_{ci} \le K_i,\; x_{ci} + x_{ci'} \le 1 \text{ where } \|i - i'\| < s, \\
+        & \sum_{j \in f} \sum_c d_{cj} y_{cj} \ge L_f,\; x, y \in \{0, 1\}
+
+    Parameters
+    ----------
+    footprints : sequence of csr_array, shape (n_sites, n_cells)
+        One a carrier: which cells a site would serve in any of the carrier's bands.
+    demand : array, shape (n_carriers, n_cells)
+        What is still open, such as people in the carrier's gap.
+    max_sites : int or sequence, optional
+        Most sites of a carrier, :math:`p_c`; 0 is none, None no limit.
+    sharing_capacity : int or array (n_sites,)
+        Most carriers on one site, :math:`K_i`.
+    xy_m : array, shape (n_sites, 2), optional
+        Projected coordinates in metres; needed for spacing.
+    spacing_m : float
+        Least distance between two sites of one carrier; exactly the distance is allowed.
+    floors : sequence of (bool mask (n_cells,), float), optional
+        Least demand, over all carriers, to cover within a mask.
+    seed : int
+        The same inputs and seed give the same plan, whatever the machine's load.
+    fixed, forbidden : pairs (carrier, site), or bool (n_carriers, n_sites), optional
+        Choices made already (they count against every limit), and choices ruled out.
+    cost : array broadcast to (n_carriers, n_sites), optional
+        Cost of a choice; 1 by default.
+    budget : float or sequence, optional
+        Most cost of a carrier, :math:`B_c`.
+    programme_budget : float, optional
+        Most cost altogether, :math:`B`.
+    effort : Effort, optional
+        When to stop.
+    progress : callable, optional
+        Called with (done, total).
+
+    Returns
+    -------
+    Plan
+        ``selected`` holds pairs (carrier, site), sorted.
+
+    Raises
+    ------
+    InputError
+        If arguments are of the wrong shape or value.
+    InfeasibleError
+        If no plan keeps the limits; it names those that conflict and the least relaxation.
+    NoSolutionError
+        If none was found within the effort.
+
+    Examples
+    --------
+    >>> near = sparse.csr_array(np.array([[1, 1, 0], [0, 1, 1]], dtype=bool))
+    >>> plan = solve_allocation([near, near], [[5, 1, 1], [4, 1, 1]], 1, sharing_capacity=1)
+    >>> plan.selected.tolist(), plan.objective, str(plan.status)
+    ([[0, 0], [1, 1]], 8.0, 'optimal')
+    """
+    begun = time.perf_counter()
+    request = check(
+        footprints,
+        demand,
+        max_sites,
+        sharing_capacity,
+        xy_m,
+        spacing_m,
+        floors,
+        fixed,
+        forbidden,
+        cost,
+        budget,
+        programme_budget,
+    )
+    return answer(request, seed, effort, progress, begun)
+
+
+def check(
+    footprints: Sequence[Any],
+    demand: ArrayLike,
+    max_sites: Any = None,
+    sharing_capacity: ArrayLike = 1,
+    xy_m: ArrayLike | None = None,
+    spacing_m: float = 0.0,
+    floors: Sequence[tuple[ArrayLike, float]] | None = None,
+    fixed: Any = None,
+    forbidden: Any = None,
+    cost: ArrayLike | None = None,
+    budget: Any = None,
+    programme_budget: float | None = None,
+) -> Request:
+    """The arguments of :func:`solve_allocation`, checked and in full shape."""
+    checks = Checks()
+    rows = checks.footprints(footprints)
+    n_carriers, (n_sites, n_cells) = len(rows), rows[0].shape
+    points = None
+    if xy_m is not None:
+        points = checks.numbers(xy_m, (n_sites, 2), "xy_m", least=None)
+    elif spacing_m > 0:
+        checks.add("spacing needs coordinates", "離隔には座標が必要です", "xy_m")
+    if not spacing_m >= 0:
+        checks.add("a distance is negative", "距離が負です", "spacing_m", spacing_m, ">= 0")
+    request = Request(
+        rows,
+        checks.numbers(demand, (n_carriers, n_cells), "demand"),
+        checks.limits(max_sites, n_carriers, "max_sites"),
+        checks.limits(budget, n_carriers, "budget"),
+        checks.numbers(sharing_capacity, (n_sites,), "sharing_capacity"),
+        checks.numbers(1.0 if cost is None else cost, (n_carriers, n_sites), "cost"),
+        float(checks.limits(programme_budget, 1, "programme_budget")[0]),
+        points,
+        float(spacing_m),
+        checks.floors(floors, n_cells),
+        checks.pairs(fixed, n_carriers, n_sites, "fixed"),
+        checks.pairs(forbidden, n_carriers, n_sites, "forbidden"),
+    )
+    if np.isinf(request.demand).any():
+        checks.add("a value is infinite", "無限大の値があります", "demand")
+    checks.done()
+    return request
+
+
+def answer(
+    request: Request,
+    seed: int = 0,
+    effort: Effort | None = None,
+    progress: Progress | None = None,
+    begun: float | None = None,
+) -> Plan:
+    """Solve a checked request."""
+    begun = time.perf_counter() if begun is None else begun
+    infeasible.check_fixed(request)
+    model = model_of(request)
+    solution = solving.solve(model.arrays, seed=seed, effort=effort, progress=progress)
+    if solution.chosen is None:
+        infeasible.explain(request, model, solution.proven)
+        raise NoSolutionError(
+            Problem(
+                Text(
+                    "no plan that keeps every floor was found within the effort",
+                    "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
+                ),
+                where="floors",
+                fix=Text(
+                    "allow more work, or lower the floors",
+                    "計算量を増やすか、下限を下げてください",
+                ),
+            )
+        )
+    chosen = request.fixed.copy()
+    chosen[model.carrier[solution.chosen], model.site[solution.chosen]] = True
+    table = assignments(request, chosen)
+    selected = np.array(sorted(zip(table["carrier"], table["site"], strict=True)), dtype=np.int64)
+    objective = float(
+        sum(
+            demand[(matrix[np.flatnonzero(own)].sum(axis=0) > 0)].sum()
+            for matrix, demand, own in zip(request.footprints, request.demand, chosen, strict=True)
+        )
+    )
+    bound = max(objective, solution.bound + model.base)
+    proven = bound - objective <= 1e-6 * bound
+    return Plan(
+        table,
+        selected.reshape(-1, 2),
+        objective,
+        bound,
+        Status.OPTIMAL if proven else Status.FEASIBLE,
+        solution.method,
+        solution.reproducible,
+        time.perf_counter() - begun,
+    )
+
+
+def model_of(request: Request) -> Model:
+    """The covering model: fixed choices taken out, all limits as budgets and rows."""
+    n_carriers = len(request.fixed)
+    fixed = request.fixed
+    demand, base = request.demand.copy(), 0.0
+    covered = np.zeros(demand.shape, dtype=bool)
+    for c in range(n_carriers):
+        rows = request.footprints[c][np.flatnonzero(fixed[c])]
+        covered[c, rows.indices] = True
+        base += float(demand[c][covered[c]].sum())
+    floors = [
+        (mask, need - float(demand[:, mask][covered[:, mask]].sum()))
+        for mask, need in request.floors
+    ]
+    demand[covered] = 0.0
+    near = too_near(request.xy_m, request.spacing_m) if request.xy_m is not None else None
+    usable = ~fixed & ~request.forbidden
+    capacity = request.capacity - fixed.sum(axis=0)
+    usable &= capacity >= 1
+    spent = (request.cost * fixed).sum(axis=1)
+    left_count = request.max_sites - fixed.sum(axis=1)
+    left_cost = request.budget - spent
+    left_programme = request.programme_budget - spent.sum()
+    usable &= (left_count >= 1)[:, None]
+    usable &= request.cost <= np.minimum(left_cost, left_programme)[:, None] + 1e-9
+    if near is not None and len(near):
+        for c in range(n_carriers):
+            for a, b in (near.T, near.T[::-1]):
+                usable[c, b[fixed[c, a]]] = False
+    # The count is each carrier's own budget where there is one; a cost limit is then a row.
+    counted = np.isfinite(left_count)
+    cost = np.where(counted[:, None], 1.0, request.cost)
+    limit = np.where(counted, np.floor(left_count + 1e-9), left_cost)
+    limit = np.where(np.isinf(limit), cost.sum(axis=1), limit)
+    rows = _rows(request, usable, capacity, near, counted, left_cost, left_programme)
+    return build(request.footprints, demand, usable, cost, limit, rows, floors, base)
+
+
+def _rows(
+    request: Request,
+    usable: np.ndarray,
+    capacity: np.ndarray,
+    near: np.ndarray | None,
+    counted: np.ndarray,
+    left_cost: np.ndarray,
+    left_programme: float,
+) -> Rows:
+    n_carriers, n_sites = usable.shape
+    members, coefs, limits = [], [], []
+
+    def row(pairs: np.ndarray, coef: np.ndarray, limit: float) -> None:
+        members.append(pairs)
+        coefs.append(coef)
+        limits.append(limit)
+
+    for i in np.flatnonzero(usable.sum(axis=0) > capacity).tolist():
+        carriers = np.flatnonzero(usable[:, i])
+        row(carriers * n_sites + i, np.ones(len(carriers)), float(np.floor(capacity[i] + 1e-9)))
+    if near is not None and len(near):
+        for clique in cliques(near, n_sites):
+            for c in range(n_carriers):
+                own = clique[usable[c, clique]]
+                if len(own) > 1:
+                    row(c * n_sites + own, np.ones(len(own)), 1.0)
+    for c in np.flatnonzero(counted & np.isfinite(left_cost)).tolist():
+        row(c * n_sites + np.arange(n_sites), request.cost[c], float(left_cost[c]))
+    if np.isfinite(left_programme):
+        row(np.arange(usable.size), request.cost.ravel(), float(left_programme))
+    return Rows(members, coefs, limits)

@@ -1,0 +1,117 @@
+"""A covering model as an integer programme, solved by SCIP or HiGHS through OR-Tools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ortools.linear_solver.python import model_builder_helper as helper
+from scipy import sparse
+
+from tdh.siting import kernels
+from tdh.siting.model import Arrays
+
+_OPTIMAL, _FEASIBLE, _INFEASIBLE = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a solver says of a model.
+
+    Attributes
+    ----------
+    chosen : (n_pairs,) bool or None
+        The plan; None if none was found.
+    bound : float
+        No plan covers more.
+    proven : bool
+        Whether the plan is optimal, or that there is none.
+    """
+
+    chosen: np.ndarray | None
+    bound: float
+    proven: bool
+
+
+def size(m: Arrays) -> int:
+    """Non-zeros of the integer programme."""
+    return len(m.cover_idx) + m.n_groups + len(m.row_idx) + m.n_pairs + len(m.floor_idx)
+
+
+def matrix(m: Arrays) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """The rows over (x, y) with their lower and upper limits: cover, budgets, rows, floors."""
+    n_x, n_y = m.n_pairs, m.n_groups
+    ones = np.ones(len(m.group_idx))
+    cover = sparse.csr_array((-ones, m.group_idx, m.group_ptr), shape=(n_y, n_x))
+    pair = np.arange(n_x)
+    budget = sparse.csr_array((m.cost, (m.budget, pair)), shape=(len(m.limit), n_x))
+    rows = sparse.csr_array((m.row_coef, m.row_idx, m.row_ptr), shape=(len(m.row_limit), n_x))
+    group = np.repeat(np.arange(n_y), np.diff(m.floor_ptr))
+    floors = sparse.csr_array((m.weight[group], (m.floor_idx, group)), shape=(len(m.need), n_y))
+    whole = sparse.block_array(
+        [[cover, sparse.eye_array(n_y)], [budget, None], [rows, None], [None, floors]]
+    )
+    n_up = len(m.limit) + len(m.row_limit)
+    lower = np.concatenate([np.full(n_y + n_up, -np.inf), m.need])
+    upper = np.concatenate([np.zeros(n_y), m.limit, m.row_limit, np.full(len(m.need), np.inf)])
+    return sparse.csr_matrix(whole), lower, upper
+
+
+def solve(m: Arrays, *, nodes: int, seed: int, time_limit_s: float | None = None) -> Outcome:
+    """Solve a model to optimality or to a limit of branch-and-bound nodes.
+
+    Parameters
+    ----------
+    m : Arrays
+        The model.
+    nodes : int
+        Work limit.
+    seed : int
+        Of SCIP's permutations.
+    time_limit_s : float, optional
+        Wall clock; makes the outcome depend on the machine.
+    """
+    n_x, n_y = m.n_pairs, m.n_groups
+    if n_x == 0:
+        lacking = bool((m.need > kernels.TOLERANCE).any())
+        return Outcome(None if lacking else np.zeros(0, dtype=bool), 0.0, True)
+    rows, lower, upper = matrix(m)
+    # Weights near one keep the solver's absolute tolerances relative.
+    unit = float(m.weight.max()) if n_y else 1.0
+    model = helper.ModelBuilderHelper()
+    fill: Any = model.fill_model_from_sparse_data  # its stub names no type of array that exists
+    fill(
+        np.zeros(n_x + n_y),
+        np.ones(n_x + n_y),
+        np.concatenate([np.zeros(n_x), m.weight / unit]),
+        lower,
+        upper,
+        rows,
+    )
+    for p in range(n_x):
+        model.set_var_integrality(p, True)
+    model.set_maximize(True)
+    solver = helper.ModelSolverHelper("scip")
+    solver.set_solver_specific_parameters(
+        f"limits/totalnodes = {nodes}\nrandomization/randomseedshift = {seed % 1000}\n"
+        "limits/gap = 0\n"
+    )
+    if time_limit_s is not None:
+        solver.set_time_limit_in_seconds(time_limit_s)
+    solver.solve(model)
+    if not solver.has_solution():
+        infeasible = int(solver.status()) == _INFEASIBLE
+        return Outcome(None, -np.inf if infeasible else float(m.weight.sum()), infeasible)
+    chosen = np.asarray(solver.variable_values())[:n_x] > 0.5
+    value = float(m.weight[covered(m, chosen)].sum())
+    bound = max(value, float(solver.best_objective_bound()) * unit)
+    return Outcome(chosen, bound, int(solver.status()) == _OPTIMAL)
+
+
+def covered(m: Arrays, chosen: np.ndarray) -> np.ndarray:
+    """Which groups a choice covers."""
+    out = np.zeros(m.n_groups, dtype=bool)
+    for p in np.flatnonzero(chosen):
+        out[m.cover_idx[m.cover_ptr[p] : m.cover_ptr[p + 1]]] = True
+    return out

@@ -1,0 +1,155 @@
+"""Why no plan keeps the limits, and the least that would have to give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tdh.errors import InfeasibleError, Problem
+from tdh.language import Text
+from tdh.siting import dual, exact
+from tdh.siting.spacing import too_near
+
+if TYPE_CHECKING:
+    from tdh.siting.allocation import Request
+    from tdh.siting.model import Model
+
+
+def check_fixed(request: Request) -> None:
+    """Refuse fixed choices that break a limit by themselves.
+
+    Raises
+    ------
+    InfeasibleError
+        With every limit that they break.
+    """
+    fixed, found = request.fixed, []
+
+    def report(en: str, ja: str, value: object, expected: object, where: str) -> None:
+        found.append(Problem(Text(en, ja), value=value, expected=str(expected), where=where))
+
+    for c, i in zip(*np.nonzero(fixed & request.forbidden), strict=True):
+        found.append(
+            Problem(
+                Text("a choice is fixed and forbidden", "固定と禁止が同じ選択に指定されています"),
+                value=(int(c), int(i)),
+                where="fixed",
+            )
+        )
+    counts, spent = fixed.sum(axis=1), (request.cost * fixed).sum(axis=1)
+    for c in range(len(fixed)):
+        if counts[c] > request.max_sites[c]:
+            report(
+                "fixed choices exceed the number of sites",
+                "固定した選択が局数の上限を超えています",
+                int(counts[c]),
+                f"<= {request.max_sites[c]:g}",
+                f"max_sites[{c}]",
+            )
+        if spent[c] > request.budget[c] + 1e-9:
+            report(
+                "fixed choices exceed the budget",
+                "固定した選択が予算を超えています",
+                float(spent[c]),
+                f"<= {request.budget[c]:g}",
+                f"budget[{c}]",
+            )
+    if spent.sum() > request.programme_budget + 1e-9:
+        report(
+            "fixed choices exceed the programme's budget",
+            "固定した選択が事業全体の予算を超えています",
+            float(spent.sum()),
+            f"<= {request.programme_budget:g}",
+            "programme_budget",
+        )
+    for i in np.flatnonzero(fixed.sum(axis=0) > request.capacity):
+        report(
+            "fixed choices exceed the sharing capacity of a site",
+            "固定した選択が共用の上限を超えています",
+            int(fixed[:, i].sum()),
+            f"<= {request.capacity[i]:g}",
+            f"sharing_capacity[{i}]",
+        )
+    if request.xy_m is not None:
+        for a, b in too_near(request.xy_m, request.spacing_m):
+            for c in np.flatnonzero(fixed[:, a] & fixed[:, b]):
+                distance = float(np.hypot(*(request.xy_m[a] - request.xy_m[b])))
+                report(
+                    "two fixed choices of a carrier are too near each other",
+                    "固定した同じ事業者の2局が近すぎます",
+                    f"{int(a)}, {int(b)}: {distance:.1f} m",
+                    f">= {request.spacing_m:g} m",
+                    f"fixed[{c}]",
+                )
+    if found:
+        raise InfeasibleError(*found)
+
+
+def explain(request: Request, model: Model, proven: bool) -> None:
+    """Raise if the floors are proven to be out of reach, with what is possible instead.
+
+    Each floor is first tried alone: the most that can be covered within its mask is bounded by the
+    relaxation. If every floor can be kept alone, an elastic model (each floor may be missed, at a
+    price) finds the least shortfall altogether.
+
+    Raises
+    ------
+    InfeasibleError
+        If no plan keeps the floors.
+    """
+    m = model.arrays
+    found = []
+    for f, (_, need) in enumerate(request.floors):
+        most = most_within(model, f)
+        open_need = float(m.need[f])
+        if most < open_need * (1 - 1e-9) - 1e-9:
+            reach = need - open_need + most
+            found.append(
+                Problem(
+                    Text(
+                        "a floor is out of reach even if everything else is given up for it",
+                        "他をすべて諦めても下限に届きません",
+                    ),
+                    value=need,
+                    expected=f"<= {reach:.6g}",
+                    where=f"floors[{f}]",
+                    fix=Text(
+                        "lower it by at least {lack:.6g}, or allow more sites",
+                        "少なくとも {lack:.6g} 下げるか、局数の上限を増やしてください",
+                        lack=need - reach,
+                    ),
+                )
+            )
+    if found:
+        raise InfeasibleError(*found)
+    if proven:
+        raise InfeasibleError(
+            Problem(
+                Text(
+                    "the floors conflict: each can be kept alone, but not all together",
+                    "下限が両立しません。一つずつなら満たせますが、同時には満たせません",
+                ),
+                value=len(request.floors),
+                where="floors",
+            )
+        )
+
+
+def most_within(model: Model, floor: int) -> float:
+    """A bound on the open demand that any plan covers within one floor's mask."""
+    m = model.arrays
+    group = np.repeat(np.arange(m.n_groups), np.diff(m.floor_ptr))
+    inside = np.zeros(m.n_groups)
+    inside[group[m.floor_idx == floor]] = 1.0
+    if m.n_groups == 0 or m.n_pairs == 0 or not inside.any():
+        return 0.0
+    alone = m._replace(
+        weight=m.weight * inside,
+        floor_ptr=np.zeros(m.n_groups + 1, dtype=np.int64),
+        floor_idx=np.zeros(0, dtype=np.int32),
+        need=np.zeros(0),
+    )
+    if exact.size(alone) <= 4_000:
+        return exact.solve(alone, nodes=5_000, seed=0).bound
+    return dual.relax(alone, chunks=20, tolerance=1e-4).bound

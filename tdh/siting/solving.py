@@ -1,0 +1,201 @@
+"""Which method solves a covering model: exact where it is small, bound and search where not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tdh.siting import dual, exact, kernels, restricting
+from tdh.siting.model import Arrays
+
+Progress = Callable[[int, int], None]
+
+SMALL = 4_000
+"""Non-zeros up to which a model goes straight to the integer programme."""
+RESIDUAL = 60_000
+"""Non-zeros up to which what the bound leaves open does."""
+WORK = 3.0e9
+"""Elementary operations of the local search at effort 1; some seconds."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to try.
+
+    Attributes
+    ----------
+    gap : float
+        Stop when the proven gap is at most this.
+    work : float
+        Factor on the work limits; 1 is some seconds at the largest sizes.
+    time_limit_s : float or None
+        Wall clock; a plan that it ended is marked as not reproducible.
+    """
+
+    gap: float = 0.002
+    work: float = 1.0
+    time_limit_s: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A choice of pairs with its bound (both without the model's base).
+
+    ``chosen`` is None where no plan keeps the limits (``proven``) or none was found.
+    """
+
+    chosen: np.ndarray | None
+    bound: float
+    proven: bool
+    method: str
+    reproducible: bool = True
+
+
+def solve(
+    m: Arrays, *, seed: int = 0, effort: Effort | None = None, progress: Progress | None = None
+) -> Solution:
+    """The best plan within the effort, and a bound.
+
+    Parameters
+    ----------
+    m : Arrays
+        The model.
+    seed : int
+        The same seed and effort give the same plan, whatever the machine's load.
+    effort : Effort
+        When to stop.
+    progress : callable, optional
+        Called with (done, total) rounds.
+    """
+    effort = effort or Effort()
+    if exact.size(m) <= SMALL:
+        outcome = exact.solve(m, nodes=20_000, seed=seed, time_limit_s=effort.time_limit_s)
+        if outcome.proven:
+            return Solution(outcome.chosen, outcome.bound, True, "SCIP")
+    return _Search(m, seed, effort, progress or (lambda done, total: None)).run()
+
+
+class _Search:
+    """Bound, rounding, annealed ruin and recreate, and the integer programme of what stays open."""
+
+    def __init__(self, m: Arrays, seed: int, effort: Effort, progress: Progress) -> None:
+        self.m, self.seed, self.effort, self.progress = m, seed, effort, progress
+        self.deadline = (
+            np.inf if effort.time_limit_s is None else time.monotonic() + effort.time_limit_s
+        )
+        self.rate = 1.0 / np.maximum(m.cost, 1e-12) if (m.cost != 1).any() else np.ones(m.n_pairs)
+        self.best = np.zeros(m.n_pairs, dtype=bool)
+        self.merit = -np.inf
+        self.short = np.inf
+        self.bound = float(m.weight.sum())
+        self.penalty = 0.0
+        self.reproducible = True
+
+    @property
+    def gap(self) -> float:
+        if self.short > kernels.TOLERANCE * (1 + self.m.need.sum()):
+            return np.inf
+        return (self.bound - self.merit) / self.bound if self.bound > 0 else 0.0
+
+    def late(self) -> bool:
+        """Whether a time limit ended the search."""
+        if time.monotonic() > self.deadline:
+            self.reproducible = False
+        return not self.reproducible
+
+    def run(self) -> Solution:
+        m = self.m
+        prices = dual.relax(m, chunks=round(60 * max(1.0, self.effort.work)), tolerance=2e-4)
+        self.bound = min(self.bound, prices.bound)
+        self.penalty = 0.0 if len(m.need) == 0 else 3.0 + 2.0 * float(prices.phi.max())
+        methods = ["primal-dual bound", "annealed ruin and recreate"]
+        order = np.argsort(-prices.x, kind="stable")
+        for start in (order[prices.x[order] > 0.5], np.zeros(0, dtype=np.int64)):
+            state = kernels.empty_state(m, prices.weight)
+            kernels.start_from(m, state, start, self.rate)
+            self.keep(state.chosen)
+        self.anneal(prices)
+        if self.gap > 1e-6 and not self.late():
+            closed = self.close(prices)
+            if closed:
+                methods.append("SCIP on what the bound leaves open")
+        feasible = self.gap < np.inf
+        return Solution(
+            self.best if feasible else None,
+            max(self.bound, self.merit) if feasible else self.bound,
+            feasible and self.gap <= 1e-6,
+            " + ".join(methods),
+            self.reproducible,
+        )
+
+    def keep(self, chosen: np.ndarray) -> bool:
+        """Take a plan if it is better; its value is counted afresh."""
+        m = self.m
+        got = exact.covered(m, chosen)
+        value = float(m.weight[got].sum())
+        lack = np.maximum(0.0, m.need - dual.floor_sums(m, got.astype(float)))
+        merit = value - self.penalty * float(lack.sum())
+        if merit <= self.merit * (1 + 1e-12):
+            return False
+        self.best, self.merit, self.short = chosen.copy(), merit, float(lack.sum())
+        return True
+
+    def anneal(self, prices: dual.Prices) -> None:
+        """Rounds of growing length from the best plan, cooler each time."""
+        m = self.m
+        if not self.best.any():
+            return
+        degree = len(m.cover_idx) / max(1, m.n_groups)
+        per_step = (
+            400.0
+            + 2.0 * m.n_pairs / len(m.limit)
+            + 6.0 * degree * len(m.cover_idx) / max(1, m.n_pairs)
+        )
+        total = WORK * self.effort.work / per_step
+        rounds = [0.02, 0.08, 0.2, 0.3, 0.4]
+        hot = [0.01, 0.03, 0.02, 0.03, 0.015]
+        mean = max(self.merit, prices.bound * 0.1) / max(1, int(self.best.sum()))
+        for k, share in enumerate(rounds):
+            if self.gap <= self.effort.gap or self.late():
+                break
+            state = kernels.empty_state(m, prices.weight)
+            kernels.start_from(m, state, np.flatnonzero(self.best), self.rate)
+            best = np.zeros(m.n_pairs, dtype=bool)
+            steps = max(2_000, min(400_000, int(total * share)))
+            kernels.anneal(
+                m,
+                state,
+                self.rate,
+                best,
+                steps,
+                hot[k] * mean,
+                hot[k] * mean * 0.03,
+                self.penalty,
+                self.seed * 16 + k,
+                4,
+            )
+            self.keep(best)
+            self.progress(k + 1, len(rounds) + 1)
+
+    def close(self, prices: dual.Prices) -> bool:
+        """Fix what the reduced values settle; solve the rest exactly if it is small."""
+        m = self.m
+        room = prices.bound - self.merit if self.short <= 0 else np.inf
+        free = prices.reduced > -room * (1 + 1e-9) - 1e-9
+        forced = prices.reduced > room * (1 + 1e-9) + 1e-9
+        if self.short > 0:
+            forced[:] = False
+        part = restricting.restrict(m, free & ~forced, forced)
+        if part is None or exact.size(part.arrays) > RESIDUAL * self.effort.work:
+            return False
+        left = None if np.isinf(self.deadline) else max(0.1, self.deadline - time.monotonic())
+        outcome = exact.solve(part.arrays, nodes=2_000, seed=self.seed, time_limit_s=left)
+        if outcome.chosen is not None:
+            self.keep(part.lift(outcome.chosen))
+        # A plan outside the restriction is no better than the one that was known.
+        self.bound = min(self.bound, max(self.merit, outcome.bound + part.base))
+        self.late()
+        return True
