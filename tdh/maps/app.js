@@ -226,7 +226,7 @@ TDH.App = class {
       if (this.measure.active) this.measure.toggle();
       if (this.boxes.active) this.boxes.toggle(false);
       for (const b of document.querySelectorAll(".tdh-tools [aria-pressed]")) b.setAttribute("aria-pressed", "false");
-    });
+    }, true); // before the map, which keeps the key to itself
   }
 
   /* --- what is shown ----------------------------------------------------------------------- */

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 
 import folium
-from branca.element import Figure
+from branca.element import Element, Figure
 from folium.template import Template
 
 from tdh.errors import Problem, TdhError
@@ -78,7 +78,7 @@ def leaflet(name: str) -> str:
                 ),
             )
         )
-    text = content.decode("utf-8")
+    text = content.decode("utf-8").replace("\r\n", "\n")  # as browsers read it, and hash it
     if name.endswith(".css"):
         # Images beside the style sheet would be requests; we use none of them.
         # Its comments name pages of bug trackers.
@@ -97,6 +97,22 @@ def own(name: str) -> str:
 def library() -> str:
     """All our scripts in the order in which they need each other."""
     return "\n".join(own(name) for name in OUR_SCRIPTS)
+
+
+class Raw(Element):
+    """Text that goes into a page as it is.
+
+    branca reads the text of its elements as a template, and what a macro returns once more. What
+    comes from a register may hold ``{{`` and must never be read so.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def render(self, **kwargs: object) -> str:
+        """The text."""
+        return self.text
 
 
 class StandaloneFigure(Figure):
@@ -137,12 +153,10 @@ class StandaloneMap(folium.Map):
         """
         {% macro header(this, kwargs) %}
         <meta name="viewport" content="width=device-width, initial-scale=1">
-        <style>{{ this.leaflet_css }}</style>
         <style>
         html, body { width: 100%; height: 100%; margin: 0; padding: 0; }
         #{{ this.get_name() }} { position: relative; width: 100%; height: 100%; }
         </style>
-        <script>{{ this.leaflet_js }}</script>
         {% endmacro %}
         {% macro html(this, kwargs) %}
         <div class="folium-map" id="{{ this.get_name() }}"></div>
@@ -163,10 +177,10 @@ class StandaloneMap(folium.Map):
         # Lists of the instance, not of the class: other maps keep theirs.
         self.default_js = []
         self.default_css = []
-        self.leaflet_js = leaflet("leaflet.js")
-        self.leaflet_css = leaflet("leaflet.css")
         self.allowed_hosts: tuple[str, ...] = ()
         figure = StandaloneFigure(title, language)
+        figure.header.add_child(Raw(f"<style>{leaflet('leaflet.css')}</style>"), name="leaflet_css")
+        figure.header.add_child(Raw(f"<script>{leaflet('leaflet.js')}</script>"), name="leaflet_js")
         self._parent = None
         figure.add_child(self)
 

@@ -7,6 +7,7 @@ draws them.
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, Literal
 
 import folium
@@ -26,40 +27,36 @@ class PlanElement(MacroElement):
         What :func:`tdh.maps.content.collect` found.
     """
 
-    _template = Template(
-        """
-        {% macro header(this, kwargs) %}
-        <style>{{ this.css }}</style>
-        {% endmacro %}
-        {% macro html(this, kwargs) %}
-        {{ this.body }}
-        <script type="application/json" id="tdh-meta">{{ this.meta }}</script>
-        {%- for id, text in this.blocks.items() %}
-        <script type="text/plain" id="{{ id }}">{{ text }}</script>
-        {%- endfor %}
-        <script>{{ this.library }}</script>
-        {% endmacro %}
-        {% macro script(this, kwargs) %}
-        TDH.start({{ this._parent.get_name() }});
-        {% endmacro %}
-        """
-    )
+    # The class needs a template to be an element; what it holds is written by render.
+    _template = Template("")
 
     def __init__(self, content: Content) -> None:
         super().__init__()
         self._name = "Plan"
-        self.css = page.own("page.css")
-        self.body = page.own("page.html")
-        self.library = page.library()
-        self.meta = codec.json_block(content.meta)
-        self.blocks = content.blocks
+        self.content = content
 
     def render(self, **kwargs: Any) -> None:
-        """Put the parts into the figure."""
+        """Put the parts into the figure, as they are.
+
+        branca reads what a macro returns as a template once more: a register that holds ``{{``
+        would be run. :class:`tdh.maps.page.Raw` is not read again.
+        """
         figure = self.get_root()
-        if not isinstance(figure, Figure):
+        if not isinstance(figure, Figure) or self._parent is None:
             raise TypeError("add the element to a map first")
-        super().render(**kwargs)
+        name = self.get_name()
+        blocks = [
+            f'<script type="application/json" id="tdh-meta">{codec.json_block(self.content.meta)}'
+            "</script>"
+        ]
+        blocks += [
+            f'<script type="text/plain" id="{escape(key)}">{text}</script>'
+            for key, text in self.content.blocks.items()
+        ]
+        body = [page.own("page.html"), *blocks, f"<script>{page.library()}</script>"]
+        figure.header.add_child(page.Raw(f"<style>{page.own('page.css')}</style>"), name=name)
+        figure.html.add_child(page.Raw("\n".join(body)), name=name)
+        figure.script.add_child(page.Raw(f"TDH.start({self._parent.get_name()});"), name=name)
 
 
 def plan_map(

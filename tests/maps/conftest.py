@@ -1,0 +1,141 @@
+"""An invented run and its map, and a browser to open it in."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-precise-memory-info",
+]
+
+ATTACKS = [
+    "<script>alert('a')</script>",
+    "</script><script>alert('b')</script>",
+    "<img src=x onerror=alert('c')>",
+    "\"><svg onload=alert('d')>",
+    "${alert('e')} {{7*7}} {% raise %} `${alert('f')}`",
+    "' onmouseover='alert(1)",
+    "=HYPERLINK(\"https://evil.example/x\",\"y\")",
+    "javascript:alert('g')",
+    "<!-- ]]> <![CDATA[ <style>*{display:none}</style>",
+    "<a href='https://evil.example/'>link</a>\u2028\u2029\x1f",
+]
+
+
+def load(name: str) -> ModuleType:
+    """A helper module beside this file."""
+    known = f"tdh_tests_{name}"
+    if known not in sys.modules:
+        path = Path(__file__).with_name(f"{name}.py")
+        spec = importlib.util.spec_from_file_location(known, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[known] = module
+        spec.loader.exec_module(module)
+    return sys.modules[known]
+
+
+@pytest.fixture(scope="session")
+def fake_run() -> Any:
+    """A small invented run."""
+    return load("fake_run").FakeRun(n_assets=600, rows=80, cols=100)
+
+
+@pytest.fixture(scope="session")
+def hostile_run() -> Any:
+    """A run whose register, carriers, owners and sources hold markup and scripts."""
+    run = load("fake_run").FakeRun(n_assets=200, rows=50, cols=60, names=ATTACKS)
+    run.assets["owner"] = ATTACKS[1]
+    run.assets["address"] = ATTACKS[2]
+    run.assets["source"] = ATTACKS[3]
+    run.assets["kind"] = ATTACKS[0]
+    run.municipalities["municipality"] = ATTACKS[4]
+    run.assets["municipality"] = ATTACKS[1]
+    run.plan["reason_ja"] = ATTACKS[3]
+    run.plan["reason_en"] = ATTACKS[3]
+    run.name = ATTACKS[1]
+    run.attributions = [ATTACKS[2], ATTACKS[9]]
+    fake = load("fake_run")
+    run.carriers = [
+        fake.FakeCarrier(c.id, ATTACKS[i], c.bands, c.max_sites, c.market_share)
+        for i, c in enumerate(run.carriers)
+    ]
+    return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium; the test is skipped where there is none."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no chromium on this machine")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=executable, headless=True, args=CHROMIUM_FLAGS
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def context(browser: Any) -> Iterator[Any]:
+    """A fresh profile; what the page asks for and says is recorded on it."""
+    made = browser.new_context(viewport={"width": 1500, "height": 900}, accept_downloads=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_map(context: Any) -> Any:
+    """Open a saved map; the page's requests, errors and dialogs are kept in its ``seen``."""
+
+    def opener(path: Path, fragment: str = "") -> Any:
+        page = context.new_page()
+        page.seen = {"requests": [], "errors": [], "dialogs": []}
+        inside = ("data:", "blob:")
+        page.on(
+            "request",
+            lambda r: None if r.url.startswith(inside) else page.seen["requests"].append(r.url),
+        )
+        page.on("pageerror", lambda e: page.seen["errors"].append(str(e)))
+        page.on(
+            "console",
+            lambda m: page.seen["errors"].append(m.text) if m.type == "error" else None,
+        )
+
+        def refuse(dialog: Any) -> None:
+            page.seen["dialogs"].append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", refuse)
+        page.goto(f"{path.as_uri()}{fragment}")
+        page.wait_for_selector("html[data-tdh=ready]", timeout=20_000)
+        return page
+
+    return opener
+
+
+@pytest.fixture(scope="session")
+def map_file(fake_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The saved map of the small run."""
+    from tdh import maps
+
+    path = tmp_path_factory.mktemp("map") / "map.html"
+    maps.save(maps.plan_map(fake_run), path)
+    return path
