@@ -328,9 +328,10 @@ class _Job:
                         model,
                     )
                     for b in bands
-                ]
+                ],
+                axis=1,
             ),
-            levels=np.stack([levels_dbm(sites, b) for b in bands]),
+            levels=np.stack([levels_dbm(sites, b) for b in bands], axis=1),
             bands=np.array(per_band),
             entry=np.stack(
                 [
@@ -369,7 +370,7 @@ class _Job:
 
     def run(self, first: int, last: int, floor_dbm: float) -> _Part:
         """Predict one tile."""
-        n_bands = len(self.laws)
+        n_bands = len(self.bands)
         capacity = int(self.capacities()[first:last].sum())
         columns = np.empty((n_bands, capacity), dtype=np.int32)
         data = np.empty((n_bands, capacity), dtype=np.uint8)

@@ -200,11 +200,11 @@ def explain_link(
     distance = math.hypot(east, north)
     flat = max(distance, prediction.NEAREST_M)
     direct = math.hypot(flat, up)
-    gain = float(prediction.antenna_gain_db(east, north, up, arrays.azimuths[0], tilt))
+    gain = float(prediction.antenna_gain_db(east, north, up, arrays.azimuths, 0, tilt))
     law = prediction.law_constants(
         arrays.environments, arrays.heights_m, band.frequency_ghz, receiver_height_m, model
-    )[0]
-    los, nlos = (float(v) for v in prediction.law_db(law, math.log10(direct), flat, direct))
+    )[:, None]
+    los, nlos = (float(v) for v in prediction.law_db(law, 0, 0, math.log10(direct), flat, direct))
     scenario = tr38901.SCENARIOS[int(arrays.environments[0])]
     eirp = level - band.carrier_to_rsrp_db
     lines = [
@@ -360,6 +360,7 @@ def _over_surface(
         roof_m,
         indoors,
         model.own_building_m,
+        model.diffraction,
     )
     lines = [
         BudgetLine(

@@ -71,20 +71,24 @@ def leave(top, x0, y0, dx, dy, lowest, highest, longest):  # type: ignore[no-unt
     rows, cols = top.shape
     ix, iy = math.floor(x0), math.floor(y0)
     step_x, step_y = (1 if dx > 0 else -1), (1 if dy > 0 else -1)
+    t_x = (ix + (dx > 0) - x0) / dx if dx != 0.0 else np.inf
+    t_y = (iy + (dy > 0) - y0) / dy if dy != 0.0 else np.inf
+    delta_x = abs(1.0 / dx) if dx != 0.0 else np.inf
+    delta_y = abs(1.0 / dy) if dy != 0.0 else np.inf
     t = 0.0
     while t < longest:
         if ix < 0 or iy < 0 or ix >= cols or iy >= rows:
             return t
         if not (lowest <= top[iy, ix] <= highest):
             return t
-        t_x = (ix + (step_x > 0) - x0) / dx if dx != 0.0 else np.inf
-        t_y = (iy + (step_y > 0) - y0) / dy if dy != 0.0 else np.inf
         if t_x < t_y:
             ix += step_x
             t = t_x
+            t_x += delta_x
         else:
             iy += step_y
             t = t_y
+            t_y += delta_y
     return longest
 
 
@@ -136,12 +140,12 @@ def sees(top, x0, y0, z0, x1, y1, z1, start, end):  # type: ignore[no-untyped-de
 
 
 @_njit_max
-def _steepest(flat, cols, kx, ky, sx, sy, h0, h1, n, first, last, step):  # type: ignore[no-untyped-def]
+def _steepest(top, kx, ky, sx, sy, h0, h1, n, first, last, step):  # type: ignore[no-untyped-def]
     rx = tx = np.float32(-1e9)
     kx += first * sx
     ky += first * sy
     for i in range(first, last, step):
-        height = flat[np.uint64((ky >> 32) * cols + (kx >> 32))]
+        height = top[np.uint64(ky >> 32), np.uint64(kx >> 32)]
         kx += sx * step
         ky += sy * step
         rx = max(rx, (height - h0) * _FROM_RX[np.uint64(i)])
@@ -168,8 +172,6 @@ def horizon_slopes(top, x0, y0, z0, x1, y1, z1, start, end):  # type: ignore[no-
         Rise over the whole length of the line, from the receiver and from the transmitter; very
         small where no point lies in the stretch.
     """
-    cols = top.shape[1]
-    flat = top.ravel()
     n = points_on(x0, y0, x1, y1)
     sx, sy = np.int64((x1 - x0) / n * _FIXED), np.int64((y1 - y0) / n * _FIXED)
     kx = np.int64((x0 - PHASE * (x1 - x0) / n) * _FIXED)
@@ -178,26 +180,31 @@ def horizon_slopes(top, x0, y0, z0, x1, y1, z1, start, end):  # type: ignore[no-
     first = max(math.ceil(start * n + PHASE), 1)
     last = min(math.floor(end * n + PHASE), n) + 1
     a, b = min(first + _FULL, last), max(last - _FULL, min(first + _FULL, last))
-    rx, tx = _steepest(flat, cols, kx, ky, sx, sy, h0, h1, n, first, a, 1)
-    rx2, tx2 = _steepest(flat, cols, kx, ky, sx, sy, h0, h1, n, a, b, 2)
-    rx3, tx3 = _steepest(flat, cols, kx, ky, sx, sy, h0, h1, n, b, last, 1)
+    rx, tx = _steepest(top, kx, ky, sx, sy, h0, h1, n, first, a, 1)
+    rx2, tx2 = _steepest(top, kx, ky, sx, sy, h0, h1, n, a, b, 2)
+    rx3, tx3 = _steepest(top, kx, ky, sx, sy, h0, h1, n, b, last, 1)
     return float(max(rx, rx2, rx3)) * n, float(max(tx, tx2, tx3)) * n
 
 
 @_njit
-def _point_blocks(flat, cols, x0, y0, z0, x1, y1, z1, end):  # type: ignore[no-untyped-def]
-    """Whether a point of the line lies inside a prism; false proves nothing."""
+def point_blocks(top, x0, y0, z0, x1, y1, z1, start, end):  # type: ignore[no-untyped-def]
+    """Whether a point of the line lies inside a prism; false proves nothing.
+
+    Parameters as :func:`sees`; the stretch must lie over the raster.
+    """
     n = points_on(x0, y0, x1, y1)
     inverse = 1.0 / n
     step_x, step_y, rise = (x1 - x0) * inverse, (y1 - y0) * inverse, (z1 - z0) * inverse
+    first = max(math.ceil(start * n + PHASE), 1)
     sx, sy = np.int64(step_x * _FIXED), np.int64(step_y * _FIXED)
-    kx, ky = np.int64((x0 - PHASE * step_x) * _FIXED), np.int64((y0 - PHASE * step_y) * _FIXED)
-    z = z0 - PHASE * rise + 1e-6
-    for _ in range(math.floor(end * n + PHASE)):
+    kx = np.int64((x0 + (first - 1 - PHASE) * step_x) * _FIXED)
+    ky = np.int64((y0 + (first - 1 - PHASE) * step_y) * _FIXED)
+    z = z0 + (first - 1 - PHASE) * rise + 1e-6
+    for _ in range(first, math.floor(end * n + PHASE) + 1):
         kx += sx
         ky += sy
         z += rise
-        if flat[np.uint64((ky >> 32) * cols + (kx >> 32))] > z:
+        if top[np.uint64(ky >> 32), np.uint64(kx >> 32)] > z:
             return True
     return False
 
@@ -205,7 +212,6 @@ def _point_blocks(flat, cols, x0, y0, z0, x1, y1, z1, end):  # type: ignore[no-u
 @_njit
 def _visible_rows(top, row, col, height, radius_cells, rx_height, reach, first, last, out):  # type: ignore[no-untyped-def]
     rows, cols = top.shape
-    flat = top.ravel()
     x1, y1 = col + 0.5, row + 0.5
     limit = radius_cells * radius_cells
     for i in range(first, last):
@@ -225,7 +231,7 @@ def _visible_rows(top, row, col, height, radius_cells, rx_height, reach, first, 
                 dx, dy = abs(x1 - c - 0.5), abs(y1 - r - 0.5)
                 end = 1.0 - 0.5 / max(dx, dy)
             x0, y0 = c + 0.5, r + 0.5
-            out[i, j] = not _point_blocks(flat, cols, x0, y0, z0, x1, y1, height, end) and sees(
+            out[i, j] = not point_blocks(top, x0, y0, z0, x1, y1, height, 0.0, end) and sees(
                 top, x0, y0, z0, x1, y1, height, 0.0, end
             )
 
