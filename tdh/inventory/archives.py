@@ -15,7 +15,7 @@ from tdh.inventory import geofiles
 from tdh.inventory.tables import RawTable
 from tdh.language import Text
 
-MAX_UNPACKED = 2 << 30
+MAX_UNPACKED = 1 << 30
 MAX_RATIO = 200
 MAX_MEMBERS = 10_000
 MAX_DEPTH = 2

@@ -28,7 +28,7 @@ from tdh.inventory import addresses, arrowtext, kinds
 from tdh.language import Text
 
 WEIGHTS = {"name": 0.65, "place": 0.25, "kind": 0.10}
-THRESHOLD = 0.70
+THRESHOLD = 0.72
 # Metres: within which records are compared, and at which positions of one asset still differ.
 _REACH = {
     "roof": (150.0, 80.0),
@@ -48,7 +48,7 @@ _VARIANTS = (
     ("センター", "センタ"), ("保育所", "保育園"), ("便所", "トイレ"), ("公衆", ""),
 )  # fmt: skip
 _NUMBER = re.compile(
-    r"\d+|[一二三四五六七八九十]+(?=小|中|高|号|番|丁|保|公|住|団|幼|棟|分|庁|学|給|児|地)"
+    r"\d+|[一二三四五六七八九十]+(?=小|中|高|号|番|丁|保|公|住|団|幼|棟|分|本|庁|学|給|児|地)"
 )
 
 
@@ -112,7 +112,7 @@ def deduplicate(
     ----------
     assets : GeoDataFrame
         Table ``assets``, of one or more registers, in a projected CRS.
-    threshold : float, default 0.70
+    threshold : float, default 0.72
         Least score of a match.
     same_register : bool, default True
         Whether records of one register may be one asset; only those with the same name and kind,

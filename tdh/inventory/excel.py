@@ -18,7 +18,7 @@ from tdh.inventory.tables import RawTable
 from tdh.language import Text
 
 MAX_ROWS = 1_100_000
-MAX_CELLS = 30_000_000
+MAX_CELLS = 12_000_000
 _LEGENDS = (
     "凡例",
     "記入例",

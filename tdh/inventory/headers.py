@@ -23,13 +23,15 @@ from tdh.inventory.tables import RawTable
 from tdh.language import Text
 
 _SCAN_ROWS = 30
+WEAK = 48.0
 _NUMBERING = re.compile(r"^(?:[(\[【<]?\d{1,3}[)\]】>.,、:：_ ]+|[①-⑳]\s*|[a-z]\d?[.)、]\s*)")
 _MARKS = re.compile(r"[\s_\-‐―・:;/.,、。()\[\]{}<>「」『』【】〈〉'\"*※☆★#&|~〜]+")
 _BRACKETS = re.compile(r"[(\[【<{「].*?[)\]】>}」]")
+_KANA = re.compile(r"(よみ|読み|かな|カナ|ふりがな|フリガナ)(がな|仮名)?$")
 _DECORATION = re.compile(r"必須|任意|推奨|入力|例.*$")
 _TOKYO = re.compile(r"日本測地|旧測地|旧日本|tokyodatum|tokyo97|tky")
 _NOT_A_NAME = re.compile(
-    r"都道府県|市区|市町|区市|町村|団体|担当|課名|路線|系統|法人|部署|局名|会社|管理|所有|代表者|"
+    r"都道府県|市区|市町|区市|町村|団体|担当|課名|路線|系統|法人|部署|部局|会社|地区名|町名|字名|管理|所有|代表者|"
     r"ファイル|カナ|かな|ふりがな|フリガナ|英|画像|曜日|電話|品名|氏名|作成|機関|事業者|郡|元号|ローマ"
 )
 _NOT_A_NAME_EN = re.compile(
@@ -51,6 +53,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str] | None, str, int], ...] 
     (re.compile(r"(名|名称|めい)$"), _NOT_A_NAME, "name", 50),
     (re.compile(r"name$|title$"), _NOT_A_NAME_EN, "name", 50),
     (re.compile(r"名称|施設名"), _NOT_A_NAME, "name", 45),
+    (re.compile(r"type$|category$"), re.compile(r"file|mime|data|event"), "kind", 40),
+    (re.compile(r"番号$|no$"), re.compile(r"電話|法人|郵便|内線|fax|許可|登録|連絡|tel|系統|路線"), "id", 40),
     (re.compile(r"(種別|種類|区分|分類)$"), re.compile("料金|利用|測地|高度|災害|路線|都道府県"), "kind", 40),
     (re.compile(r"所管|担当(局|課|部)"), re.compile("電話|メール|tel|url|コード"), "bureau", 50),
     (re.compile(r"所有者|設置者|設置主体"), re.compile("電話|コード"), "owner", 50),
@@ -58,7 +62,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], re.Pattern[str] | None, str, int], ...] 
     (re.compile(r"標高|海抜|elevation"), None, "elevation", 45),
     (re.compile(r"階数"), re.compile("地下"), "floors", 45),
     (re.compile(r"(敷地|延床|延べ床|建物|土地|建築)?面積"), None, "area_m2", 45),
-    (re.compile(r"(建築|建設|竣工|設置|取得|完成)年"), None, "year_built", 45),
+    (re.compile(r"(建築|建設|竣工|設置|取得|完成|架設|開設|開園|築造)年"), None, "year_built", 45),
     (re.compile(r"浸水深"), None, "flood_depth_m", 45),
     (re.compile(r"(市区町村|区市町村|自治体|地方公共団体|行政区域)(コード|cd)"), None,
      "municipality_code", 50),
@@ -91,7 +95,10 @@ def _synonyms() -> dict[str, tuple[str, float]]:
     table: dict[str, tuple[str, float]] = {}
     for name, words in fields().items():
         for rank, word in enumerate(words):
-            table.setdefault(normalise(word), (name, 100 - 0.1 * rank))
+            # A word with a tilde is weak: it may mean something else beside a better column.
+            weak = word.startswith("~")
+            score = WEAK if weak else 100 - 0.1 * rank
+            table.setdefault(normalise(word.lstrip("~")), (name, score))
     return table
 
 
@@ -128,7 +135,12 @@ def classify(header: str, truncated: bool = False) -> tuple[str, float] | None:
                 return f"{name}_tokyo", 70
     folded = unicodedata.normalize("NFKC", header).lower()
     bare = normalise(_BRACKETS.sub("", folded))
-    for candidate in (bare, _DECORATION.sub("", text), normalise(folded.rsplit("_", 1)[-1])):
+    if _KANA.search(text) and text != bare:
+        return "name_kana", 80
+    last = normalise(folded.rsplit("_", 1)[-1])
+    for candidate in (bare, _DECORATION.sub("", text), last):
+        if candidate == last and _NOT_A_NAME_EN.search(text):
+            continue
         if candidate in synonyms and len(candidate) > 1:
             name, score = synonyms[candidate]
             return name, score - 15
@@ -150,7 +162,7 @@ def _truncated(header: str) -> tuple[str, float] | None:
             continue
         for name, words in fields().items():
             for rank, word in enumerate(words):
-                if word.startswith(text) and word != text:
+                if word.startswith(text) and word != text and not word.startswith("~"):
                     found.append((46 - 0.1 * rank, name))
     if not found:
         return None

@@ -14,8 +14,7 @@ from tdh.inventory import textfiles
 from tdh.inventory.tables import RawTable
 from tdh.language import Text
 
-MAX_DEPTH = 60
-_MAX_WIDTH = 500
+MAX_JSON_BYTES = 256 << 20
 
 
 def read(data: bytes, name: str) -> list[RawTable] | None:
@@ -28,6 +27,16 @@ def read(data: bytes, name: str) -> list[RawTable] | None:
     RegisterError
         If it is JSON without records, or nested beyond reason.
     """
+    if len(data) > MAX_JSON_BYTES:
+        raise RegisterError(
+            Problem(
+                Text("the JSON is too large", "JSONが大きすぎます"),
+                value=f"{len(data):,} bytes",
+                expected=f"<= {MAX_JSON_BYTES:,} bytes",
+                where=name,
+                fix=Text("convert it to GeoPackage or CSV", "GeoPackageかCSVに変換してください"),
+            )
+        )
     text, encoding, wrong = textfiles.decode(data)
     text = text.removeprefix("\ufeff")
     document = _load(text, name)

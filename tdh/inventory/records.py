@@ -345,11 +345,13 @@ def _check_places(context: positions.Context, out: pd.DataFrame, respelled: np.n
 
 def _check_same_position(context: positions.Context, out: pd.DataFrame, known: np.ndarray) -> None:
     """Flag positions that many records with different addresses share."""
-    places = out[known & (out["address"] != "").to_numpy()]
+    # Without addresses, names tell whether records are different things.
+    told_by = "address" if (out["address"] != "").any() else "name"
+    places = out[known & (out[told_by] != "").to_numpy()]
     if len(places) < 10:
         return
     places = places[places.duplicated(["latitude", "longitude"], keep=False)]
-    groups = places.groupby(["latitude", "longitude"], sort=False)["address"]
+    groups = places.groupby(["latitude", "longitude"], sort=False)[told_by]
     different = groups.transform("nunique")
     shared = different >= max(10, 0.01 * int(known.sum()))
     if shared.any():

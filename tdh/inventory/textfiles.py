@@ -18,7 +18,7 @@ from tdh.inventory import headers
 from tdh.inventory.tables import RawTable
 from tdh.language import Text
 
-MAX_BYTES = 1 << 30
+MAX_BYTES = 512 << 20
 MAX_LINE_BYTES = 4 << 20
 MAX_COLUMNS = 2000
 _SAMPLE_BYTES = 1 << 20

@@ -15,7 +15,7 @@ from tdh.inventory import headers, textfiles
 from tdh.inventory.tables import RawTable
 from tdh.language import Text
 
-MAX_XML_BYTES = 512 << 20
+MAX_XML_BYTES = 256 << 20
 MAX_DEPTH = 100
 _CHUNK = 1 << 16
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*encoding=[\"']([A-Za-z0-9._\-]+)[\"']")
