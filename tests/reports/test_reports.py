@@ -1,0 +1,251 @@
+"""Workbook, GeoPackage and report: what they say, and that register text stays text."""
+
+from __future__ import annotations
+
+import base64
+import re
+import sqlite3
+import struct
+import xml.etree.ElementTree as ET
+import zlib
+from contextlib import closing
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import openpyxl
+import pyogrio
+import pytest
+
+from tdh import display, reports
+from tdh.reports import charts
+from tdh.reports.geopackage import read_styles
+
+
+@pytest.fixture(scope="module")
+def workbook(fake_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    path = tmp_path_factory.mktemp("book") / "offers.xlsx"
+    reports.write_workbook(fake_run, path)
+    return openpyxl.load_workbook(path)
+
+
+def test_sheets(workbook: Any) -> None:
+    assert workbook.sheetnames == [
+        "説明", "提供計画", "事業者別", "市区町村別", "アセット評価", "データ品質",
+    ]
+
+
+def test_offers_sheet(workbook: Any, fake_run: Any) -> None:
+    sheet = workbook["提供計画"]
+    head = [cell.value for cell in sheet[1]]
+    assert "高さ (m)" in head
+    assert sheet.max_row == len(fake_run.plan) + 1
+    assert sheet.freeze_panes == "D2"
+    assert sheet.auto_filter.ref is not None
+    column = head.index("増分充足人口 (人)") + 1
+    values = [sheet.cell(row, column).value for row in range(2, sheet.max_row + 1)]
+    assert values == pytest.approx(fake_run.plan["people_gained"].tolist())
+    assert sheet.cell(2, column).number_format == "#,##0"
+    assert sheet.cell(2, 1).font.name == "Yu Gothic"
+    links = [sheet.cell(row, head.index("地図") + 1).hyperlink for row in (2, 3)]
+    assert all(link is not None and link.target.startswith("map.html") for link in links)
+    assert sheet.conditional_formatting
+
+
+def test_english_workbook(fake_run: Any, tmp_path: Path) -> None:
+    reports.write_workbook(fake_run, tmp_path / "a.xlsx", language="en")
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx")
+    assert book.sheetnames[1] == "Offers"
+    assert book["Offers"]["H1"].value == "Height (m)"
+
+
+def test_synthetic_is_said_in_the_workbook(workbook: Any) -> None:
+    words = [cell.value for row in workbook["説明"].iter_rows() for cell in row if cell.value]
+    assert any("架空のデータ" in str(word) for word in words)
+    assert any("予測値" in str(word) for word in words)
+
+
+def test_no_cell_is_a_formula(hostile_run: Any, attacks: list[str], tmp_path: Path) -> None:
+    reports.write_workbook(hostile_run, tmp_path / "a.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx")
+    texts = set()
+    for sheet in book:
+        for row in sheet.iter_rows():
+            for cell in row:
+                assert cell.data_type != "f", (sheet.title, cell.coordinate, cell.value)
+                if cell.hyperlink is not None:
+                    target = cell.hyperlink.target or ""
+                    assert target == "" or target.startswith(("map.html", "report.html"))
+                if isinstance(cell.value, str):
+                    texts.add(cell.value)
+                    if cell.value.startswith("="):
+                        assert cell.quotePrefix
+    assert attacks[6] in texts
+
+
+# --- GeoPackage ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def geopackage(fake_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gpkg") / "plan.gpkg"
+    reports.write_geopackage(fake_run, path)
+    return path
+
+
+def test_layers(geopackage: Path, fake_run: Any) -> None:
+    names = {str(name) for name, _ in pyogrio.list_layers(geopackage)}
+    assert {"offers", "assets", "sites", "municipalities"} <= names
+    offers = gpd.read_file(geopackage, layer="offers")
+    assert len(offers) == len(fake_run.plan)
+    assert offers.crs == fake_run.crs
+    assert {"carrier", "name", "reason_ja", "people_gained"} <= set(offers.columns)
+    municipalities = gpd.read_file(geopackage, layer="municipalities")
+    assert municipalities["gap_after"].sum() == pytest.approx(
+        fake_run.summary["people_in_gap_after"]
+    )
+
+
+def test_styles_are_qgis_xml(geopackage: Path, fake_run: Any) -> None:
+    styles = read_styles(geopackage).set_index("f_table_name")["styleQML"]
+    assert set(styles.index) == {"offers", "assets", "sites", "municipalities"}
+    for style in styles:
+        root = ET.fromstring(style.split("\n", 1)[1])
+        renderer = root.find("renderer-v2")
+        assert renderer is not None
+        symbols = {s.get("name") for s in renderer.findall("symbols/symbol")}
+        used = {c.get("symbol") for c in [*renderer.iter("category"), *renderer.iter("range")]}
+        assert used and used <= symbols
+    offers = ET.fromstring(styles["offers"].split("\n", 1)[1])
+    values = [c.get("value") for c in offers.iter("category")]
+    assert values == [c.id for c in fake_run.carriers]
+    assert offers.get("labelsEnabled") == "1"
+
+
+def test_style_table_is_registered(geopackage: Path) -> None:
+    with closing(sqlite3.connect(geopackage)) as db:
+        rows = db.execute(
+            "SELECT data_type FROM gpkg_contents WHERE table_name = 'layer_styles'"
+        ).fetchall()
+        defaults = db.execute("SELECT f_geometry_column, useAsDefault FROM layer_styles").fetchall()
+    assert rows == [("attributes",)]
+    assert all(row == ("geom", 1) for row in defaults)
+
+
+def test_hostile_geopackage(hostile_run: Any, tmp_path: Path) -> None:
+    reports.write_geopackage(hostile_run, tmp_path / "a.gpkg")
+    for style in read_styles(tmp_path / "a.gpkg")["styleQML"]:
+        ET.fromstring(style.split("\n", 1)[1])
+
+
+# --- report --------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """Every start tag of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_report_says_what_matters(fake_run: Any, tmp_path: Path, language: Any) -> None:
+    path = tmp_path / "report.html"
+    reports.write_report(fake_run, path, language)
+    html = path.read_text(encoding="utf-8")
+    assert f'<html lang="{language}">' in html
+    for notice in fake_run.notices:
+        assert notice.render(language) in html
+    for carrier in fake_run.carriers:
+        assert carrier.name in html
+    assert f"{fake_run.summary['people_in_gap_after']:,.0f}" in html
+    assert 'id="asset-assets-1"' in html
+    for line in fake_run.attributions:
+        assert line in html
+    if language == "en":
+        body = re.sub(r"<[^>]+>", "", html)
+        assert "不足" not in body
+
+
+def test_report_asks_for_nothing(fake_run: Any, hostile_run: Any, tmp_path: Path) -> None:
+    for run in (fake_run, hostile_run):
+        reports.write_report(run, tmp_path / "report.html")
+        tags = Tags()
+        tags.feed((tmp_path / "report.html").read_text(encoding="utf-8"))
+        names = {name for name, _ in tags.found}
+        assert not names & {"script", "img", "link", "iframe", "object", "form"}
+        for name, attributes in tags.found:
+            assert not any(key.startswith("on") for key in attributes)
+            for key in ("src", "href", "xlink:href"):
+                value = attributes.get(key) or "#"
+                assert value.startswith(("#", "data:image/png", "map.html")), (name, value)
+
+
+@pytest.mark.browser
+def test_report_in_a_browser(hostile_run: Any, tmp_path: Path, context: Any) -> None:
+    path = tmp_path / "report.html"
+    reports.write_report(hostile_run, path)
+    page = context.new_page()
+    seen: list[str] = []
+    page.on("dialog", lambda d: (seen.append(d.message), d.dismiss()))
+    page.on("pageerror", lambda e: seen.append(str(e)))
+    page.on("request", lambda r: r.url.startswith("data:") or seen.append(r.url))
+    page.goto(path.as_uri())
+    assert seen == [path.as_uri()]
+    assert page.title().startswith("</script>")
+    page.pdf(prefer_css_page_size=True)
+
+
+def test_map_picture_counts_the_same_cells(fake_run: Any) -> None:
+    found = display.service(fake_run)
+    ids = [c.id for c in fake_run.carriers]
+    shown = charts.classes(fake_run, found, ids)
+    assert (shown == 1).sum() == (found.count("before") >= 1).sum()
+    assert (shown == 3).sum() == (found.count("after") == 0).sum()
+
+
+def test_png_is_what_was_drawn() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (5, 7, 4), dtype=np.uint8)
+    content = charts.png(pixels)
+    assert struct.unpack(">II", content[16:24]) == (7, 5)
+    at = content.index(b"IDAT")
+    raw = zlib.decompress(content[at + 4 : -16])
+    rows = np.frombuffer(raw, np.uint8).reshape(5, 29)
+    assert (rows[:, 1:].reshape(5, 7, 4) == pixels).all()
+
+
+def test_charts_escape_and_parse() -> None:
+    svg = charts.before_after(["<b>&"], [10.0], [4.0], "en")
+    assert "&lt;b&gt;&amp;" in svg
+    ET.fromstring(str(svg))
+    ET.fromstring(str(charts.gains([("a", "#0072b2", "circle", [3.0, 2.0])], "ja")))
+    ET.fromstring(str(charts.gains([("a", "#0072b2", "circle", [])], "ja")))
+
+
+def test_embedded_picture_is_a_png(fake_run: Any) -> None:
+    found = display.service(fake_run)
+    svg = str(charts.map_picture(fake_run, found, ["docomo"], "ja", number=True))
+    packed = re.search(r"data:image/png;base64,([^\"]+)", svg)
+    assert packed is not None
+    assert base64.b64decode(packed[1]).startswith(b"\x89PNG")
+
+
+def test_an_empty_plan_is_no_error(fake_run: Any, tmp_path: Path) -> None:
+    import copy
+
+    run = copy.copy(fake_run)
+    run.__dict__["plan"] = fake_run.plan.iloc[:0]
+    run.__dict__["findings"] = fake_run.findings.iloc[:0]
+    reports.write_workbook(run, tmp_path / "a.xlsx")
+    reports.write_geopackage(run, tmp_path / "a.gpkg")
+    reports.write_report(run, tmp_path / "a.html")
+    from tdh import maps
+
+    maps.save(maps.plan_map(run), tmp_path / "map.html")
