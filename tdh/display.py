@@ -99,8 +99,7 @@ class Service:
     def count(self, when: When) -> np.ndarray:
         """How many carriers serve each cell."""
         parts = [values for (_, w), values in self.served.items() if w == when]
-        total: np.ndarray = np.sum(parts, axis=0, dtype=np.int64)
-        return total
+        return np.asarray(np.sum(parts, axis=0, dtype=np.int64))
 
 
 def service(run: RunLike) -> Service:

@@ -108,9 +108,7 @@ def columns(table: Mapping[str, tuple[np.ndarray, str]]) -> tuple[list[list[Any]
 
 def words(texts: Iterable[object]) -> str:
     """A list of texts; None and NaN become empty."""
-    cleaned = (
-        "" if t is None or t != t else str(t).replace(SEPARATOR, " ") for t in texts
-    )
+    cleaned = ("" if t is None or t != t else str(t).replace(SEPARATOR, " ") for t in texts)
     return deflate(SEPARATOR.join(cleaned).encode("utf-8", "replace"))
 
 

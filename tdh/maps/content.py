@@ -87,7 +87,10 @@ def _notices(run: Any) -> list[dict[str, Any]]:
 
 def _bounds(run: Any) -> list[list[float]]:
     west, south, east, north = run.municipalities.to_crs(GEOGRAPHIC_CRS).total_bounds
-    return [[round(float(south), 6), round(float(west), 6)], [round(float(north), 6), round(float(east), 6)]]
+    return [
+        [round(float(south), 6), round(float(west), 6)],
+        [round(float(north), 6), round(float(east), 6)],
+    ]
 
 
 def _origin(run: Any) -> tuple[float, float]:
@@ -109,9 +112,7 @@ def _carriers(run: Any) -> list[dict[str, Any]]:
             roof, pole = (
                 None
                 if eirp is None
-                else round(
-                    float(exposure.compliance_distance_m(eirp, band.frequency_mhz)), 1
-                )
+                else round(float(exposure.compliance_distance_m(eirp, band.frequency_mhz)), 1)
                 for eirp in (band.eirp_roof_dbm, band.eirp_pole_dbm)
             )
             bands.append(
@@ -200,7 +201,9 @@ def _categories(values: pd.Series) -> tuple[np.ndarray, list[str]]:
 def _u16(values: pd.Series, scale: float = 10) -> np.ndarray:
     """Tenths, 65535 where missing."""
     numbers = np.rint(pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan) * scale)
-    return np.where(np.isnan(numbers), MISSING_U16, np.clip(numbers, 0, MISSING_U16 - 1)).astype(int)
+    return np.where(np.isnan(numbers), MISSING_U16, np.clip(numbers, 0, MISSING_U16 - 1)).astype(
+        int
+    )
 
 
 def _spatial_order(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
@@ -329,7 +332,8 @@ def _sites(run: Any, content: Content, origin: tuple[float, float]) -> None:
 def _plan(run: Any, content: Content) -> None:
     index = content.meta.pop("_order")
     names = [c.id for c in run.carriers]
-    rows, bits, at = [], [], 0
+    rows: list[dict[str, Any]] = []
+    bits, at = [], 0
     prints = _Footprints(run)
     for row in run.plan.itertuples():
         entry = {
@@ -341,7 +345,9 @@ def _plan(run: Any, content: Content) -> None:
             "ja": row.reason_ja,
             "en": row.reason_en,
         }
-        window = prints.window(row.carrier_id, row.asset_id) if len(rows) < MOST_FOOTPRINTS else None
+        window = (
+            prints.window(row.carrier_id, row.asset_id) if len(rows) < MOST_FOOTPRINTS else None
+        )
         if window is not None:
             top, left, mask = window
             packed = np.packbits(mask.ravel(), bitorder="little").tobytes()

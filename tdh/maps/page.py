@@ -13,6 +13,7 @@ import os
 import re
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import folium
 from branca.element import Element, Figure
@@ -68,7 +69,9 @@ def leaflet(name: str) -> str:
     if found != LEAFLET_SHA256[name]:
         raise PageError(
             Problem(
-                Text("the installed Leaflet is not the expected one", "Leafletの内容が想定と違います"),
+                Text(
+                    "the installed Leaflet is not the expected one", "Leafletの内容が想定と違います"
+                ),
                 value=found,
                 expected=LEAFLET_SHA256[name],
                 where=name,
@@ -171,7 +174,7 @@ class StandaloneMap(folium.Map):
     )
 
     def __init__(
-        self, title: str, language: str, location: tuple[float, float], **options: object
+        self, title: str, language: str, location: tuple[float, float], **options: Any
     ) -> None:
         super().__init__(location=location, tiles=None, **options)
         # Lists of the instance, not of the class: other maps keep theirs.
@@ -181,7 +184,7 @@ class StandaloneMap(folium.Map):
         figure = StandaloneFigure(title, language)
         figure.header.add_child(Raw(f"<style>{leaflet('leaflet.css')}</style>"), name="leaflet_css")
         figure.header.add_child(Raw(f"<script>{leaflet('leaflet.js')}</script>"), name="leaflet_js")
-        self._parent = None
+        self._parent = None  # type: ignore[assignment]  # leave the figure that folium made
         figure.add_child(self)
 
 
@@ -210,7 +213,9 @@ def _without_data(html: str) -> str:
 def unknown_addresses(html: str, allowed: tuple[str, ...] = ()) -> list[str]:
     """Addresses in a page that are neither known names nor allowed hosts."""
     text = _without_data(html)
-    found = re.findall(r"""(?:https?:|wss?:|ftp:)?//[A-Za-z0-9][\w.-]*\.[A-Za-z]{2,}[^\s"'<>)`]*""", text)
+    found = re.findall(
+        r"""(?:https?:|wss?:|ftp:)?//[A-Za-z0-9][\w.-]*\.[A-Za-z]{2,}[^\s"'<>)`]*""", text
+    )
     found += re.findall(r"""<(?:link|img|iframe|object|embed|source|video|audio)\b[^>]*>""", text)
     found += re.findall(r"""<script\b[^>]*\bsrc\s*=[^>]*>""", text)
     found += re.findall(r"""@import[^;]*;|url\((?!\s*["']?(?:#|data:))[^)]*\)""", text)

@@ -35,7 +35,7 @@ class PlanElement(MacroElement):
         self._name = "Plan"
         self.content = content
 
-    def render(self, **kwargs: Any) -> None:
+    def render(self, **kwargs: Any) -> str:
         """Put the parts into the figure, as they are.
 
         branca reads what a macro returns as a template once more: a register that holds ``{{``
@@ -57,6 +57,7 @@ class PlanElement(MacroElement):
         figure.header.add_child(page.Raw(f"<style>{page.own('page.css')}</style>"), name=name)
         figure.html.add_child(page.Raw("\n".join(body)), name=name)
         figure.script.add_child(page.Raw(f"TDH.start({self._parent.get_name()});"), name=name)
+        return ""
 
 
 def plan_map(

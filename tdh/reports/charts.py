@@ -47,14 +47,22 @@ def _text(parent: ET.Element, x: float, y: float, text: str, **attributes: Any) 
     return node
 
 
-def _line(parent: ET.Element, x1: float, y1: float, x2: float, y2: float, stroke: str = LINE) -> None:
+def _line(
+    parent: ET.Element, x1: float, y1: float, x2: float, y2: float, stroke: str = LINE
+) -> None:
     ET.SubElement(
-        parent, "line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", stroke=stroke
+        parent,
+        "line",
+        x1=f"{x1:.1f}",
+        y1=f"{y1:.1f}",
+        x2=f"{x2:.1f}",
+        y2=f"{y2:.1f}",
+        stroke=stroke,
     )
 
 
 def _markup(root: ET.Element) -> Markup:
-    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704  (built node by node)
+    return Markup(ET.tostring(root, encoding="unicode"))
 
 
 def nice_step(largest: float, parts: int = 4) -> float:
@@ -82,7 +90,9 @@ def shape_path(shape: str, x: float, y: float, r: float) -> str:
     points = [
         (
             x + far * math.cos(2 * math.pi * i / corners - math.pi / 2),
-            y + (0.2 * r if corners == 3 else 0) + far * math.sin(2 * math.pi * i / corners - math.pi / 2),
+            y
+            + (0.2 * r if corners == 3 else 0)
+            + far * math.sin(2 * math.pi * i / corners - math.pi / 2),
         )
         for i in range(corners)
     ]
@@ -116,7 +126,9 @@ def before_after(
     for k in range(ticks + 1):
         x = left + k * step * scale
         _line(root, x, 22, x, height - 22)
-        _text(root, x, height - 7, f"{k * step:,.0f}", text_anchor="middle", font_size=11, fill=SOFT)
+        _text(
+            root, x, height - 7, f"{k * step:,.0f}", text_anchor="middle", font_size=11, fill=SOFT
+        )
     for i, (key, colour) in enumerate((("before", "#e0955f"), ("after", display.CLOSED_COLOUR))):
         x = left + 130 * i
         ET.SubElement(root, "rect", x=f"{x}", y="3", width="12", height="12", fill=colour)
@@ -126,7 +138,13 @@ def before_after(
         _text(root, left - 8, y + 22, label, text_anchor="end", font_size=13)
         for value, colour, top in ((b, "#e0955f", y + 3), (a, display.CLOSED_COLOUR, y + 18)):
             ET.SubElement(
-                root, "rect", x=f"{left}", y=f"{top}", width=f"{value * scale:.1f}", height="13", fill=colour
+                root,
+                "rect",
+                x=f"{left}",
+                y=f"{top}",
+                width=f"{value * scale:.1f}",
+                height="13",
+                fill=colour,
             )
         change = a - b
         percent = f" ({change / b:+.1%})" if b > 0 else ""
@@ -134,9 +152,7 @@ def before_after(
     return _markup(root)
 
 
-def gains(
-    series: Sequence[tuple[str, str, str, Sequence[float]]], language: Language
-) -> Markup:
+def gains(series: Sequence[tuple[str, str, str, Sequence[float]]], language: Language) -> Markup:
     """People gained, summed in the order of choice: where the curve flattens, more sites bring less.
 
     Parameters
@@ -159,8 +175,22 @@ def gains(
         _text(root, left - 7, y + 4, f"{k * step:,.0f}", text_anchor="end", font_size=11, fill=SOFT)
     stride = max(1, round(nice_step(most, 6)))
     for k in range(0, most + 1, stride):
-        _text(root, left + k * sx, height - bottom + 16, str(k), text_anchor="middle", font_size=11, fill=SOFT)
-    _text(root, (left + width - right) / 2, height - 6, Text("sites", "提供数(件)").render(language), text_anchor="middle")
+        _text(
+            root,
+            left + k * sx,
+            height - bottom + 16,
+            str(k),
+            text_anchor="middle",
+            font_size=11,
+            fill=SOFT,
+        )
+    _text(
+        root,
+        (left + width - right) / 2,
+        height - 6,
+        Text("sites", "提供数(件)").render(language),
+        text_anchor="middle",
+    )
     ends: list[float] = []
     for (name, colour, shape, _), total in sorted(
         zip(series, sums, strict=True), key=lambda pair: -float(pair[1][-1])
@@ -168,13 +198,24 @@ def gains(
         points = " ".join(
             f"{left + i * sx:.1f},{height - bottom - v * sy:.1f}" for i, v in enumerate(total)
         )
-        ET.SubElement(root, "polyline", {"points": points, "fill": "none", "stroke": colour, "stroke-width": "2.4"})
+        ET.SubElement(
+            root,
+            "polyline",
+            {"points": points, "fill": "none", "stroke": colour, "stroke-width": "2.4"},
+        )
         x, y = left + (len(total) - 1) * sx, height - bottom - float(total[-1]) * sy
         _mark(root, shape, x, y, 5.5, colour)
         # Labels of curves that end close together are moved apart.
         place = max([y + 4, *(e + 15 for e in ends)])
         ends.append(place)
-        _text(root, width - right + 14, place, f"{name} {total[-1]:,.0f}", fill=colour, font_weight=700)
+        _text(
+            root,
+            width - right + 14,
+            place,
+            f"{name} {total[-1]:,.0f}",
+            fill=colour,
+            font_weight=700,
+        )
     return _markup(root)
 
 
@@ -200,7 +241,9 @@ def _rgb(colour: str) -> list[int]:
     return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
 
 
-def classes(run: Any, found: display.Service, carriers: Sequence[str], least: int = 1) -> np.ndarray:
+def classes(
+    run: Any, found: display.Service, carriers: Sequence[str], least: int = 1
+) -> np.ndarray:
     """1 where at least so many of the carriers serve today, 2 where with the plan, 3 where not.
 
     Returns
@@ -212,7 +255,9 @@ def classes(run: Any, found: display.Service, carriers: Sequence[str], least: in
     after = np.sum([found.served[c, "after"] for c in carriers], axis=0) >= least
     out = np.zeros(run.grid.shape, dtype=np.uint8)
     cells = run.cells
-    out[cells["row"].to_numpy(), cells["col"].to_numpy()] = np.where(before, 1, np.where(after, 2, 3))
+    out[cells["row"].to_numpy(), cells["col"].to_numpy()] = np.where(
+        before, 1, np.where(after, 2, 3)
+    )
     return out
 
 
@@ -255,7 +300,9 @@ def map_picture(
     map_height = grid.n_rows * scale
     root = _svg(width, map_height + 30, Text("Map of the plan", "計画の地図").render(language))
     picture = base64.b64encode(png(palette[shown])).decode("ascii")
-    factor = math.ceil(max(grid.n_rows, grid.n_cols) / shown.shape[0 if grid.n_rows >= grid.n_cols else 1])
+    factor = math.ceil(
+        max(grid.n_rows, grid.n_cols) / shown.shape[0 if grid.n_rows >= grid.n_cols else 1]
+    )
     ET.SubElement(
         root,
         "image",
@@ -278,15 +325,25 @@ def map_picture(
             ring = shapely.get_coordinates(polygon.exterior)
             points = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in ring)
             ET.SubElement(
-                root, "polygon", {"points": points, "fill": "none", "stroke": "#48535e", "stroke-width": "1"}
+                root,
+                "polygon",
+                {"points": points, "fill": "none", "stroke": "#48535e", "stroke-width": "1"},
             )
     for name, point in zip(
         run.municipalities["municipality"], run.municipalities.representative_point(), strict=True
     ):
         x, y = place(point.x, point.y)
         _text(
-            root, x, y, str(name), text_anchor="middle", font_size=14, font_weight=700,
-            stroke="#fff", stroke_width=3, paint_order="stroke",
+            root,
+            x,
+            y,
+            str(name),
+            text_anchor="middle",
+            font_size=14,
+            font_weight=700,
+            stroke="#fff",
+            stroke_width=3,
+            paint_order="stroke",
         )
     colours = display.colours(run)
     order = {c.id: i for i, c in enumerate(run.carriers)}
@@ -296,8 +353,17 @@ def map_picture(
         offset = 0.0 if len(carriers) == 1 else (order[row.carrier_id] - (len(order) - 1) / 2) * 3
         _mark(root, shape, x + offset, y, 6.5, colours[row.carrier_id])
         if number:
-            _text(root, x + 9, y + 4, str(row.order), font_size=11, font_weight=700, stroke="#fff",
-                  stroke_width=2.5, paint_order="stroke")
+            _text(
+                root,
+                x + 9,
+                y + 4,
+                str(row.order),
+                font_size=11,
+                font_weight=700,
+                stroke="#fff",
+                stroke_width=2.5,
+                paint_order="stroke",
+            )
     _furniture(root, map_height, scale / grid.cell_size_m, language)
     return _markup(root)
 
@@ -310,16 +376,29 @@ def _furniture(root: ET.Element, top: float, pixels_per_m: float, language: Lang
         (display.SERVED_COLOUR, Text("served today", "現状で充足")),
     )
     for i, (colour, text) in enumerate(entries):
-        x = 4 + 150 * i
+        left = 4 + 150 * i
         ET.SubElement(
-            root, "rect", x=f"{x}", y=f"{top + 9:.1f}", width="20", height="13", fill=colour, stroke="#666"
+            root,
+            "rect",
+            x=f"{left}",
+            y=f"{top + 9:.1f}",
+            width="20",
+            height="13",
+            fill=colour,
+            stroke="#666",
         )
-        _text(root, x + 26, top + 20, text.render(language), font_size=13)
+        _text(root, left + 26, top + 20, text.render(language), font_size=13)
     length = nice_step(180 / pixels_per_m, 1)
     x = 880 - length * pixels_per_m
     ET.SubElement(
-        root, "path",
-        {"d": f"M{x:.1f} {top + 10:.1f}v9H880v-9", "fill": "none", "stroke": INK, "stroke-width": "1.6"},
+        root,
+        "path",
+        {
+            "d": f"M{x:.1f} {top + 10:.1f}v9H880v-9",
+            "fill": "none",
+            "stroke": INK,
+            "stroke-width": "1.6",
+        },
     )
     label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     _text(root, x - 6, top + 20, label, text_anchor="end", font_size=12)

@@ -105,7 +105,9 @@ def _municipalities(run: Any) -> gpd.GeoDataFrame:
     frame["gap_share_after"] = np.asarray(frame["gap_after"] / people, dtype=float)
     wide = table.pivot(index="municipality_code", columns="carrier_id", values="gap_after")
     for carrier in run.carriers:
-        frame[f"gap_after_{carrier.id}"] = wide[carrier.id].reindex(frame["municipality_code"]).to_numpy()
+        frame[f"gap_after_{carrier.id}"] = (
+            wide[carrier.id].reindex(frame["municipality_code"]).to_numpy()
+        )
     return frame
 
 
@@ -126,8 +128,12 @@ def _rgba(colour: str, alpha: int = 255) -> str:
 def _marker(
     symbols: ET.Element, name: str, colour: str, shape: str, size: str, angle: str | None = None
 ) -> None:
-    symbol = ET.SubElement(symbols, "symbol", type="marker", name=name, alpha="1", clip_to_extent="1")
-    layer = ET.SubElement(symbol, "layer", {"class": "SimpleMarker", "enabled": "1", "pass": "0", "locked": "0"})
+    symbol = ET.SubElement(
+        symbols, "symbol", type="marker", name=name, alpha="1", clip_to_extent="1"
+    )
+    layer = ET.SubElement(
+        symbol, "layer", {"class": "SimpleMarker", "enabled": "1", "pass": "0", "locked": "0"}
+    )
     _options(
         layer,
         color=_rgba(colour),
@@ -157,8 +163,12 @@ def _defined(parent: ET.Element, key: str, expression: str) -> None:
 
 
 def _fill(symbols: ET.Element, name: str, colour: str) -> None:
-    symbol = ET.SubElement(symbols, "symbol", type="fill", name=name, alpha="0.6", clip_to_extent="1")
-    layer = ET.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0", "locked": "0"})
+    symbol = ET.SubElement(
+        symbols, "symbol", type="fill", name=name, alpha="0.6", clip_to_extent="1"
+    )
+    layer = ET.SubElement(
+        symbol, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0", "locked": "0"}
+    )
     _options(
         layer,
         color=_rgba(colour),
@@ -171,7 +181,9 @@ def _fill(symbols: ET.Element, name: str, colour: str) -> None:
 
 
 def _document() -> ET.Element:
-    return ET.Element("qgis", version="3.28", styleCategories="Symbology|Labeling", labelsEnabled="0")
+    return ET.Element(
+        "qgis", version="3.28", styleCategories="Symbology|Labeling", labelsEnabled="0"
+    )
 
 
 def _label(root: ET.Element, expression: str, size: str, *, is_expression: bool = True) -> None:
@@ -190,7 +202,12 @@ def _label(root: ET.Element, expression: str, size: str, *, is_expression: bool 
         fontWeight="75",
     )
     ET.SubElement(
-        style, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM", bufferColor="255,255,255,255"
+        style,
+        "text-buffer",
+        bufferDraw="1",
+        bufferSize="0.8",
+        bufferSizeUnits="MM",
+        bufferColor="255,255,255,255",
     )
     ET.SubElement(settings, "placement", placement="0", dist="1", distUnits="MM")
 
@@ -198,22 +215,35 @@ def _label(root: ET.Element, expression: str, size: str, *, is_expression: bool 
 def _categorised(run: Any, size: str, angle: str | None = None) -> tuple[ET.Element, ET.Element]:
     root = _document()
     renderer = ET.SubElement(
-        root, "renderer-v2", type="categorizedSymbol", attr="carrier_id", symbollevels="0", enableorderby="0"
+        root,
+        "renderer-v2",
+        type="categorizedSymbol",
+        attr="carrier_id",
+        symbollevels="0",
+        enableorderby="0",
     )
     categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
     colours = display.colours(run)
     for i, carrier in enumerate(run.carriers):
         ET.SubElement(
-            categories, "category", symbol=str(i), value=carrier.id, label=carrier.name, render="true", type="string"
+            categories,
+            "category",
+            symbol=str(i),
+            value=carrier.id,
+            label=carrier.name,
+            render="true",
+            type="string",
         )
-        shape = "arrowhead_filled" if angle else QGIS_SHAPES[display.SHAPES[i % len(display.SHAPES)]]
+        shape = (
+            "arrowhead_filled" if angle else QGIS_SHAPES[display.SHAPES[i % len(display.SHAPES)]]
+        )
         _marker(symbols, str(i), colours[carrier.id], shape, size, angle)
     return root, renderer
 
 
 def _offer_style(run: Any) -> str:
     root, _ = _categorised(run, "4.2")
-    _label(root, "\"order\" || ' ' || \"name\"", "9")
+    _label(root, '"order" || \' \' || "name"', "9")
     return _text(root)
 
 
@@ -222,7 +252,9 @@ def _site_style(run: Any) -> str:
     return _text(root)
 
 
-def _graduated(root: ET.Element, attribute: str, steps: list[tuple[float, float, str, str]]) -> tuple[ET.Element, ET.Element]:
+def _graduated(
+    root: ET.Element, attribute: str, steps: list[tuple[float, float, str, str]]
+) -> tuple[ET.Element, ET.Element]:
     renderer = ET.SubElement(
         root,
         "renderer-v2",
@@ -235,7 +267,13 @@ def _graduated(root: ET.Element, attribute: str, steps: list[tuple[float, float,
     ranges, symbols = ET.SubElement(renderer, "ranges"), ET.SubElement(renderer, "symbols")
     for i, (low, high, label, _) in enumerate(steps):
         ET.SubElement(
-            ranges, "range", symbol=str(i), lower=str(low), upper=str(high), label=label, render="true"
+            ranges,
+            "range",
+            symbol=str(i),
+            lower=str(low),
+            upper=str(high),
+            label=label,
+            render="true",
         )
     return renderer, symbols
 
@@ -271,7 +309,9 @@ def _municipality_style() -> str:
 
 
 def _text(root: ET.Element) -> str:
-    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, encoding="unicode")
+    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(
+        root, encoding="unicode"
+    )
 
 
 def _write_styles(path: Path, styles: dict[str, str]) -> None:

@@ -132,7 +132,7 @@ def _gains(run: Any) -> list[tuple[str, str, str, list[float]]]:
 def _shares(run: Any, found: display.Service) -> list[dict[str, float]]:
     """Share of people and of area that at least k carriers serve, before and after."""
     people = run.cells["population"].to_numpy()
-    counts = {when: found.count(when) for when in ("before", "after")}  # type: ignore[arg-type]
+    counts = {when: found.count(when) for when in ("before", "after")}
     rows = []
     for k in range(1, len(run.carriers) + 1):
         row: dict[str, float] = {"k": k}
@@ -206,8 +206,16 @@ def _sites(run: Any, language: Language) -> list[dict[str, Any]]:
                 **{
                     key: "" if asset[key] is None or asset[key] != asset[key] else asset[key]
                     for key in (
-                        "owner", "address", "municipality", "height_agl_m", "mounting_height_m",
-                        "latitude", "longitude", "source", "source_row", "height_source",
+                        "owner",
+                        "address",
+                        "municipality",
+                        "height_agl_m",
+                        "mounting_height_m",
+                        "latitude",
+                        "longitude",
+                        "source",
+                        "source_row",
+                        "height_source",
                     )
                 },
             }
@@ -221,6 +229,12 @@ def _findings(run: Any) -> list[dict[str, Any]]:
         return []
     grouped = table.groupby(["source", "severity", "rule"], sort=True)
     return [
-        {"source": source, "severity": severity, "rule": rule, "n": len(rows), "example": rows["message"].iloc[0]}
+        {
+            "source": source,
+            "severity": severity,
+            "rule": rule,
+            "n": len(rows),
+            "example": rows["message"].iloc[0],
+        }
         for (source, severity, rule), rows in grouped
     ]

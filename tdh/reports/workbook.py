@@ -84,7 +84,9 @@ class _Book:
             "h2": self.book.add_format(
                 {**base, "bold": True, "font_size": 12, "font_color": "#0B5CAD", "bottom": 1}
             ),
-            "warn": self.book.add_format({**base, "bold": True, "bg_color": "#FFD166", "text_wrap": True}),
+            "warn": self.book.add_format(
+                {**base, "bold": True, "bg_color": "#FFD166", "text_wrap": True}
+            ),
             "plain": self.book.add_format({**base, "text_wrap": True}),
             "text": self.book.add_format(edge),
             "quoted": self.book.add_format({**edge, "quote_prefix": True}),
@@ -114,9 +116,15 @@ class _Book:
             self.text(sheet, 0, col, self.say(column.heading), "head")
             self._column(sheet, col, column)
             if column.scale and rows:
-                low, high = ("#FFFFFF", "#8CB9E0") if column.scale == "good" else ("#FFFFFF", "#F0A080")
+                low, high = (
+                    ("#FFFFFF", "#8CB9E0") if column.scale == "good" else ("#FFFFFF", "#F0A080")
+                )
                 sheet.conditional_format(
-                    1, col, rows, col, {"type": "2_color_scale", "min_color": low, "max_color": high}
+                    1,
+                    col,
+                    rows,
+                    col,
+                    {"type": "2_color_scale", "min_color": low, "max_color": high},
                 )
         sheet.freeze_panes(1, frozen)
         sheet.autofilter(0, 0, max(rows, 1), len(columns) - 1)
@@ -212,7 +220,9 @@ def _explanations(book: _Book, run: Any) -> None:
         row += 1
     row = _section(book, sheet, row + 1, Text("Sheets", "シートの説明"))
     for name, meaning in _SHEETS:
-        sheet.write_url(row, 0, f"internal:'{book.say(name)}'!A1", book.formats["link"], book.say(name))
+        sheet.write_url(
+            row, 0, f"internal:'{book.say(name)}'!A1", book.formats["link"], book.say(name)
+        )
         book.text(sheet, row, 1, book.say(meaning), "plain")
         row += 1
     row = _section(book, sheet, row + 1, Text("Words", "用語"))
@@ -224,7 +234,10 @@ def _explanations(book: _Book, run: Any) -> None:
     for line in run.attributions:
         book.text(sheet, row, 0, line, "plain")
         row += 1
-    for label, target in ((Text("Open the map", "地図を開く"), "map.html"), (Text("Open the report", "報告書を開く"), "report.html")):
+    for label, target in (
+        (Text("Open the map", "地図を開く"), "map.html"),
+        (Text("Open the report", "報告書を開く"), "report.html"),
+    ):
         sheet.write_url(row + 1, 0, f"external:{target}", book.formats["link"], book.say(label))
         row += 1
 
@@ -236,20 +249,81 @@ def _section(book: _Book, sheet: Worksheet, row: int, title: Text) -> int:
 
 
 _SHEETS = (
-    (OFFERS, Text("One row per offered asset and carrier, in the order of choice.", "提供するアセットと提供先の組。選定順に並べています。")),
-    (CARRIERS, Text("What each carrier is offered, and how its gap changes.", "事業者ごとの提供数と不足人口の変化。")),
-    (MUNICIPALITIES, Text("People in a gap by municipality and carrier.", "市区町村・事業者ごとの不足人口。")),
-    (ASSETS, Text("All assets with their scores, chosen or not.", "すべてのアセットのスコア(未選定も含みます)。")),
-    (FINDINGS, Text("What was repaired, doubted or rejected in the registers.", "台帳の修復・疑義・却下の記録。")),
+    (
+        OFFERS,
+        Text(
+            "One row per offered asset and carrier, in the order of choice.",
+            "提供するアセットと提供先の組。選定順に並べています。",
+        ),
+    ),
+    (
+        CARRIERS,
+        Text(
+            "What each carrier is offered, and how its gap changes.",
+            "事業者ごとの提供数と不足人口の変化。",
+        ),
+    ),
+    (
+        MUNICIPALITIES,
+        Text("People in a gap by municipality and carrier.", "市区町村・事業者ごとの不足人口。"),
+    ),
+    (
+        ASSETS,
+        Text(
+            "All assets with their scores, chosen or not.",
+            "すべてのアセットのスコア(未選定も含みます)。",
+        ),
+    ),
+    (
+        FINDINGS,
+        Text(
+            "What was repaired, doubted or rejected in the registers.",
+            "台帳の修復・疑義・却下の記録。",
+        ),
+    ),
 )
 
 _WORDS = (
-    (Text("Gap", "不足(ギャップ)"), Text("A cell where none of a carrier's bands reaches its threshold.", "事業者のどのバンドも判定しきい値に届かないセル。")),
-    (Text("People in a gap", "不足人口"), Text("Residents of gap cells times the carrier's market share.", "不足セルの居住人口 × 事業者の市場占有率。")),
-    (Text("People gained", "増分充足人口"), Text("People whom this choice serves and no earlier choice does.", "先に選んだものでは届かず、この選定で新たに充足する人口。")),
-    (Text("People lost without", "単独充足人口"), Text("People who would lose service if only this choice were dropped.", "この選定だけを外したときに充足を失う人口。")),
-    (Text("Score", "スコア"), Text("0 to 100 for each carrier; rank 1 is best.", "事業者ごとの0〜100の評価。順位1が最良。")),
-    (Text("SS-RSRP", "SS-RSRP"), Text("Received power of the 5G reference signal, in dBm.", "5Gの参照信号の受信電力 (dBm)。")),
+    (
+        Text("Gap", "不足(ギャップ)"),
+        Text(
+            "A cell where none of a carrier's bands reaches its threshold.",
+            "事業者のどのバンドも判定しきい値に届かないセル。",
+        ),
+    ),
+    (
+        Text("People in a gap", "不足人口"),
+        Text(
+            "Residents of gap cells times the carrier's market share.",
+            "不足セルの居住人口 × 事業者の市場占有率。",
+        ),
+    ),
+    (
+        Text("People gained", "増分充足人口"),
+        Text(
+            "People whom this choice serves and no earlier choice does.",
+            "先に選んだものでは届かず、この選定で新たに充足する人口。",
+        ),
+    ),
+    (
+        Text("People lost without", "単独充足人口"),
+        Text(
+            "People who would lose service if only this choice were dropped.",
+            "この選定だけを外したときに充足を失う人口。",
+        ),
+    ),
+    (
+        Text("Score", "スコア"),
+        Text(
+            "0 to 100 for each carrier; rank 1 is best.", "事業者ごとの0〜100の評価。順位1が最良。"
+        ),
+    ),
+    (
+        Text("SS-RSRP", "SS-RSRP"),
+        Text(
+            "Received power of the 5G reference signal, in dBm.", "5Gの参照信号の受信電力 (dBm)。"
+        ),
+    ),
 )
 
 
@@ -274,11 +348,33 @@ def _offers(book: _Book, run: Any) -> None:
             Column(Text("Address", "所在地"), assets["address"].tolist(), 30),
             Column(Text("Owner", "所有者"), assets["owner"].tolist(), 14),
             Column(Text("Height (m)", "高さ (m)"), assets["height_agl_m"].tolist(), 9, "number"),
-            Column(Text("Mounting height (m)", "設置可能高 (m)"), assets["mounting_height_m"].tolist(), 11, "number"),
+            Column(
+                Text("Mounting height (m)", "設置可能高 (m)"),
+                assets["mounting_height_m"].tolist(),
+                11,
+                "number",
+            ),
             Column(Text("Bands", "バンド"), plan["bands"].tolist(), 12),
-            Column(Text("People gained (people)", "増分充足人口 (人)"), plan["people_gained"].tolist(), 13, "int", "good"),
-            Column(Text("People lost without (people)", "単独充足人口 (人)"), plan["people_lost_without"].tolist(), 13, "int"),
-            Column(Text("Score (0–100)", "スコア (0–100)"), mine["score"].tolist(), 10, "number", "good"),
+            Column(
+                Text("People gained (people)", "増分充足人口 (人)"),
+                plan["people_gained"].tolist(),
+                13,
+                "int",
+                "good",
+            ),
+            Column(
+                Text("People lost without (people)", "単独充足人口 (人)"),
+                plan["people_lost_without"].tolist(),
+                13,
+                "int",
+            ),
+            Column(
+                Text("Score (0–100)", "スコア (0–100)"),
+                mine["score"].tolist(),
+                10,
+                "number",
+                "good",
+            ),
             Column(Text("Rank", "順位"), mine["rank"].tolist(), 8, "int"),
             Column(Text("Latitude (°)", "緯度 (度)"), assets["latitude"].tolist(), 12, "degrees"),
             Column(Text("Longitude (°)", "経度 (度)"), assets["longitude"].tolist(), 12, "degrees"),
@@ -298,13 +394,42 @@ def _carriers(book: _Book, run: Any) -> None:
         [
             Column(Text("Carrier", "事業者"), [c.name for c, _ in rows], 20),
             Column(Text("Bands", "バンド"), [", ".join(c.bands) for c, _ in rows], 16),
-            Column(Text("Budget (sites)", "上限 (件)"), [s["max_sites"] for _, s in rows], 10, "int"),
+            Column(
+                Text("Budget (sites)", "上限 (件)"), [s["max_sites"] for _, s in rows], 10, "int"
+            ),
             Column(Text("Offered (sites)", "提供 (件)"), [s["sites"] for _, s in rows], 10, "int"),
-            Column(Text("In a gap, today (people)", "不足人口 現状 (人)"), [s["people_in_gap_before"] for _, s in rows], 15, "int", "bad"),
-            Column(Text("In a gap, with the plan (people)", "不足人口 計画後 (人)"), [s["people_in_gap_after"] for _, s in rows], 15, "int", "bad"),
-            Column(Text("Change (people)", "増減 (人)"), [s["people_in_gap_after"] - s["people_in_gap_before"] for _, s in rows], 12, "int"),
-            Column(Text("Covered, today (%)", "人口カバー率 現状 (%)"), [s["covered_share_before"] for _, s in rows], 12, "share"),
-            Column(Text("Covered, with the plan (%)", "人口カバー率 計画後 (%)"), [s["covered_share_after"] for _, s in rows], 12, "share"),
+            Column(
+                Text("In a gap, today (people)", "不足人口 現状 (人)"),
+                [s["people_in_gap_before"] for _, s in rows],
+                15,
+                "int",
+                "bad",
+            ),
+            Column(
+                Text("In a gap, with the plan (people)", "不足人口 計画後 (人)"),
+                [s["people_in_gap_after"] for _, s in rows],
+                15,
+                "int",
+                "bad",
+            ),
+            Column(
+                Text("Change (people)", "増減 (人)"),
+                [s["people_in_gap_after"] - s["people_in_gap_before"] for _, s in rows],
+                12,
+                "int",
+            ),
+            Column(
+                Text("Covered, today (%)", "人口カバー率 現状 (%)"),
+                [s["covered_share_before"] for _, s in rows],
+                12,
+                "share",
+            ),
+            Column(
+                Text("Covered, with the plan (%)", "人口カバー率 計画後 (%)"),
+                [s["covered_share_after"] for _, s in rows],
+                12,
+                "share",
+            ),
             Column(Text("Synthetic", "架空"), ["●" if c.synthetic else "" for c, _ in rows], 7),
         ],
     )
@@ -320,12 +445,36 @@ def _municipalities(book: _Book, run: Any) -> None:
             Column(Text("Code", "コード"), table["municipality_code"].tolist(), 8),
             Column(Text("Municipality", "市区町村"), table["municipality"].tolist(), 14),
             Column(Text("Carrier", "事業者"), table["carrier_id"].map(names).tolist(), 20),
-            Column(Text("Customers (people)", "契約人口 (人)"), table["people"].tolist(), 13, "int"),
+            Column(
+                Text("Customers (people)", "契約人口 (人)"), table["people"].tolist(), 13, "int"
+            ),
             Column(Text("Offered (sites)", "提供 (件)"), table["sites"].tolist(), 10, "int"),
-            Column(Text("In a gap, today (people)", "不足人口 現状 (人)"), table["gap_before"].tolist(), 14, "int", "bad"),
-            Column(Text("In a gap, with the plan (people)", "不足人口 計画後 (人)"), table["gap_after"].tolist(), 14, "int", "bad"),
-            Column(Text("Covered, today (%)", "人口カバー率 現状 (%)"), (1 - table["gap_before"] / people).tolist(), 12, "share"),
-            Column(Text("Covered, with the plan (%)", "人口カバー率 計画後 (%)"), (1 - table["gap_after"] / people).tolist(), 12, "share"),
+            Column(
+                Text("In a gap, today (people)", "不足人口 現状 (人)"),
+                table["gap_before"].tolist(),
+                14,
+                "int",
+                "bad",
+            ),
+            Column(
+                Text("In a gap, with the plan (people)", "不足人口 計画後 (人)"),
+                table["gap_after"].tolist(),
+                14,
+                "int",
+                "bad",
+            ),
+            Column(
+                Text("Covered, today (%)", "人口カバー率 現状 (%)"),
+                (1 - table["gap_before"] / people).tolist(),
+                12,
+                "share",
+            ),
+            Column(
+                Text("Covered, with the plan (%)", "人口カバー率 計画後 (%)"),
+                (1 - table["gap_after"] / people).tolist(),
+                12,
+                "share",
+            ),
         ],
         frozen=2,
     )
@@ -346,7 +495,13 @@ def _assets(book: _Book, run: Any) -> None:
         Column(Text("Owner", "所有者"), assets["owner"].tolist(), 14),
         Column(Text("Placement", "設置形態"), assets["placement"].map(placements).tolist(), 10),
         Column(Text("Height (m)", "高さ (m)"), assets["height_agl_m"].tolist(), 9, "number"),
-        Column(Text("Best score (0–100)", "最高スコア (0–100)"), best["score"].reindex(assets.index).tolist(), 10, "number", "good"),
+        Column(
+            Text("Best score (0–100)", "最高スコア (0–100)"),
+            best["score"].reindex(assets.index).tolist(),
+            10,
+            "number",
+            "good",
+        ),
     ]
     for carrier in run.carriers:
         mine = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")
@@ -355,7 +510,13 @@ def _assets(book: _Book, run: Any) -> None:
         name = carrier.name
         columns += [
             Column(Text("{c}: offered", "{c} 提供", c=name), mark, 9),
-            Column(Text("{c}: people newly served (people)", "{c} 新規充足人口 (人)", c=name), mine["people_newly_served"].tolist(), 13, "int", "good"),
+            Column(
+                Text("{c}: people newly served (people)", "{c} 新規充足人口 (人)", c=name),
+                mine["people_newly_served"].tolist(),
+                13,
+                "int",
+                "good",
+            ),
             Column(Text("{c}: rank", "{c} 順位", c=name), mine["rank"].tolist(), 8, "int"),
         ]
     columns += [
@@ -386,5 +547,7 @@ def _findings(book: _Book, run: Any) -> None:
         ],
     )
     if more > 0:
-        text = Text("… and {n} more in findings.csv", "… ほか{n}件は findings.csv にあります", n=more)
+        text = Text(
+            "… and {n} more in findings.csv", "… ほか{n}件は findings.csv にあります", n=more
+        )
         book.text(sheet, len(table) + 1, 0, book.say(text))

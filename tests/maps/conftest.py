@@ -30,7 +30,7 @@ ATTACKS = [
     "\"><svg onload=alert('d')>",
     "${alert('e')} {{7*7}} {% raise %} `${alert('f')}`",
     "' onmouseover='alert(1)",
-    "=HYPERLINK(\"https://evil.example/x\",\"y\")",
+    '=HYPERLINK("https://evil.example/x","y")',
     "javascript:alert('g')",
     "<!-- ]]> <![CDATA[ <style>*{display:none}</style>",
     "<a href='https://evil.example/'>link</a>\u2028\u2029\x1f",

@@ -91,7 +91,10 @@ class FakeRun:
         ]
         self.bands = {(c.id, b): radio_bands.get(b) for c in self.carriers for b in c.bands}
         self.notices = [
-            Text("Synthetic, not real: networks, assets", "架空のデータ(実在しません): 基地局, アセット"),
+            Text(
+                "Synthetic, not real: networks, assets",
+                "架空のデータ(実在しません): 基地局, アセット",
+            ),
             Text(
                 "Coverage is modelled (3GPP TR 38.901), not measured",
                 "エリアは予測値です(3GPP TR 38.901)。実測ではありません",
@@ -450,7 +453,11 @@ class FakeRun:
                 "column": ["緯度", "高さ", "高さ"],
                 "before": ["139.7", "", ""],
                 "after": ["35.7", "12", "12"],
-                "message": ["緯度と経度が入れ替わっていました", "高さがありません", "高さがありません"],
+                "message": [
+                    "緯度と経度が入れ替わっていました",
+                    "高さがありません",
+                    "高さがありません",
+                ],
             }
         )
 

@@ -148,7 +148,7 @@ def test_gsi_tiles_only_where_asked_for(fake_run: Any, tmp_path: Path, map_file:
 def test_writer_refuses_unknown_addresses(fake_run: Any, tmp_path: Path) -> None:
     drawn = maps.plan_map(fake_run)
     folium.TileLayer("https://tiles.example.com/{z}/{x}/{y}.png", attr="x").add_to(drawn)
-    with pytest.raises(maps.PageError, match="tiles.example.com"):
+    with pytest.raises(maps.PageError, match=r"tiles\.example\.com"):
         maps.save(drawn, tmp_path / "map.html")
     assert not list(tmp_path.iterdir())
 

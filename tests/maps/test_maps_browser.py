@@ -106,7 +106,8 @@ def test_gap_classes_equal_a_recount(open_map: Any, map_file: Path, fake_run: An
         assert found[2] == (after & ~before).sum()
         assert found[3] == (~after).sum()
     counts = page.evaluate(
-        "(() => { const n = [0,0,0,0,0,0]; for (const v of TDH.app.store.count('after', 0)) n[v]++; return n; })()"
+        """(() => { const n = [0, 0, 0, 0, 0, 0];
+            for (const v of TDH.app.store.count('after', 0)) n[v]++; return n; })()"""
     )
     served = np.sum([fake_run._served(c.id, "after") for c in fake_run.carriers], axis=0)
     assert counts[1:] == [int((served == k).sum()) for k in range(5)]
@@ -120,7 +121,9 @@ def test_gap_classes_equal_a_recount(open_map: Any, map_file: Path, fake_run: An
 def test_inflate_without_decompression_stream(open_map: Any, map_file: Path) -> None:
     page = open_map(map_file)
     same = page.evaluate(
-        """async () => { for (const id of Array.from(document.querySelectorAll('script[type="text/plain"]'), s => s.id)) {
+        """async () => {
+          const blocks = document.querySelectorAll('script[type="text/plain"]');
+          for (const id of Array.from(blocks, s => s.id)) {
           const packed = TDH.fromBase64(document.getElementById(id).textContent);
           const slow = TDH.inflate(packed), fast = await TDH.block(id);
           if (slow.length !== fast.length || slow.some((v, i) => v !== fast[i])) return id; }
@@ -201,7 +204,8 @@ def test_language(open_map: Any, map_file: Path) -> None:
     assert page.locator("#tdh-tab-assets").inner_text() == "Assets"
     assert "Gap that remains" in page.locator("#tdh-legend").inner_text()
     missing = page.evaluate(
-        "Object.keys(TDH.WORDS.ja).filter(k => !(k in TDH.WORDS.en)).concat(Object.keys(TDH.WORDS.en).filter(k => !(k in TDH.WORDS.ja)))"
+        """(() => { const [a, b] = [TDH.WORDS.ja, TDH.WORDS.en].map(Object.keys);
+            return a.filter(k => !b.includes(k)).concat(b.filter(k => !a.includes(k))); })()"""
     )
     assert missing == []
 
@@ -300,7 +304,12 @@ def test_hostile_register_is_only_text(
         cell.startswith(("=", "+", "@")) for row in csv.reader(io.StringIO(text)) for cell in row
     )
     assert page.seen == {"requests": [path.as_uri()], "errors": [], "dialogs": []}
-    assert page.evaluate("document.querySelectorAll('img, iframe, body script:not([type]) ~ style').length") == 0
+    assert (
+        page.evaluate(
+            "document.querySelectorAll('img, iframe, body script:not([type]) ~ style').length"
+        )
+        == 0
+    )
     assert page.locator("#tdh-head").is_visible()
 
 

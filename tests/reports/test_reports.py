@@ -33,7 +33,12 @@ def workbook(fake_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_sheets(workbook: Any) -> None:
     assert workbook.sheetnames == [
-        "説明", "提供計画", "事業者別", "市区町村別", "アセット評価", "データ品質",
+        "説明",
+        "提供計画",
+        "事業者別",
+        "市区町村別",
+        "アセット評価",
+        "データ品質",
     ]
 
 
