@@ -10,10 +10,12 @@ from tdh.exchange.answers import Answer, Request, SearchRing, read_answer
 from tdh.exchange.offer import Offer, read_offer
 from tdh.exchange.package import default_round, write_package
 from tdh.exchange.rings import answer_rings, inside
-from tdh.exchange.rounds import Round
+from tdh.exchange.rounds import AreaCap, Round, read_round
+from tdh.exchange.settling import match_round, resolve, write_award
 
 __all__ = [
     "Answer",
+    "AreaCap",
     "Offer",
     "Request",
     "Round",
@@ -21,7 +23,11 @@ __all__ = [
     "answer_rings",
     "default_round",
     "inside",
+    "match_round",
     "read_answer",
     "read_offer",
+    "read_round",
+    "resolve",
+    "write_award",
     "write_package",
 ]

@@ -34,6 +34,10 @@ def records(offers: gpd.GeoDataFrame) -> Iterator[dict[str, Any]]:
         yield {str(key): _value(value) for key, value in row.items()}
 
 
+def _names(offers: gpd.GeoDataFrame) -> list[str]:
+    return [str(offers.index.name), *offers.columns.drop(offers.geometry.name)]
+
+
 def _value(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -78,8 +82,7 @@ def csv_cp932(offers: gpd.GeoDataFrame) -> bytes:
 def _csv_text(offers: gpd.GeoDataFrame) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
-    columns = [offers.index.name, *offers.columns.drop(offers.geometry.name)]
-    writer.writerow(columns)
+    writer.writerow(_names(offers))
     for row in records(offers):
         writer.writerow(["" if v is None else neutral(v) for v in row.values()])
     return buffer.getvalue()
@@ -99,6 +102,7 @@ def kml(offers: gpd.GeoDataFrame, title: str, notes: list[str]) -> bytes:
     icon = _child(style, "IconStyle")
     _child(icon, "color", "ffb47800")  # aabbggrr
     _child(_child(icon, "Icon"), "href", "")
+    labels = {column: schemas.label("offers", column, "ja") for column in _names(offers)}
     for row in records(offers):
         place = _child(document, "Placemark", id=row["asset_id"])
         _child(place, "name", row["name"])
@@ -109,7 +113,7 @@ def kml(offers: gpd.GeoDataFrame, title: str, notes: list[str]) -> bytes:
             if value is None:
                 continue
             data = _child(extended, "Data", name=key)
-            _child(data, "displayName", schemas.label("offers", key, "ja"))
+            _child(data, "displayName", labels[key])
             _child(data, "value", str(value))
         point = _child(place, "Point")
         _child(point, "coordinates", f"{row['longitude']!r},{row['latitude']!r}")

@@ -12,7 +12,7 @@ from tdh.exchange import answers, archive, form, formats, sheets
 from tdh.exchange.offered import offered_assets
 from tdh.exchange.rounds import Round
 from tdh.language import Text
-from tdh.scenario import Carrier
+from tdh.scenario import AssetSource, Carrier, Demand, Provenance, Surface
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,22 +131,23 @@ def _data(offers: gpd.GeoDataFrame, head: Mapping[str, Any]) -> dict[str, bytes]
 def _head(run: Run, carrier_id: str, offers: gpd.GeoDataFrame, round: Round) -> dict[str, Any]:
     carrier = next(c for c in run.carriers if c.id == carrier_id)
     shared = [
-        (name, provenance)
-        for name, provenance in run.scenario.provenances()
+        provenance
+        for _, provenance in run.scenario.provenances()
         if not isinstance(provenance, Carrier) or provenance.id == carrier_id
     ]
-    invented = [name for name, provenance in shared if provenance.synthetic]
+    invented = [_part(provenance) for provenance in shared if provenance.synthetic]
     notices = [_NOT_MEASURED, RESIDUAL]
     if invented:
         notices.insert(
             0,
             Text(
-                "Synthetic, not real: {names}",
-                "架空のデータ(実在しません): {names}",
-                names=", ".join(invented),
+                "Synthetic, not real: {parts_en}",
+                "架空のデータ(実在しません): {parts_ja}",
+                parts_en=", ".join(dict.fromkeys(part.render("en") for part in invented)),
+                parts_ja="、".join(dict.fromkeys(part.render("ja") for part in invented)),
             ),
         )
-    lines = [f"{p.source} ({p.licence})" if p.licence else p.source for _, p in shared if p.source]
+    lines = [f"{p.source} ({p.licence})" if p.licence else p.source for p in shared if p.source]
     return {
         "schema": SCHEMA,
         "software": f"tdh {metadata.version('tdh')}",
@@ -194,6 +195,19 @@ def _readme(head: Mapping[str, Any]) -> bytes:
         "",
     ]
     return "\ufeff".encode() + "\r\n".join(lines).encode("utf-8")
+
+
+def _part(provenance: Provenance) -> Text:
+    """A part of the scenario in words; file names stay at home."""
+    if isinstance(provenance, AssetSource):
+        return Text("registers", "台帳")
+    if isinstance(provenance, Carrier):
+        return Text("the carrier and its network", "事業者とその局")
+    if isinstance(provenance, Surface):
+        return Text("buildings", "建物")
+    if isinstance(provenance, Demand):
+        return Text("residents", "人口")
+    return Text("boundaries", "区域の境界")
 
 
 def _json(content: Any) -> bytes:

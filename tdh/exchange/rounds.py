@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-
-RULES = (
-    "serial_rotation",
-    "serial_dictatorship",
-    "deferred_acceptance",
-    "welfare_maximal",
-    "lexicographic_fairness",
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
 )
+
+from tdh.errors import ExchangeError, Problem
+from tdh.exchange.checks import problems_of
+from tdh.language import Text
+
 RoundId = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+AreaColumn = Literal["municipality_code", "municipality", "bureau", "owner", "kind", "placement"]
+
+
+class AreaCap(BaseModel):
+    """Most awards of one carrier (``"*"``: of each) within one area."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    carrier: str = Field(default="*", max_length=200)
+    area: str = Field(max_length=200)
+    most: int = Field(ge=0)
 
 
 class Round(BaseModel):
@@ -43,6 +63,18 @@ class Round(BaseModel):
     sharing_capacity: int | None = Field(
         default=None, ge=1, le=20, description="Most carriers on one asset; empty: the plan's"
     )
+    caps: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default={}, description='Most awards of a carrier; "*" is everyone'
+    )
+    area: AreaColumn = Field(
+        default="municipality_code", description="What an area is, for caps of areas"
+    )
+    area_caps: tuple[AreaCap, ...] = Field(
+        default=(), max_length=10_000, description="Most awards of a carrier within an area"
+    )
+    priority: dict[str, Annotated[int, Field(ge=1, le=100)]] = Field(
+        default={}, description="Class of a carrier, 1 first; who is not named comes last"
+    )
     licence: str = Field(
         default="",
         max_length=500,
@@ -50,8 +82,60 @@ class Round(BaseModel):
     )
     contact: str = Field(default="", max_length=500, description="Where answers and questions go")
 
+    @property
+    def limits(self) -> dict[str | tuple[str, str], int]:
+        """All caps as :func:`tdh.matching.match` takes them."""
+        limits: dict[str | tuple[str, str], int] = {
+            carrier: most for carrier, most in self.caps.items()
+        }
+        limits.update({(cap.carrier, cap.area): cap.most for cap in self.area_caps})
+        return limits
+
+    def open_on(self, day: date) -> bool:
+        """Whether answers are taken on a day; both ends count, and a missing end is open."""
+        after = self.opens is None or day >= self.opens
+        return after and (self.closes is None or day <= self.closes)
+
     @model_validator(mode="after")
     def _in_order(self) -> Round:
         if self.opens is not None and self.closes is not None and self.closes < self.opens:
             raise ValueError("closes lies before opens")
         return self
+
+
+def read_round(path: str | os.PathLike[str]) -> Round:
+    """A round's facts from a TOML file.
+
+    Raises
+    ------
+    ExchangeError
+        With everything that is wrong with it.
+
+    Examples
+    --------
+    A programme with windows, a cap per firm, and a cap for all in one ward, written by hand::
+
+        id = "2027-1"
+        opens = 2027-01-10
+        closes = 2027-03-31
+        rule = "serial_rotation"
+        seed = 20270110
+        sharing_capacity = 2
+        caps = { "*" = 200, jtower = 300 }
+        area_caps = [{ area = "13104", most = 50 }]
+    """
+    where = str(path)
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ExchangeError(
+            Problem(
+                Text("the round cannot be read", "募集回の設定を読めません"),
+                value=str(error),
+                where=where,
+            )
+        ) from None
+    try:
+        return Round.model_validate(content)
+    except ValidationError as error:
+        raise ExchangeError(*problems_of(error, where)) from None

@@ -65,13 +65,10 @@ def _facts(
     wgs84: tuple[float, float],
     plane: tuple[float, float],
 ) -> list[tuple[str, str]]:
-    def label(column: str) -> str:
-        english = schemas.columns("offers").set_index("column").loc[column, "description"]
-        return f"{schemas.label('offers', column, 'ja')} / {english}"
-
-    facts = [(label("kind"), kind_label(str(row["kind"])))]
+    label = _labels()
+    facts = [(label["kind"], kind_label(str(row["kind"])))]
     facts += [
-        (label(column), _text(row[column]))
+        (label[column], _text(row[column]))
         for column in ("owner", "bureau", "address", "municipality")
     ]
     jgd = (row["longitude"], row["latitude"])
@@ -86,8 +83,16 @@ def _facts(
     for column in ("height_agl_m", "height_source", "placement", "mounting_height_m",
                    "exposure_distance_m", "bands", "people_alone", "people_gained",
                    "people_lost_without", "source", "source_row"):  # fmt: skip
-        facts.append((label(column), _text(row[column])))
+        facts.append((label[column], _text(row[column])))
     return facts
+
+
+@cache
+def _labels() -> dict[str, str]:
+    return {
+        row.column: f"{schemas.label('offers', row.column, 'ja')} / {row.description}"
+        for row in schemas.columns("offers").itertuples()
+    }
 
 
 def _text(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from typing import Any
 
 from tdh.inventory import kinds
@@ -44,19 +45,26 @@ def cp932(value: str) -> str:
     >>> cp932("〜髙橋🗼é")
     '～髙橋〓e'
     """
-    out = []
-    for character in value.translate(_LOOKALIKES):
-        for attempt in (character, unicodedata.normalize("NFKD", character)[:1], GETA):
-            try:
-                attempt.encode("cp932")
-            except UnicodeEncodeError:
-                continue
-            if attempt:
-                out.append(attempt)
-                break
-    return "".join(out)
+    value = value.translate(_LOOKALIKES)
+    try:
+        value.encode("cp932")
+    except UnicodeEncodeError:
+        return "".join(map(_cp932, value))
+    return value
 
 
+@cache
+def _cp932(character: str) -> str:
+    for attempt in (character, unicodedata.normalize("NFKD", character)[:1]):
+        try:
+            attempt.encode("cp932")
+        except UnicodeEncodeError:
+            continue
+        return attempt
+    return GETA
+
+
+@cache
 def kind_label(kind: str) -> str:
     """A kind of asset in words, in Japanese and English.
 

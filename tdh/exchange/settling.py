@@ -1,0 +1,254 @@
+"""From packages and answers to awards: a whole round, by its published facts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xlsxwriter
+
+from tdh import matching, schemas
+from tdh.errors import ExchangeError, Problem, TdhError
+from tdh.exchange.answers import Answer, read_answer
+from tdh.exchange.offer import Offer, read_offer
+from tdh.exchange.rounds import Round
+from tdh.exchange.text import plain
+from tdh.files import atomic
+from tdh.language import Language, Text
+from tdh.matching import Award
+from tdh.register import Event, Register
+
+Path_ = str | os.PathLike[str]
+
+
+def match_round(
+    packages: Iterable[Path_],
+    answers: Iterable[Path_],
+    *,
+    register: Register | None = None,
+    who: str = "desk",
+    progress: Callable[[int, int], None] | None = None,
+) -> Award:
+    """Read a round's packages and answers, and resolve it by the rule that the packages print.
+
+    Parameters
+    ----------
+    packages : paths
+        The packages that were sent out, one per carrier.
+    answers : paths
+        What came back; each is held against the package that it answers.
+    register : Register, optional
+        Where offers, requests and awards are to be recorded (offers only where they are not yet).
+    who : str
+        Who settles the round, for the register.
+    progress : callable, optional
+        Told (files read, files in all).
+
+    Returns
+    -------
+    Award
+
+    Raises
+    ------
+    ExchangeError
+        With everything that is wrong with any of the files: also packages of different rounds or
+        rules, two packages or two answers of one carrier.
+    """
+    paths = [Path(path) for path in packages]
+    files = [Path(path) for path in answers]
+    problems: list[Problem] = []
+    offers: dict[str, Offer] = {}
+    for done, path in enumerate(paths, start=1):
+        try:
+            offer = read_offer(path)
+        except ExchangeError as error:
+            problems += error.problems
+        else:
+            if offer.carrier_id in offers:
+                problems.append(_twice(path, offer.carrier_id))
+            offers.setdefault(offer.carrier_id, offer)
+        if progress is not None:
+            progress(done, len(paths) + len(files))
+    facts = {offer.round.model_dump_json(): offer.round for offer in offers.values()}
+    if len(facts) > 1:
+        problems.append(
+            Problem(
+                Text("the packages are of different rounds", "募集回の異なるパッケージがあります"),
+                value=sorted({round.id for round in facts.values()}),
+            )
+        )
+    read: dict[str, Answer] = {}
+    for done, path in enumerate(files, start=len(paths) + 1):
+        answer, found = _answer(path, list(offers.values()))
+        problems += found
+        if answer is not None:
+            if answer.carrier in read:
+                problems.append(_twice(path, answer.carrier))
+            read.setdefault(answer.carrier, answer)
+        if progress is not None:
+            progress(done, len(paths) + len(files))
+    if not offers and not problems:
+        problems.append(Problem(Text("there is no package", "パッケージがありません")))
+    if problems:
+        raise ExchangeError(*problems)
+    award = resolve(next(iter(facts.values())), list(offers.values()), list(read.values()))
+    if register is not None:
+        _record(register, list(offers.values()), list(read.values()), award, who)
+    return award
+
+
+def resolve(round: Round, offers: Sequence[Offer], answers: Sequence[Answer]) -> Award:
+    """The awards of a round whose packages and answers have been read.
+
+    Every offered asset has the round's ``sharing_capacity`` of places (2 where it states none).
+    """
+    tables = [answer.table for answer in answers]
+    columns = ["carrier", "asset", "rank", "places", "tenants"]
+    requests = pd.concat(tables) if tables else pd.DataFrame(columns=columns)
+    places = 2 if round.sharing_capacity is None else round.sharing_capacity
+    areas: dict[str, str] = {}
+    for offer in offers:
+        column = offer.assets[round.area].dropna()
+        areas.update(dict(zip(column.index, column.astype(str), strict=True)))
+    known = set(areas.values())
+    # A cap for an area in which nothing is offered binds nobody.
+    limits = {k: v for k, v in round.limits.items() if isinstance(k, str) or k[1] in known}
+    capacity = {asset: places for offer in offers for asset in offer.assets.index}
+    return matching.match(
+        requests.reset_index(drop=True),
+        capacity,
+        round.rule,
+        priority={carrier: cls for carrier, cls in round.priority.items()} or None,
+        caps=limits or None,
+        seed=round.seed,
+        areas=areas,
+    )
+
+
+def _answer(path: Path, offers: list[Offer]) -> tuple[Answer | None, list[Problem]]:
+    """An answer against the package of the carrier that it names; else why it fits none."""
+    found: list[Problem] = []
+    fewest: int | None = None
+    for offer in offers:
+        try:
+            return read_answer(path, offer), []
+        except TdhError as error:
+            # Of all packages, the one that it fits best says most about what is wrong.
+            if fewest is None or len(error.problems) < fewest:
+                found, fewest = list(error.problems), len(error.problems)
+    return None, found
+
+
+def _twice(path: Path, carrier: str) -> Problem:
+    return Problem(
+        Text("the carrier is there twice", "同じ事業者のファイルが2つあります"),
+        value=carrier,
+        where=path.name,
+    )
+
+
+def _record(
+    register: Register,
+    offers: list[Offer],
+    answers: list[Answer],
+    award: Award,
+    who: str,
+) -> None:
+    round_id = offers[0].round.id
+    events = []
+    for offer in offers:
+        held = register.events(round=round_id, carrier=offer.carrier_id)["asset"]
+        events += [
+            Event("offer", who, asset=str(asset), carrier=offer.carrier_id, round=round_id,
+                  details={"offer_sha256": offer.sha256})
+            for asset in offer.assets.index.difference(pd.Index(held))
+        ]  # fmt: skip
+    for answer in answers:
+        events += [
+            Event("request", answer.carrier, asset=r.asset_id, carrier=answer.carrier,
+                  round=round_id, why=r.conditions,
+                  details=r.model_dump(mode="json", exclude={"asset_id", "conditions"}))
+            for r in answer.requests
+        ]  # fmt: skip
+    register.record_many(events)
+    register.award(round_id, award, who)
+
+
+# --- results ---------------------------------------------------------------------------------
+
+
+def write_award(award: Award, path: Path_, language: Language = "ja") -> None:
+    """Write a result: a workbook where the name ends in ``.xlsx``, otherwise JSON.
+
+    The rule in words, its seed and what it promises stand before the awards. For a carrier, write
+    ``award.of(carrier)``: nothing in it is about others.
+    """
+    if Path(path).suffix.lower() == ".xlsx":
+        _workbook(award, path, language)
+        return
+    content = {
+        "rule": award.rule,
+        "rule_text": {"ja": award.rule_text.render("ja"), "en": award.rule_text.render("en")},
+        "seed": award.seed,
+        "promises": award.promises,
+        "summary": _records(award.summary),
+        "awards": _records(award.awards),
+        "refusals": _records(award.refusals),
+    }
+    with atomic(path) as draft:
+        draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
+    return records
+
+
+def _workbook(award: Award, path: Path_, language: Language) -> None:
+    other = "en" if language == "ja" else "ja"
+    with atomic(path) as draft:
+        options = {"strings_to_formulas": False, "strings_to_urls": False}
+        book = xlsxwriter.Workbook(draft, options)
+        bold = book.add_format({"bold": True, "bg_color": "#DCE6F1", "text_wrap": True})
+        wrap = book.add_format({"text_wrap": True, "valign": "top"})
+        sheet = book.add_worksheet("ルール" if language == "ja" else "Rule")
+        sheet.set_column(0, 0, 110)
+        promises = Text(
+            "Stable: {stable}. Strategy-proof: {proof}.",
+            "安定性の保証: {stable}。正直な申告が最善であることの保証: {proof}。",
+            stable=_yes(award.promises["stable"]),
+            proof=_yes(award.promises["strategy_proof"]),
+        )
+        seed = f"seed: {award.seed} — SHA-256(seed|asset|carrier), SHA-256(seed|carrier)"
+        for row, line in enumerate(
+            (award.rule_text.render(language), promises.render(language), seed)
+        ):
+            sheet.write_string(row, 0, line, wrap)
+        for name, title, frame in (
+            ("awards", Text("Awards", "割当"), award.awards),
+            ("refusals", Text("Refusals", "不割当"), award.refusals),
+            ("", Text("Summary", "集計"), award.summary),
+        ):
+            columns = [c for c in frame.columns if not c.endswith(f"_{other}")]
+            sheet = book.add_worksheet(title.render(language))
+            for column, key in enumerate(columns):
+                label = schemas.label(name, key, language) if name else key
+                sheet.write_string(0, column, label, bold)
+                sheet.set_column(column, column, 60 if key.startswith(("reason", "change")) else 14)
+                for row, value in enumerate(frame[key].tolist(), start=1):
+                    if isinstance(value, str):
+                        sheet.write_string(row, column, plain(value), wrap)
+                    elif not pd.isna(value):
+                        sheet.write_number(row, column, value)
+            sheet.freeze_panes(1, 0)
+            if len(frame):
+                sheet.autofilter(0, 0, len(frame), len(columns) - 1)
+        book.close()
+
+
+def _yes(value: bool) -> Text:
+    return Text("yes", "あり") if value else Text("no", "なし")

@@ -1,0 +1,127 @@
+"""Whole rounds: from packages and answers to awards and the register, by configuration alone."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from tdh import exchange
+from tdh.errors import ExchangeError
+from tdh.register import Register
+
+EVERYTHING = ["A-1", "A-2", "A-3", "A-4", "A-5"]
+CARRIERS = ("alpha", "beta")
+
+
+def send(fake: Any, folder: Path, terms: exchange.Round) -> dict[str, Path]:
+    run = fake.run(offered=dict.fromkeys(CARRIERS, EVERYTHING))
+    for carrier in CARRIERS:
+        exchange.write_package(run, carrier, folder / f"{carrier}.zip", round=terms)
+    return {carrier: folder / f"{carrier}.zip" for carrier in CARRIERS}
+
+
+def answer(packages: dict[str, Path], **wishes: list[str]) -> list[Path]:
+    for carrier, wish in wishes.items():
+        path = packages[carrier].with_name(f"{carrier}-answer.zip")
+        exchange.read_offer(packages[carrier]).request(wish).write(path)
+    return [packages[carrier].with_name(f"{carrier}-answer.zip") for carrier in wishes]
+
+
+@pytest.mark.parametrize("rule", ["serial_rotation", "deferred_acceptance", "welfare_maximal"])
+def test_a_round_from_packages_to_the_register(tmp_path: Path, fake: Any, rule: str) -> None:
+    terms = exchange.Round(id="2027-1", rule=rule, seed=5, sharing_capacity=1, caps={"*": 2})
+    packages = send(fake, tmp_path, terms)
+    answers = answer(packages, alpha=["A-1", "A-2", "A-3"], beta=["A-1", "A-5", "A-2"])
+    with Register(tmp_path / "r.gpkg") as register:
+        award = exchange.match_round(packages.values(), answers, register=register)
+        assert len(award.awards) == 4 and award.awards["asset"].is_unique
+        standing = register.standing().set_index(["carrier", "asset"])["state"]
+        assert set(standing.index[standing == "awarded"]) == award.pairs
+        assert (standing == "refused").sum() == 2 and (standing == "offered").sum() == 4
+        assert register.verify() == []
+        with pytest.raises(ValueError, match="may not follow"):  # a round is settled once
+            exchange.match_round(packages.values(), answers, register=register)
+
+
+def test_a_franchise_programme_is_configuration_alone(tmp_path: Path, fake: Any) -> None:
+    """Windows, a cap for each firm in each zone, several tenants on a pole, a class that is first."""
+    (tmp_path / "round.toml").write_text(
+        """
+        id = "window-3"
+        opens = 2027-01-10
+        closes = 2027-03-31
+        rule = "serial_rotation"
+        sharing_capacity = 2
+        area = "placement"
+        caps = { "*" = 4, beta = 3 }
+        area_caps = [{ area = "pole", most = 1 }, { carrier = "beta", area = "pole", most = 2 }]
+        priority = { beta = 1 }
+        """,
+        encoding="utf-8",
+    )
+    terms = exchange.read_round(tmp_path / "round.toml")
+    days = ("2027-01-09", "2027-01-10", "2027-03-31", "2027-04-01")
+    assert [terms.open_on(date.fromisoformat(d)) for d in days] == [
+        False, True, True, False,
+    ]  # fmt: skip
+    packages = send(fake, tmp_path, terms)
+    award = exchange.match_round(
+        packages.values(), answer(packages, alpha=EVERYTHING, beta=EVERYTHING)
+    )
+    won = award.awards.groupby("carrier")["asset"].apply(sorted).to_dict()
+    assert won == {"alpha": ["A-1", "A-4", "A-5"], "beta": ["A-1", "A-2", "A-4"]}
+
+
+def test_rounds_that_are_wrong_say_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        'id = ""\nrule = "first_come"\nsharing_capacity = 0\ncloses = 2027-01-01\nextra = 1\n'
+        'caps = { x = -1 }'
+    )  # fmt: skip
+    with pytest.raises(ExchangeError) as caught:
+        exchange.read_round(tmp_path / "a.toml")
+    assert len(caught.value.problems) == 5
+    (tmp_path / "b.toml").write_text('id = "x"\nopens = 2027-02-01\ncloses = 2027-01-01')
+    with pytest.raises(ExchangeError, match="closes lies before opens"):
+        exchange.read_round(tmp_path / "b.toml")
+    with pytest.raises(ExchangeError, match="cannot be read"):
+        exchange.read_round(tmp_path / "c.toml")
+
+
+def test_files_that_do_not_belong_are_all_named(tmp_path: Path, fake: Any) -> None:
+    packages = send(fake, tmp_path, exchange.Round(id="one"))
+    answers = answer(packages, alpha=["A-1"], beta=["A-2"])
+    (tmp_path / "other").mkdir()
+    others = send(fake, tmp_path / "other", exchange.Round(id="two"))
+    stray = answer(others, beta=["A-3"])
+    rubbish = tmp_path / "rubbish.zip"
+    rubbish.write_bytes(b"PK nothing")
+    with pytest.raises(ExchangeError) as caught:
+        exchange.match_round([*packages.values(), rubbish], [*answers, answers[0], *stray])
+    text = str(caught.value)
+    for words in ("rubbish.zip", "the carrier is there twice", "answers another round"):
+        assert words in text
+    with pytest.raises(ExchangeError, match="different rounds"):
+        exchange.match_round([packages["alpha"], others["beta"]], [])
+    with pytest.raises(ExchangeError, match="no package"):
+        exchange.match_round([], [])
+    assert exchange.match_round(packages.values(), []).awards.empty
+
+
+def test_results_are_printed_with_their_rule(tmp_path: Path, fake: Any) -> None:
+    packages = send(fake, tmp_path, exchange.Round(id="one", sharing_capacity=1, seed=9))
+    award = exchange.match_round(packages.values(), answer(packages, alpha=["A-1"], beta=["A-1"]))
+    for language, title in (("ja", "ルール"), ("en", "Rule")):
+        exchange.write_award(award, tmp_path / "all.xlsx", language)
+        book = openpyxl.load_workbook(tmp_path / "all.xlsx")
+        assert book.sheetnames[0] == title
+        assert book[title]["A1"].value == award.rule_text.render(language)
+        assert "seed: 9" in book[title]["A3"].value
+        assert all(c.data_type != "f" for s in book for row in s.iter_rows() for c in row)
+    exchange.write_award(award.of("alpha"), tmp_path / "alpha.json")
+    text = (tmp_path / "alpha.json").read_text(encoding="utf-8")
+    assert "beta" not in text and json.loads(text)["rule"] == "serial_rotation"
