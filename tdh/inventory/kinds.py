@@ -18,9 +18,12 @@ installations says more about its records than their names do:
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -38,33 +41,140 @@ UNKNOWN = "other"
 _LIST_WORDS = re.compile(
     r"一覧表?|リスト|台帳|オープンデータ|データ(?:セット)?|情報|位置|箇所|設置|\d+|list|locations?|data(?:set)?"
 )
+# Themes of the National Land Numerical Information (KSJ), whose columns are called P11_001 and so on.
+_KSJ_THEMES = {
+    "N02": "station",
+    "P02": "building",
+    "P04": "hospital",
+    "P05": "office",
+    "P11": "bus_stop",
+    "P13": "park",
+    "P17": "fire_police",
+    "P18": "fire_police",
+    "P29": "school",
+    "P36": "bus_stop",
+}
 _PREPOSITION = r"\s(?:at|in|of|on|near|by|behind|opposite|for|to|from|along)\s.*$"
 _NEAR = r"(?:前|付近|脇|際|横|裏|先|隣|側|沿い|入口|手前)\s*$"
 _BRACKETS = r"[(\[【<{「『（［].*?[)\]】>}」』）］]"
 
 
-@cache
+_COLUMNS = ["label_en", "label_ja", "installation", "placement", "height_m", "mounting_m",
+            "from_surface", "words"]  # fmt: skip
+_PLACEMENTS = ("roof", "pole", "ground", "none")
+_extra: ContextVar[tuple[str, ...]] = ContextVar("tdh_kinds", default=())
+
+
 def table() -> pd.DataFrame:
     """All kinds, by name: labels, installation, placement, default heights and words.
 
     >>> str(table().loc["bus_stop", "placement"])
     'pole'
     """
-    with files("tdh.inventory").joinpath("kinds.csv").open(encoding="utf-8") as handle:
-        frame = pd.read_csv(
-            handle,
-            index_col="kind",
-            dtype={"label_en": "str", "label_ja": "str", "placement": "str", "words": "str"},
-        )
-    frame["installation"] = frame["installation"] == "yes"
-    frame["from_surface"] = frame["from_surface"] == "yes"
-    return frame
+    return _table(_extra.get())
+
+
+@contextmanager
+def extended(*paths: str | os.PathLike[str]) -> Iterator[None]:
+    """Know further kinds and words for the length of a block.
+
+    Parameters
+    ----------
+    *paths : str or path
+        CSV files with the columns of ``kinds.csv``; of a kind that is known already, cells that are
+        filled in replace the old ones, and words are added. Later files win.
+
+    Raises
+    ------
+    InputError
+        If a file lacks columns or says something impossible; with every problem.
+    """
+    wanted = (*_extra.get(), *(os.fspath(path) for path in paths))
+    _table(wanted)
+    token = _extra.set(wanted)
+    try:
+        yield
+    finally:
+        _extra.reset(token)
 
 
 @cache
+def _table(paths: tuple[str, ...]) -> pd.DataFrame:
+    with files("tdh.inventory").joinpath("kinds.csv").open(encoding="utf-8") as handle:
+        frame = pd.read_csv(handle, index_col="kind", dtype="str", keep_default_na=False)
+    for path in paths:
+        frame = _overlay(frame, _user_kinds(path))
+    for name in ("height_m", "mounting_m"):
+        frame[name] = pd.to_numeric(frame[name].replace("", None)).astype(float)
+    for name in ("installation", "from_surface"):
+        frame[name] = frame[name] == "yes"
+    return frame
+
+
+def _overlay(frame: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    # New words come first, so that they win where two kinds claim the same word.
+    out = pd.concat([more, frame[~frame.index.isin(more.index)]])
+    for kind in more.index.intersection(frame.index):
+        for name in _COLUMNS:
+            if not more.at[kind, name]:
+                out.at[kind, name] = frame.at[kind, name]
+        if more.at[kind, "words"]:
+            out.at[kind, "words"] = f"{more.at[kind, 'words']}|{frame.at[kind, 'words']}"
+    return out
+
+
+def _user_kinds(path: str) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            Problem(
+                Text("the table of kinds cannot be read", "種別表を読めません"),
+                value=str(error),
+                where=path,
+            )
+        ) from error
+    missing = [name for name in ("kind", *_COLUMNS) if name not in frame.columns]
+    if missing:
+        raise InputError(
+            Problem(
+                Text("the table of kinds lacks columns", "種別表に列が足りません"),
+                value=", ".join(missing),
+                where=path,
+            )
+        )
+    problems: list[Problem] = []
+    for row in frame.itertuples():
+        wrong = {
+            "kind": not re.fullmatch(r"[a-z][a-z0-9_]*", row.kind),
+            "placement": row.placement not in ("", *_PLACEMENTS),
+            "height_m": not re.fullmatch(r"(\d+(\.\d+)?)?", row.height_m),
+            "mounting_m": not re.fullmatch(r"(\d+(\.\d+)?)?", row.mounting_m),
+        }
+        problems.extend(
+            Problem(
+                Text(
+                    "a value of the table of kinds is not allowed", "種別表に許されない値があります"
+                ),
+                value=getattr(row, name),
+                where=f"{path}, {row.Index + 2}: {name}",
+            )
+            for name, bad in wrong.items()
+            if bad
+        )
+    if problems:
+        raise InputError(*problems)
+    return frame.set_index("kind")[_COLUMNS]
+
+
 def all_words() -> frozenset[str]:
     """Every word by which a kind is known, folded."""
-    words = "|".join(table()["words"]).split("|")
+    return _all_words(_extra.get())
+
+
+@cache
+def _all_words(paths: tuple[str, ...]) -> frozenset[str]:
+    words = "|".join(_table(paths)["words"]).split("|")
     return frozenset(unicodedata.normalize("NFKC", word).lower() for word in words)
 
 
@@ -101,11 +211,11 @@ class _Words:
 
 
 @cache
-def _words() -> _Words:
+def _words(paths: tuple[str, ...]) -> _Words:
     """Patterns over reversed text: the first match is the word that ends last, the longest."""
     kinds: dict[str, str] = {}
-    for kind, words in table()["words"].items():
-        for word in words.split("|"):
+    for kind, words in _table(paths)["words"].items():
+        for word in filter(None, words.split("|")):
             folded = unicodedata.normalize("NFKC", word).lower()
             kinds.setdefault(folded[::-1], str(kind))
     longest_first = sorted(kinds, key=len, reverse=True)
@@ -151,7 +261,7 @@ def by_words(texts: pd.Series, *, drop_place: bool = False) -> pd.Series:
 
 
 def _search(texts: pd.Series) -> pd.Series:
-    words = _words()
+    words = _words(_extra.get())
     reverse = pc.utf8_reverse(pa.array(texts, type=pa.string()))
     reversed_ = pd.Series(pd.array(reverse, dtype="str"))
     word = arrowtext.extract(reversed_, words.final)
@@ -179,6 +289,9 @@ def of_register(texts: Iterable[str], columns: Sequence[str]) -> str | None:
     >>> of_register(["a"], ["男性トイレ総数", "女性トイレ総数", "多機能トイレ数", "名称"])
     'toilet'
     """
+    themes = [m[1] for c in columns if (m := re.match(r"([A-Z]\d\d)_\d{3}", c))]
+    if themes and themes[0] in _KSJ_THEMES:
+        return _KSJ_THEMES[themes[0]]
     for text in texts:
         folded = unicodedata.normalize("NFKC", text[:300]).lower()
         shown = _LIST_WORDS.sub(" ", re.sub(r"[_\-.]+", " ", folded)).strip()

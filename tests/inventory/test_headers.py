@@ -164,3 +164,26 @@ def test_every_kind_is_complete() -> None:
     standing = table[table["placement"] != "none"]
     assert standing["mounting_m"].notna().all()
     assert standing[standing["placement"].isin(["roof", "pole"])]["height_m"].notna().all()
+
+
+def test_kinds_of_the_user(write: Write) -> None:
+    table = write(
+        "kinds.csv",
+        "kind,label_en,label_ja,installation,placement,height_m,mounting_m,from_surface,words\n"
+        "ferris_wheel,Ferris wheel,観覧車,no,roof,60,62,no,観覧車\npark,,,,,,20,,遊歩苑\n",
+    )
+    path = write(
+        "a.csv", "名称,緯度,経度\n大観覧車,35.66,139.7\n東遊歩苑,35.67,139.7\n西公園,35.68,139.7\n"
+    )
+    with kinds.extended(table):
+        assets = inventory.read_assets(path).assets
+        assert assets["kind"].tolist() == ["ferris_wheel", "park", "park"]
+        done, _ = inventory.complete(assets)
+        assert done["mounting_height_m"].tolist() == [62, 20, 20]
+    assert inventory.read_assets(path).assets["kind"].tolist()[0] == "other"
+    bad = write("bad.csv", table.read_text().replace("roof", "sky").replace("60", "high"))
+    with pytest.raises(InputError) as caught, kinds.extended(bad):
+        pass
+    assert len(caught.value.problems) == 2
+    with pytest.raises(InputError, match="lacks columns"), kinds.extended(path):
+        pass

@@ -163,7 +163,7 @@ def read_quietly(data: bytes, name: str) -> None:
 
 
 QUIET = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
