@@ -85,9 +85,7 @@ class Round(BaseModel):
     @property
     def limits(self) -> dict[str | tuple[str, str], int]:
         """All caps as :func:`tdh.matching.match` takes them."""
-        limits: dict[str | tuple[str, str], int] = {
-            carrier: most for carrier, most in self.caps.items()
-        }
+        limits: dict[str | tuple[str, str], int] = dict(self.caps.items())
         limits.update({(cap.carrier, cap.area): cap.most for cap in self.area_caps})
         return limits
 

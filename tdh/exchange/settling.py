@@ -122,7 +122,7 @@ def resolve(round: Round, offers: Sequence[Offer], answers: Sequence[Answer]) ->
         requests.reset_index(drop=True),
         capacity,
         round.rule,
-        priority={carrier: cls for carrier, cls in round.priority.items()} or None,
+        priority=dict(round.priority.items()) or None,
         caps=limits or None,
         seed=round.seed,
         areas=areas,
