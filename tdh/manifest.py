@@ -23,9 +23,22 @@ FORMAT = 1
 """Raised when the layout of a run folder changes in a way that readers must know."""
 
 _PACKAGES = (
-    "click folium geopandas numba numpy ortools pandas pyarrow pydantic pyogrio pyproj rasterio "
-    "scikit-learn scipy shapely"
-).split()
+    "click",
+    "folium",
+    "geopandas",
+    "numba",
+    "numpy",
+    "ortools",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "pyogrio",
+    "pyproj",
+    "rasterio",
+    "scikit-learn",
+    "scipy",
+    "shapely",
+)
 
 
 def versions() -> dict[str, str]:
