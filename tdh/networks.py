@@ -129,7 +129,9 @@ def read_sites(
 
 def no_sites(crs: str) -> gpd.GeoDataFrame:
     """An empty table of sites, for a carrier without a network."""
-    empty: dict[str, list[object]] = {c: [] for c in schemas.columns("sites")["column"] if c != "geometry"}
+    empty: dict[str, list[object]] = {
+        c: [] for c in schemas.columns("sites")["column"] if c != "geometry"
+    }
     frame = gpd.GeoDataFrame({**empty, "placement": []}, geometry=[], crs=crs)
     return schemas.conform(frame, "sites")
 
