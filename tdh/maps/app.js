@@ -178,6 +178,7 @@ TDH.App = class {
     this.siteTable = table;
     this.siteLayer = new TDH.PointLayer(this.sitePoints, (c, i, x, y, z) => {
       const carrier = store.meta.carriers[table.carrier[i]], azimuth = table.azimuth[i];
+      if (typeof this.state.who === "number" && this.state.who !== table.carrier[i]) return;
       if (z < 13) {
         c.fillStyle = carrier.colour; c.globalAlpha = 0.8; c.fillRect(x - 1.5, y - 1.5, 3, 3); c.globalAlpha = 1;
       } else if (azimuth === 65535) {
@@ -216,6 +217,7 @@ TDH.App = class {
     };
     tools.addTo(map);
     map.attributionControl.setPrefix("Leaflet");
+    map.attributionControl.getContainer().tabIndex = 0; // it opens when focused
     for (const text of this.store.meta.attributions) {
       // The control writes HTML: the text goes through a text node first.
       const safe = TDH.element("span", {}, text);
@@ -253,7 +255,7 @@ TDH.App = class {
     this.panel.legend();
     this.show();
     this.read();
-    if (this.chosenLayer) this.chosenLayer.repaint();
+    for (const layer of [this.chosenLayer, this.siteLayer]) if (layer) layer.repaint();
     this.remember();
   }
 
@@ -361,7 +363,14 @@ TDH.App = class {
         column("people", "num", people, (i) => TDH.number(people(i), 0)),
         column("chosen_for", "", (i) => store.carriersChosen(i).length, (i) => {
           const cell = TDH.element("span", {});
-          for (const row of store.carriersChosen(i)) cell.append(TDH.chip(meta.carriers[row.carrier]));
+          const rows = store.carriersChosen(i);
+          for (const row of rows) {
+            const { name } = meta.carriers[row.carrier];
+            const chip = TDH.chip(meta.carriers[row.carrier], rows.length > 1 ? "" : name);
+            if (rows.length > 1) { chip.setAttribute("role", "img"); chip.setAttribute("aria-label", name); chip.title = name; }
+            cell.append(chip);
+          }
+          if (rows.length > 1) cell.append(` ${t("carriers_n", { n: rows.length })}`);
           return cell;
         }),
       ],
@@ -521,6 +530,10 @@ TDH.App = class {
       else if (this.state.layers.assets && map.getZoom() < 16
         && this.crowded(TDH.mercator.x(e.latlng.lng), TDH.mercator.y(e.latlng.lat))) map.setView(e.latlng, map.getZoom() + 2);
     });
+    // While a zoom is under way the marks of the old scale would be drawn many times too large.
+    const marks = ["sites", "assets", "chosen"].map((name) => map.getPane(name));
+    map.on("zoomstart", () => { for (const pane of marks) pane.style.visibility = "hidden"; });
+    map.on("zoomend", () => { for (const pane of marks) pane.style.visibility = ""; });
     map.on("popupclose", () => { this.state.active = ""; this.print.show(null); this.chosenLayer.repaint(); this.remember(); });
     window.addEventListener("hashchange", () => {
       if (location.hash === this.hash) return;

@@ -94,6 +94,7 @@ def plan_map(
         max_zoom=20,
         zoom_snap=1,
         box_zoom=False,
+        fade_animation=False,  # a faded tile keeps its enlarged predecessor in sight
     )
     if online_base:
         drawn.allowed_hosts = (page.GSI_HOST,)
