@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -34,11 +35,12 @@ FACTS = [
 """Columns of the register that go into a package; any other column stays at home."""
 
 
+Basis = Literal["plan", "own"]
 _GAINS = ["order", "people_alone", "people_gained", "people_lost_without"]
 
 
-def offered_assets(run: Run, carrier_id: str) -> gpd.GeoDataFrame:
-    """The assets that a plan offers to a carrier, with its own gains and nobody else's.
+def offered_assets(run: Run, carrier_id: str, basis: Basis = "plan") -> gpd.GeoDataFrame:
+    """The assets that are offered to a carrier, with its own gains and nobody else's.
 
     Parameters
     ----------
@@ -46,6 +48,9 @@ def offered_assets(run: Run, carrier_id: str) -> gpd.GeoDataFrame:
         A finished run.
     carrier_id : str
         One of its carriers.
+    basis : {"plan", "own"}
+        Which assets are offered: those that the joint plan gives the carrier, or those that would
+        gain it most if it were alone (:func:`own_choice`).
 
     Returns
     -------
@@ -59,8 +64,10 @@ def offered_assets(run: Run, carrier_id: str) -> gpd.GeoDataFrame:
 
     Notes
     -----
-    What the others leave behind: *that* an asset is offered depends on the joint plan, since an
-    asset whose places went to others is not offered. Nothing else in the table depends on them.
+    What the others leave behind with ``plan``: *that* an asset is offered depends on the joint
+    plan, since an asset whose places went to others is not offered. Nothing else in the table
+    depends on them. With ``own`` nothing at all does: carriers may then be offered the same places,
+    and the round's rule resolves it.
     """
     known = [carrier.id for carrier in run.carriers]
     if carrier_id not in known:
@@ -71,9 +78,12 @@ def offered_assets(run: Run, carrier_id: str) -> gpd.GeoDataFrame:
                 expected=", ".join(known),
             )
         )
-    ids = run.plan.loc[run.plan["carrier_id"] == carrier_id, "asset_id"].astype(str)
-    assets = run.assets.loc[sorted(set(ids)), [*FACTS, run.assets.geometry.name]].copy()
     bands = {band: run.bands[carrier_id, band] for band in _bands_of(run, carrier_id)}
+    if basis == "own":
+        ids = pd.Series(own_choice(run, carrier_id), dtype="str")
+    else:
+        ids = run.plan.loc[run.plan["carrier_id"] == carrier_id, "asset_id"].astype(str)
+    assets = run.assets.loc[sorted(set(ids)), [*FACTS, run.assets.geometry.name]].copy()
     served = _served(run, carrier_id, list(assets.index), bands)
     unmet = _unmet(run, carrier_id)
     table = pd.DataFrame(_own_gains(list(assets.index), served, unmet), columns=_GAINS)
@@ -89,6 +99,38 @@ def offered_assets(run: Run, carrier_id: str) -> gpd.GeoDataFrame:
     offers["reason_ja"] = [text.render("ja") for text in words]
     offers["reason_en"] = [text.render("en") for text in words]
     return schemas.conform(offers, "offers")
+
+
+def own_choice(run: Run, carrier_id: str) -> list[str]:
+    """What a carrier would be offered if it were alone: greedy, from its own data only.
+
+    Each next asset adds most people of the carrier's own gap, up to its budget, at the scenario's
+    spacing, until nothing is gained. The greedy choice reaches at least 1 − 1/e (63 %) of the most
+    that so many assets can serve (without spacing).
+
+    Returns
+    -------
+    list of str
+        Asset ids, best first.
+    """
+    bands = {band: run.bands[carrier_id, band] for band in _bands_of(run, carrier_id)}
+    budget = next(carrier.max_sites for carrier in run.carriers if carrier.id == carrier_id)
+    assets = run.assets[run.assets["placement"] != "none"].sort_index()
+    cells = _rows(_served(run, carrier_id, list(assets.index), bands))
+    xy = np.column_stack([assets.geometry.x, assets.geometry.y])
+    spacing = run.scenario.siting.spacing_m
+    chosen: list[int] = []
+
+    def apart(i: int) -> bool:
+        if spacing <= 0 or not chosen:
+            return True
+        return bool(np.hypot(*(xy[chosen] - xy[i]).T).min() >= spacing)
+
+    for i, gain in _greedy(cells, _unmet(run, carrier_id), apart):
+        if gain <= 0 or len(chosen) >= budget:
+            break
+        chosen.append(i)
+    return [str(assets.index[i]) for i in chosen]
 
 
 def _bands_of(run: Run, carrier_id: str) -> list[str]:
@@ -149,7 +191,7 @@ def _own_gains(
 
     The order is greedy: each next asset adds most to those before it; ties go by identifier.
     """
-    cells = [served.indices[served.indptr[i] : served.indptr[i + 1]] for i in range(len(asset_ids))]
+    cells = _rows(served)
     times = np.zeros(len(unmet), dtype=np.int32)
     for own in cells:
         times[own] += 1
@@ -161,20 +203,39 @@ def _own_gains(
         }
         for i, own in enumerate(cells)
     ]
+    for order, (best, gain) in enumerate(_greedy(cells, unmet), start=1):
+        rows[best].update(order=order, people_gained=gain)
+    return rows
+
+
+def _rows(served: sparse.csr_array) -> list[np.ndarray]:
+    """The cells that each asset serves."""
+    starts = served.indptr
+    return [served.indices[starts[i] : starts[i + 1]] for i in range(served.shape[0])]
+
+
+def _greedy(
+    cells: list[np.ndarray], unmet: np.ndarray, fits: Callable[[int], bool] = lambda _: True
+) -> Iterator[tuple[int, float]]:
+    """Positions in the order of what each adds to those before it, and what it adds.
+
+    Of equal gains the first position's comes first. One that does not fit when its turn comes is
+    passed over, and takes no people from those that follow.
+    """
     left = unmet.copy()
     # Gains only shrink, so an old gain bounds the new one: look again only at the foremost.
-    queue = [(-gain, i) for i, gain in enumerate(alone)]
+    queue = [(-float(unmet[own].sum()), i) for i, own in enumerate(cells)]
     heapq.heapify(queue)
-    for order in range(1, len(asset_ids) + 1):
-        while True:
-            _, best = heapq.heappop(queue)
-            entry = (-float(left[cells[best]].sum()), best)
-            if not queue or entry <= queue[0]:
-                break
+    while queue:
+        _, best = heapq.heappop(queue)
+        entry = (-float(left[cells[best]].sum()), best)
+        if queue and entry > queue[0]:
             heapq.heappush(queue, entry)
-        rows[best].update(order=order, people_gained=-entry[0])
+            continue
+        if not fits(best):
+            continue
+        yield best, -entry[0]
         left[cells[best]] = 0.0
-    return rows
 
 
 def _exposure_distance_m(bands: dict[str, Band], placement: str) -> float:

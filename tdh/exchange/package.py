@@ -31,6 +31,12 @@ RESIDUAL = Text(
     "そのアセットが提示されるか否かだけです(計画は全事業者を合わせて作成し、1アセットの共用数に"
     "上限があるため)。それ以外の内容は他事業者のデータに依存しません。",
 )
+NO_RESIDUAL = Text(
+    "This package is made from the registers and from this carrier's own data only. Nothing in it "
+    "depends on the data of other carriers; they may be offered the same assets.",
+    "このパッケージは台帳と本事業者のデータだけから作られています。他事業者のデータに依存する内容は"
+    "ありません。同じアセットが他事業者にも提示されることがあります。",
+)
 _NOT_MEASURED = Text(
     "Gains are modelled from predicted coverage, not measured",
     "充足人口は予測エリアに基づく計算値です。実測ではありません",
@@ -69,10 +75,12 @@ def write_package(
     again from this carrier's own footprints and gap (:mod:`tdh.exchange.offered`); attributions
     and notices name only common inputs and its own; no time of writing is recorded. What remains
     is that the *list* of offered assets comes from the plan, which is made for all carriers
-    together. The manifest says so to its reader.
+    together. The manifest says so to its reader. In a round with ``basis="own"`` not even that
+    remains: what is offered is chosen from this carrier's data alone, and the same zip results
+    whatever the others have.
     """
-    offers = offered_assets(run, carrier_id)
     round = round if round is not None else default_round(run)
+    offers = offered_assets(run, carrier_id, round.basis)
     head = _head(run, carrier_id, offers, round)
     members = _data(offers, head)
     head["offer_sha256"] = offer_digest(head, {n: archive.digest(c) for n, c in members.items()})
@@ -136,7 +144,7 @@ def _head(run: Run, carrier_id: str, offers: gpd.GeoDataFrame, round: Round) -> 
         if not isinstance(provenance, Carrier) or provenance.id == carrier_id
     ]
     invented = [_part(provenance) for provenance in shared if provenance.synthetic]
-    notices = [_NOT_MEASURED, RESIDUAL]
+    notices = [_NOT_MEASURED, RESIDUAL if round.basis == "plan" else NO_RESIDUAL]
     if invented:
         notices.insert(
             0,

@@ -63,6 +63,11 @@ class Round(BaseModel):
     sharing_capacity: int | None = Field(
         default=None, ge=1, le=20, description="Most carriers on one asset; empty: the plan's"
     )
+    basis: Literal["plan", "own"] = Field(
+        default="plan",
+        description="Which assets a carrier is offered: those that the joint plan gives it, or "
+        "those that would gain it most if it were alone",
+    )
     caps: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default={}, description='Most awards of a carrier; "*" is everyone'
     )

@@ -17,6 +17,7 @@ import pytest
 
 from tdh import coverage, exchange
 from tdh.errors import ExchangeError
+from tdh.exchange.offered import own_choice
 from tdh.language import speaking
 
 NASTY = '=HYPERLINK("http://x","<b>&髙橋🗼'
@@ -85,6 +86,30 @@ def test_what_others_have_changes_no_byte(tmp_path: Path, fake: Any, package: Pa
     assert b"beta" not in package.read_bytes()
     for content in members(package).values():
         assert b"beta" not in content and b"Beta" not in content and b"secret" not in content
+
+
+def test_a_round_on_its_own_basis_depends_on_nobody_else(tmp_path: Path, fake: Any) -> None:
+    """Even the list: the joint plan gives alpha two quite different sets, and nothing changes."""
+    terms = exchange.Round(id="R", basis="own")
+    spaced = fake.scenario(siting={"spacing_m": 150.0})
+    packages = []
+    for n, offered in enumerate((["A-1"], ["A-5", "A-2"])):
+        run = fake.run(scenario=spaced, offered={"alpha": offered, "beta": ["A-3"]})
+        exchange.write_package(run, "alpha", tmp_path / f"{n}.zip", round=terms)
+        packages.append((tmp_path / f"{n}.zip").read_bytes())
+    assert packages[0] == packages[1]
+    offer = exchange.read_offer(tmp_path / "0.zip")
+    # A-3 (40 people) first; its neighbours, 143 m away, are too near; then A-1 (30) and A-5 (20).
+    assert list(offer.assets.index) == ["A-3", "A-1", "A-5"]
+    assert any("Nothing in it depends" in str(text) for text in offer.notices)
+
+
+def test_a_budget_and_an_end_of_gains_bound_the_own_choice(tmp_path: Path, fake: Any) -> None:
+    carriers = [{"id": "alpha", "bands": ["n78"], "new_entrant": True, "max_sites": 2}]
+    run = fake.run(scenario=fake.scenario(carriers=carriers))
+    assert own_choice(run, "alpha") == ["A-3", "A-1"]
+    run = fake.run(unmet={"alpha": [0.0] * 8 + [5.0, 5.0]})
+    assert own_choice(run, "alpha") == ["A-5"]
 
 
 def test_a_change_of_the_language_or_of_the_clock_changes_no_byte(
