@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import warnings
 import zipfile
+import zlib
 from typing import Any
 
 import openpyxl
@@ -38,7 +39,7 @@ def is_workbook(data: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return "xl/workbook.xml" in archive.namelist()
-    except (zipfile.BadZipFile, ValueError, OSError):
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
         return False
 
 
@@ -74,6 +75,9 @@ def read(data: bytes, name: str) -> list[RawTable]:
         OSError,
         EOFError,
         OverflowError,
+        NotImplementedError,
+        RuntimeError,
+        zlib.error,
     ) as error:
         raise RegisterError(
             Problem(

@@ -16,7 +16,16 @@ import shapely
 
 from tdh import schemas
 from tdh.errors import Problem, RegisterError
-from tdh.inventory import addresses, arrowtext, coordinates, headers, kinds, notes, positions
+from tdh.inventory import (
+    addresses,
+    arrowtext,
+    coordinates,
+    headers,
+    kinds,
+    notes,
+    positions,
+    strays,
+)
 from tdh.inventory.findings import Findings, text
 from tdh.inventory.tables import RawTable, Register
 from tdh.language import Text
@@ -341,6 +350,13 @@ def _check_places(context: positions.Context, out: pd.DataFrame, respelled: np.n
         coarse = known & ~respelled & (np.maximum(lat_digits, lon_digits) <= 3)
         findings.add("coarse_coordinates", rows[coarse])
     _check_same_position(context, out, known)
+    usable = (out["reason"] == "").to_numpy()
+    stray = strays.find(
+        np.where(usable, lat, np.nan), np.where(usable, lon, np.nan), out["municipality_code"]
+    )
+    if len(stray):
+        before = out["municipality"].iloc[stray].fillna("").to_numpy(dtype=object)
+        findings.add("stray", rows[stray], before=before)
 
 
 def _check_same_position(context: positions.Context, out: pd.DataFrame, known: np.ndarray) -> None:
