@@ -72,7 +72,9 @@ STAGES: tuple[Stage, ...] = (
         Text("registers and assets", "台帳とアセット"),
         stages.assets,
         lambda s: [[a.model_dump(mode="python") for a in s.assets], _surface(s)],
-        lambda s: ["assets.parquet", "findings.csv", "rejected.csv", "needs_position.csv"],
+        _files(
+            "assets.parquet", "findings.csv", "rejected.csv", "merged.csv", "needs_position.csv"
+        ),
         after=("area",),
     ),
     Stage(

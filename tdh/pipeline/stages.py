@@ -157,6 +157,8 @@ def assets(context: Context) -> dict[str, Any]:
     """Registers to assets with heights, kinds and municipalities."""
     register = inventory.concat(read_registers(context.scenario))
     found, more = inventory.complete(register.assets, context.surface, context.all_municipalities)
+    unique = inventory.deduplicate(found)
+    found, accepted = unique.assets, len(found)
     inside = found.geometry.within(context.run.municipalities.union_all())
     found["in_area"] = inside.to_numpy()
     usable = found["in_area"] & (found["placement"] != "none")
@@ -183,13 +185,16 @@ def assets(context: Context) -> dict[str, Any]:
     for name, frame in (
         ("findings", schemas.conform(findings, "findings")),
         ("rejected", register.rejected),
+        ("merged", unique.matches),
         ("needs_position", pd.DataFrame(register.needs_position)),
     ):
         with atomic(context.folder / f"{name}.csv") as path:
             frame.to_csv(path, index=name == "needs_position", encoding="utf-8-sig")
     return {
         "rows": register.rows,
-        "accepted": len(found),
+        "accepted": accepted,
+        "merged": len(unique.matches),
+        "assets": len(found),
         "rejected": len(register.rejected),
         "needs_position": len(register.needs_position),
         "in_area": int(inside.sum()),

@@ -49,7 +49,8 @@ def test_every_output_is_there(demo_run: Run) -> None:
 def test_counts_add_up(demo_run: Run) -> None:
     facts = {s["name"]: s["facts"] for s in demo_run.manifest["stages"]}["assets"]
     assert facts["rows"] == facts["accepted"] + facts["rejected"] + facts["needs_position"]
-    assert facts["accepted"] == len(demo_run.assets)
+    merged = len(pd.read_csv(demo_run.folder / "merged.csv"))
+    assert facts["accepted"] == len(demo_run.assets) + merged
     assert facts["rejected"] == len(pd.read_csv(demo_run.folder / "rejected.csv"))
 
 

@@ -31,6 +31,7 @@ def check(run: Run, recount: Callable[[Run], dict[str, float]]) -> None:
     facts = {s["name"]: s["facts"] for s in run.manifest["stages"]}["assets"]
     assert facts["rows"] == records_in(run)
     assert facts["rows"] == facts["accepted"] + facts["rejected"] + facts["needs_position"]
+    assert facts["accepted"] == len(run.assets) + facts["merged"]
     plan, rules = run.plan, run.scenario.siting
     assert plan.groupby("asset_id").size().max() <= rules.sharing_capacity
     for carrier in run.carriers:
