@@ -133,7 +133,7 @@ def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = No
             best = Prices(
                 bound, x_.copy(), reduced, u_.copy(), mu_.copy(), phi.copy(), weight.copy()
             )
-            stalled = 0 if gain > tolerance / 20 else stalled + 1
+            stalled = 0 if gain > tolerance / 4 else stalled + 1
         else:
             stalled += 1
         share = kernels.covered_share(m, x_)
@@ -147,7 +147,7 @@ def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = No
             floor_step = np.where(side * floor_side < 0, floor_step * 0.6, floor_step * 1.1)
             floor_side = np.where(side != 0, side, floor_side)
             phi = np.maximum(0.0, phi + np.clip(4.0 * lack, -1, 1) * floor_step)
-        if stalled >= 6:
+        if stalled >= 4:
             break
         x, u, mu = x_.copy(), u_.copy(), mu_.copy()
         balance = _rebalance(m, weight, balance, x - before[0], u - before[1])

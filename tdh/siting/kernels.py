@@ -107,25 +107,28 @@ def transpose(ptr, idx, n_columns):  # type: ignore[no-untyped-def]
 @_njit
 def values(m, price):  # type: ignore[no-untyped-def]
     """Sum of the groups' prices over the groups that each pair covers."""
+    cover_ptr = m.cover_ptr
+    cover_idx = m.cover_idx
     out = np.empty(len(m.cost))
     for p in range(len(m.cost)):
         total = 0.0
-        for k in range(m.cover_ptr[p], m.cover_ptr[p + 1]):
-            total += price[m.cover_idx[k]]
+        for k in range(cover_ptr[p], cover_ptr[p + 1]):
+            total += price[cover_idx[k]]
         out[p] = total
     return out
 
 
 @_njit
 def _spend(m, b, start, tau, theta):  # type: ignore[no-untyped-def]
+    cost = m.cost
     spent, slope = 0.0, 0.0
     for p in range(m.budget_ptr[b], m.budget_ptr[b + 1]):
-        x = start[p] - tau[p] * theta * m.cost[p]
+        x = start[p] - tau[p] * theta * cost[p]
         if x >= 1.0:
-            spent += m.cost[p]
+            spent += cost[p]
         elif x > 0.0:
-            spent += x * m.cost[p]
-            slope += tau[p] * m.cost[p] * m.cost[p]
+            spent += x * cost[p]
+            slope += tau[p] * cost[p] * cost[p]
     return spent, slope
 
 
@@ -166,11 +169,22 @@ def primal_dual(m, weight, x, u, mu, theta, scale, balance, n_steps):  # type: i
     and x within its budgets; steps are diagonally scaled (Pock and Chambolle 2011, alpha = 1).
     ``x``, ``u``, ``mu`` and ``theta`` are updated in place; their averages are returned.
     """
-    n_pairs, n_groups, n_rows = len(m.cost), len(weight), len(m.row_limit)
+    cover_ptr = m.cover_ptr
+    cover_idx = m.cover_idx
+    group_ptr = m.group_ptr
+    group_idx = m.group_idx
+    pair_ptr = m.pair_ptr
+    pair_idx = m.pair_idx
+    pair_coef = m.pair_coef
+    row_ptr = m.row_ptr
+    row_idx = m.row_idx
+    row_coef = m.row_coef
+    row_limit = m.row_limit
+    n_pairs, n_groups, n_rows = len(m.cost), len(weight), len(row_limit)
     tau = values(m, weight)
     for p in range(n_pairs):
-        for k in range(m.pair_ptr[p], m.pair_ptr[p + 1]):
-            tau[p] += m.pair_coef[k] * scale[m.pair_idx[k]]
+        for k in range(pair_ptr[p], pair_ptr[p + 1]):
+            tau[p] += pair_coef[k] * scale[pair_idx[k]]
         tau[p] = 1.0 / (balance * tau[p])
     price = np.empty(n_groups)
     start, new, bar = np.empty(n_pairs), np.empty(n_pairs), np.empty(n_pairs)
@@ -180,10 +194,10 @@ def primal_dual(m, weight, x, u, mu, theta, scale, balance, n_steps):  # type: i
             price[j] = weight[j] * u[j]
         for p in range(n_pairs):
             slope = 0.0
-            for k in range(m.cover_ptr[p], m.cover_ptr[p + 1]):
-                slope += price[m.cover_idx[k]]
-            for k in range(m.pair_ptr[p], m.pair_ptr[p + 1]):
-                slope -= m.pair_coef[k] * mu[m.pair_idx[k]]
+            for k in range(cover_ptr[p], cover_ptr[p + 1]):
+                slope += price[cover_idx[k]]
+            for k in range(pair_ptr[p], pair_ptr[p + 1]):
+                slope -= pair_coef[k] * mu[pair_idx[k]]
             start[p] = x[p] + tau[p] * slope
         _project(m, start, tau, theta, new)
         for p in range(n_pairs):
@@ -192,17 +206,17 @@ def primal_dual(m, weight, x, u, mu, theta, scale, balance, n_steps):  # type: i
             x_mean[p] += new[p] / n_steps
         for j in range(n_groups):
             covered = 0.0
-            for k in range(m.group_ptr[j], m.group_ptr[j + 1]):
-                covered += bar[m.group_idx[k]]
-            degree = m.group_ptr[j + 1] - m.group_ptr[j]
+            for k in range(group_ptr[j], group_ptr[j + 1]):
+                covered += bar[group_idx[k]]
+            degree = group_ptr[j + 1] - group_ptr[j]
             u[j] = min(1.0, max(0.0, u[j] + balance * (1.0 - covered) / degree))
             u_mean[j] += u[j] / n_steps
         for r in range(n_rows):
             used, total = 0.0, 0.0
-            for k in range(m.row_ptr[r], m.row_ptr[r + 1]):
-                used += m.row_coef[k] * bar[m.row_idx[k]]
-                total += m.row_coef[k]
-            step = balance * scale[r] * (used - m.row_limit[r]) / total
+            for k in range(row_ptr[r], row_ptr[r + 1]):
+                used += row_coef[k] * bar[row_idx[k]]
+                total += row_coef[k]
+            step = balance * scale[r] * (used - row_limit[r]) / total
             mu[r] = max(0.0, mu[r] + step)
             mu_mean[r] += mu[r] / n_steps
     return x_mean, u_mean, mu_mean
@@ -211,11 +225,13 @@ def primal_dual(m, weight, x, u, mu, theta, scale, balance, n_steps):  # type: i
 @_njit
 def covered_share(m, x):  # type: ignore[no-untyped-def]
     """How far a fractional x covers each group, at most 1."""
+    group_ptr = m.group_ptr
+    group_idx = m.group_idx
     out = np.empty(len(m.weight))
     for j in range(len(m.weight)):
         total = 0.0
-        for k in range(m.group_ptr[j], m.group_ptr[j + 1]):
-            total += x[m.group_idx[k]]
+        for k in range(group_ptr[j], group_ptr[j + 1]):
+            total += x[group_idx[k]]
         out[j] = min(1.0, total)
     return out
 
@@ -257,48 +273,64 @@ def empty_state(m: Arrays, weight: np.ndarray) -> State:
 @_njit
 def add(m, s, p):  # type: ignore[no-untyped-def]
     """Choose a pair; the exclusive-or of a group's chosen pairs names its owner if it has one."""
+    cover_ptr = m.cover_ptr
+    cover_idx = m.cover_idx
+    group_ptr = m.group_ptr
+    group_idx = m.group_idx
+    gain = s.gain
+    times = s.times
+    owner = s.owner
+    weight = s.weight
     s.chosen[p] = True
     s.left[m.budget[p]] -= m.cost[p]
     for k in range(m.pair_ptr[p], m.pair_ptr[p + 1]):
         s.slack[m.pair_idx[k]] -= m.pair_coef[k]
     loss = 0.0
-    for k in range(m.cover_ptr[p], m.cover_ptr[p + 1]):
-        j = m.cover_idx[k]
-        w = s.weight[j]
-        if s.times[j] == 0:
+    for k in range(cover_ptr[p], cover_ptr[p + 1]):
+        j = cover_idx[k]
+        w = weight[j]
+        if times[j] == 0:
             s.value[0] += m.weight[j]
             for f in range(m.floor_ptr[j], m.floor_ptr[j + 1]):
                 s.floor[m.floor_idx[f]] += m.weight[j]
-            for q in range(m.group_ptr[j], m.group_ptr[j + 1]):
-                s.gain[m.group_idx[q]] -= w
+            for q in range(group_ptr[j], group_ptr[j + 1]):
+                gain[group_idx[q]] -= w
             loss += w
-        elif s.times[j] == 1:
-            s.loss[s.owner[j]] -= w
-        s.times[j] += 1
-        s.owner[j] ^= p
+        elif times[j] == 1:
+            s.loss[owner[j]] -= w
+        times[j] += 1
+        owner[j] ^= p
     s.loss[p] = loss
 
 
 @_njit
 def drop(m, s, p):  # type: ignore[no-untyped-def]
     """Undo :func:`add`."""
+    cover_ptr = m.cover_ptr
+    cover_idx = m.cover_idx
+    group_ptr = m.group_ptr
+    group_idx = m.group_idx
+    gain = s.gain
+    times = s.times
+    owner = s.owner
+    weight = s.weight
     s.chosen[p] = False
     s.left[m.budget[p]] += m.cost[p]
     for k in range(m.pair_ptr[p], m.pair_ptr[p + 1]):
         s.slack[m.pair_idx[k]] += m.pair_coef[k]
-    for k in range(m.cover_ptr[p], m.cover_ptr[p + 1]):
-        j = m.cover_idx[k]
-        w = s.weight[j]
-        s.times[j] -= 1
-        s.owner[j] ^= p
-        if s.times[j] == 0:
+    for k in range(cover_ptr[p], cover_ptr[p + 1]):
+        j = cover_idx[k]
+        w = weight[j]
+        times[j] -= 1
+        owner[j] ^= p
+        if times[j] == 0:
             s.value[0] -= m.weight[j]
             for f in range(m.floor_ptr[j], m.floor_ptr[j + 1]):
                 s.floor[m.floor_idx[f]] -= m.weight[j]
-            for q in range(m.group_ptr[j], m.group_ptr[j + 1]):
-                s.gain[m.group_idx[q]] += w
-        elif s.times[j] == 1:
-            s.loss[s.owner[j]] += w
+            for q in range(group_ptr[j], group_ptr[j + 1]):
+                gain[group_idx[q]] += w
+        elif times[j] == 1:
+            s.loss[owner[j]] += w
     s.loss[p] = 0.0
 
 
@@ -316,11 +348,12 @@ def fits(m, s, p):  # type: ignore[no-untyped-def]
 @_njit
 def best_pair(m, s, b, rate, banned):  # type: ignore[no-untyped-def]
     """The pair of a budget that fits and gains most (times its rate); -1 if none gains."""
+    gain = s.gain
     best, best_score = -1, 1e-9
     if s.left[b] <= 0:
         return best, best_score
     for p in range(m.budget_ptr[b], m.budget_ptr[b + 1]):
-        score = s.gain[p] * rate[p]
+        score = gain[p] * rate[p]
         if score > best_score and not banned[p] and fits(m, s, p):
             best, best_score = p, score
     return best, best_score

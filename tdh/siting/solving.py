@@ -17,8 +17,12 @@ SMALL = 4_000
 """Non-zeros up to which a model goes straight to the integer programme."""
 RESIDUAL = 60_000
 """Non-zeros up to which what the bound leaves open does."""
-WORK = 3.0e9
+WORK = 1.5e9
 """Elementary operations of the local search at effort 1; some seconds."""
+CORE = 20
+"""Pairs that the local search looks at, for each choice of a plan."""
+ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
+"""Share of the work and starting heat (in mean gains of a choice) of each round."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +148,17 @@ class _Search:
         return True
 
     def anneal(self, prices: dual.Prices) -> None:
-        """Rounds of growing length from the best plan, cooler each time."""
-        m = self.m
+        """Rounds of growing length from the best plan, on the pairs that the prices favour."""
         if not self.best.any():
             return
+        part = restricting.restrict(
+            self.m, self.core(prices.reduced), np.zeros(self.m.n_pairs, dtype=bool)
+        )
+        if part is None:
+            return
+        m = part.arrays
+        weight = dual.floored_weight(m, prices.phi)
+        rate = self.rate[part.free]
         degree = len(m.cover_idx) / max(1, m.n_groups)
         per_step = (
             400.0
@@ -155,30 +166,29 @@ class _Search:
             + 6.0 * degree * len(m.cover_idx) / max(1, m.n_pairs)
         )
         total = WORK * self.effort.work / per_step
-        rounds = [0.02, 0.08, 0.2, 0.3, 0.4]
-        hot = [0.01, 0.03, 0.02, 0.03, 0.015]
         mean = max(self.merit, prices.bound * 0.1) / max(1, int(self.best.sum()))
-        for k, share in enumerate(rounds):
+        for k, (share, hot) in enumerate(ROUNDS):
             if self.gap <= self.effort.gap or self.late():
                 break
-            state = kernels.empty_state(m, prices.weight)
-            kernels.start_from(m, state, np.flatnonzero(self.best), self.rate)
+            state = kernels.empty_state(m, weight)
+            kernels.start_from(m, state, np.flatnonzero(self.best[part.free]), rate)
             best = np.zeros(m.n_pairs, dtype=bool)
             steps = max(2_000, min(400_000, int(total * share)))
+            heat = hot * mean
             kernels.anneal(
-                m,
-                state,
-                self.rate,
-                best,
-                steps,
-                hot[k] * mean,
-                hot[k] * mean * 0.03,
-                self.penalty,
-                self.seed * 16 + k,
-                4,
+                m, state, rate, best, steps, heat, 0.03 * heat, self.penalty, self.seed * 16 + k, 4
             )
-            self.keep(best)
-            self.progress(k + 1, len(rounds) + 1)
+            self.keep(part.lift(best))
+            self.progress(k + 1, len(ROUNDS) + 1)
+
+    def core(self, reduced: np.ndarray) -> np.ndarray:
+        """The best plan so far and, for each of its choices, the twenty likeliest pairs."""
+        n_core = CORE * int(self.best.sum()) + 200
+        if n_core >= 0.7 * self.m.n_pairs:
+            return np.ones(self.m.n_pairs, dtype=bool)
+        core = self.best.copy()
+        core[np.argsort(-reduced, kind="stable")[:n_core]] = True
+        return core
 
     def close(self, prices: dual.Prices) -> bool:
         """Fix what the reduced values settle; solve the rest exactly if it is small."""
