@@ -16,6 +16,9 @@ from typing import Literal, Protocol
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import rasterio.features
+import shapely
+from scipy import ndimage
 
 from tdh.grid import Grid
 from tdh.language import Language, Text
@@ -149,6 +152,65 @@ def by_municipality(run: RunLike, found: Service | None = None) -> pd.DataFrame:
         table.index.name = "municipality_code"
         frames.append(table.reset_index())
     return pd.concat(frames, ignore_index=True)
+
+
+def gap_regions(run: RunLike, found: Service | None = None, most: int = 40) -> gpd.GeoDataFrame:
+    """Where gaps remain after the plan: connected gap cells of each carrier, most people first.
+
+    Parameters
+    ----------
+    most : int
+        Most regions a carrier.
+
+    Returns
+    -------
+    GeoDataFrame
+        carrier_id, rank (1 is the most people), people (residents times market share), area_ha,
+        cells, municipality_code (of the cell with the most people) and geometry in the plan's CRS.
+        Cells that touch at a corner belong together; regions without people are left out.
+    """
+    found = found or service(run)
+    grid, cells = run.grid, run.cells
+    rows, cols = cells["row"].to_numpy(), cells["col"].to_numpy()
+    population = cells["population"].to_numpy()
+    codes = cells["municipality_code"].to_numpy(dtype=object)
+    records: list[dict[str, object]] = []
+    for carrier in run.carriers:
+        gap = ~found.served[carrier.id, "after"]
+        image = np.zeros(grid.shape, dtype=bool)
+        image[rows[gap], cols[gap]] = True
+        labels, count = ndimage.label(image, structure=np.ones((3, 3)))
+        of_cell = labels[rows, cols]
+        people = np.bincount(of_cell, population * carrier.market_share, count + 1)
+        sizes = np.bincount(of_cell, minlength=count + 1)
+        people[0] = 0.0
+        order = np.argsort(-people, kind="stable")[:most]
+        order = order[people[order] > 0]
+        rank = np.zeros(count + 1, dtype=np.int32)
+        rank[order] = np.arange(1, len(order) + 1)
+        ranked = rank[labels]
+        parts: dict[int, list[object]] = {}
+        for shape, value in rasterio.features.shapes(
+            ranked, mask=ranked > 0, transform=grid.transform, connectivity=4
+        ):
+            parts.setdefault(int(value), []).append(shapely.geometry.shape(shape))
+        for k, label in enumerate(order, 1):
+            mine = np.flatnonzero(of_cell == label)
+            records.append(
+                {
+                    "carrier_id": carrier.id,
+                    "rank": k,
+                    "people": float(people[label]),
+                    "area_ha": float(sizes[label]) * grid.cell_size_m**2 / 1e4,
+                    "cells": int(sizes[label]),
+                    "municipality_code": codes[mine[np.argmax(population[mine])]],
+                    "geometry": shapely.union_all(parts[k]),
+                }
+            )
+    columns = ["carrier_id", "rank", "people", "area_ha", "cells", "municipality_code", "geometry"]
+    return gpd.GeoDataFrame(
+        pd.DataFrame(records, columns=columns), geometry="geometry", crs=run.crs
+    )
 
 
 def colours(run: RunLike) -> dict[str, str]:

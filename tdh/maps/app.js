@@ -38,7 +38,7 @@ TDH.App = class {
     const { meta } = this.store;
     this.state = { view: "gap", who: meta.carriers.length > 1 ? "any" : 0, band: "all", when: "after",
       shift: 0, opacity: 80, lang: meta.language, q: "", active: "",
-      layers: { chosen: true, assets: true, sites: false, wards: true, gsi: false },
+      layers: { chosen: true, assets: true, sites: false, regions: false, wards: true, gsi: false },
       filter: { kind: "", owner: "", municipality: "", status: "", height: "", score: "" } };
     if (meta.carriers.length > 1) this.state.who = 0;
     this.link = TDH.permalink.read(location.hash, this.state, meta);
@@ -117,6 +117,8 @@ TDH.App = class {
         opacity: 0.85, interactive: false }).addTo(map);
       return fill;
     });
+    this.outlines = L.layerGroup();
+    this.regionRenderer = lines;
     this.names = L.layerGroup(meta.municipalities.map((m) => {
       const text = TDH.element("span", {}, m.name);
       return L.tooltip({ permanent: true, direction: "center", className: "ward", pane: "wardnames",
@@ -126,6 +128,34 @@ TDH.App = class {
     if (meta.gsi) {
       this.gsi = L.tileLayer(meta.gsi.url, { attribution: meta.gsi.name, maxNativeZoom: 18, maxZoom: 20, zIndex: 1 });
     }
+  }
+
+  regionsShown() {
+    const { who } = this.state;
+    return this.store.regions.filter((r) => typeof who !== "number" || r.carrier === who);
+  }
+
+  latlngs(rings) {
+    const [lon, lat] = this.store.meta.assets.origin;
+    return rings.map((polygon) => polygon.map((ring) => ring.map(([x, y]) => [lat + y * 1e-5, lon + x * 1e-5])));
+  }
+
+  regionLines() {
+    this.outlines.clearLayers();
+    for (const region of this.regionsShown()) {
+      L.polygon(this.latlngs(region.rings), { renderer: this.regionRenderer, pane: "lines", interactive: false,
+        color: this.store.meta.carriers[region.carrier].colour, weight: 2.2, dashArray: "5 4", fill: false }).addTo(this.outlines);
+    }
+  }
+
+  goto(region) {
+    const { state, map } = this;
+    Object.assign(state, { who: region.carrier, band: "all", view: "gap", when: "after" });
+    state.layers.regions = true;
+    this.panel.build();
+    this.update("raster");
+    this.layers();
+    map.fitBounds(L.polygon(this.latlngs(region.rings)).getBounds(), { maxZoom: 16, padding: [40, 40], animate: false });
   }
 
   rasters() {
@@ -256,6 +286,7 @@ TDH.App = class {
     this.show();
     this.read();
     for (const layer of [this.chosenLayer, this.siteLayer]) if (layer) layer.repaint();
+    if (what === "raster") { this.panel.regions(); if (this.state.layers.regions) this.regionLines(); }
     this.remember();
   }
 
@@ -337,6 +368,8 @@ TDH.App = class {
     set(this.names, state.layers.wards);
     set(this.assetLayer, state.layers.assets);
     set(this.chosenLayer, state.layers.chosen);
+    set(this.outlines, state.layers.regions);
+    if (state.layers.regions) this.regionLines();
     set(this.gsi, state.layers.gsi);
     map.getPane("land").style.opacity = state.layers.gsi ? 0.15 : 1;
     if (state.layers.sites && !this.siteLayer) await this.siteMarks();
@@ -384,6 +417,8 @@ TDH.App = class {
       .concat(Array.from(this.table.selected).filter((i) => !store.points.visible[i]))));
     $("clear").addEventListener("click", () => { this.table.selected.clear(); this.counted(); this.table.draw(); });
     this.filter();
+    this.panel.regions();
+    if (this.state.layers.regions) this.regionLines();
     if (this.state.active) {
       const i = store.ids.indexOf(this.state.active);
       if (i >= 0) this.open(i, false);

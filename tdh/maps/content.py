@@ -65,6 +65,7 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
         "gsi": None,
     }
     _municipalities(run, content, origin, found)
+    _regions(run, content, origin, found)
     _assets(run, content, origin)
     _sites(run, content, origin)
     _plan(run, content)
@@ -190,6 +191,28 @@ def _municipalities(
         }
         for c in run.carriers
     ]
+
+
+def _regions(
+    run: Any, content: Content, origin: tuple[float, float], found: display.Service
+) -> None:
+    """The largest gaps that remain, with outlines a cell coarse."""
+    table = display.gap_regions(run, found)
+    outlines = table.geometry.simplify(run.grid.cell_size_m * 1.5).to_crs(GEOGRAPHIC_CRS)
+    index = {m["code"]: i for i, m in enumerate(content.meta["municipalities"])}
+    names = [c.id for c in run.carriers]
+    regions = [
+        {
+            "carrier": names.index(row.carrier_id),
+            "rank": row.rank,
+            "people": round(row.people, 1),
+            "ha": round(row.area_ha, 2),
+            "municipality": index.get(row.municipality_code, -1),
+            "rings": _rings(outline, origin),
+        }
+        for row, outline in zip(table.itertuples(), outlines, strict=True)
+    ]
+    content.blocks["data-regions"] = codec.deflate(codec.json_block(regions).encode("utf-8"))
 
 
 def _categories(values: pd.Series) -> tuple[np.ndarray, list[str]]:

@@ -1,6 +1,6 @@
 /* The panel: what is shown, filters, legend, sums. It changes the state and calls update. */
 TDH.VIEWS = ["gap", "signal", "count", "change", "kpi", "none"];
-TDH.LAYERS = ["chosen", "assets", "sites", "wards"];
+TDH.LAYERS = ["chosen", "assets", "sites", "regions", "wards"];
 
 TDH.Panel = class {
   constructor(app) {
@@ -45,7 +45,7 @@ TDH.Panel = class {
       $("fold").textContent = folded ? "▴" : "▾";
       app.map.invalidateSize();
     });
-    const tabs = ["assets", "kpi"];
+    const tabs = ["assets", "kpi", "regions"];
     const open = (name) => tabs.forEach((k) => {
       $(`tab-${k}`).setAttribute("aria-selected", String(k === name));
       $(`tab-${k}`).tabIndex = k === name ? 0 : -1;
@@ -55,7 +55,7 @@ TDH.Panel = class {
       on(`tab-${k}`, "click", () => open(k));
       on(`tab-${k}`, "keydown", (e) => {
         if (e.key !== "ArrowRight" && e.key !== "ArrowLeft") return;
-        const other = tabs[1 - i];
+        const other = tabs[(i + (e.key === "ArrowRight" ? 1 : tabs.length - 1)) % tabs.length];
         open(other);
         $(`tab-${other}`).focus();
       });
@@ -115,7 +115,21 @@ TDH.Panel = class {
     $("date").textContent = meta.date ? `${t("date")}: ${meta.date}` : "";
     this.sums();
     this.kpis();
+    this.regions();
     this.said();
+  }
+
+  /* The largest gaps that the plan leaves, of the carrier that is looked at or of all. */
+  regions() {
+    const { app } = this, { meta } = app.store, t = TDH.t, el = TDH.element, n = TDH.number;
+    const head = el("tr", {}, el("th", { scope: "col" }, "#"), ...["who", "municipality", "people_gap", "area_ha", "go"]
+      .map((k) => el("th", { scope: "col" }, t(k))));
+    const rows = app.regionsShown().sort((a, b) => b.people - a.people).map((r) => el("tr", {},
+      el("td", {}, String(r.rank)), el("td", { class: "left" }, TDH.chip(meta.carriers[r.carrier])),
+      el("td", { class: "left" }, (meta.municipalities[r.municipality] || { name: "" }).name),
+      el("td", {}, n(r.people)), el("td", {}, n(r.ha, 1)),
+      el("td", {}, el("button", { type: "button", class: "go", onclick: () => app.goto(r) }, t("go")))));
+    this.$("regions-sheet").replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
   }
 
   bands() {

@@ -6,6 +6,7 @@ TDH.Store = class {
     this.toGeo = TDH.polynomial(meta.geo.to_geo, meta.geo.degree);
     this.raw = new Map();
     this.made = new Map();
+    this.regions = [];
   }
 
   key(carrier, band, when) { return `${carrier}/${band}/${when}`; }
@@ -149,6 +150,7 @@ TDH.Store = class {
         if (score[i] > top[i]) top[i] = score[i];
       }
     });
+    this.regions = JSON.parse(new TextDecoder().decode(await TDH.block("data-regions")));
     this.names = await TDH.texts("data-names", assets.n);
     this.ids = await TDH.texts("data-ids", assets.n);
     this.addresses = await TDH.texts("data-addresses", assets.n);

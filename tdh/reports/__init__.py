@@ -1,11 +1,29 @@
 """What a run says on paper and in the tools that people already use.
 
 :func:`write_report` for whoever decides, :func:`write_workbook` for Excel, :func:`write_geopackage`
-for QGIS.
+for QGIS, and in :mod:`tdh.reports.exports` KML, CZML, COG, PDF and PNG.
 """
 
+from tdh.reports.exports import (
+    PrintError,
+    write_cog,
+    write_czml,
+    write_kml,
+    write_pdf,
+    write_picture,
+)
 from tdh.reports.geopackage import write_geopackage
 from tdh.reports.report import write_report
 from tdh.reports.workbook import write_workbook
 
-__all__ = ["write_geopackage", "write_report", "write_workbook"]
+__all__ = [
+    "PrintError",
+    "write_cog",
+    "write_czml",
+    "write_geopackage",
+    "write_kml",
+    "write_pdf",
+    "write_picture",
+    "write_report",
+    "write_workbook",
+]

@@ -30,8 +30,8 @@ def write_geopackage(run: Any, path: str | os.PathLike[str]) -> None:
     """Write offers, assets, present sites and municipalities with their styles.
 
     Layers: ``offers`` (coloured by carrier, labelled by order), ``assets`` (by best score),
-    ``sites`` (by carrier, turned to their azimuth) and ``municipalities`` (by the share of people
-    in a gap after the plan).
+    ``sites`` (by carrier, turned to their azimuth), ``gap_regions`` (what remains, by carrier) and
+    ``municipalities`` (by the share of people in a gap after the plan).
 
     Parameters
     ----------
@@ -42,29 +42,29 @@ def write_geopackage(run: Any, path: str | os.PathLike[str]) -> None:
     """
     layers = {
         "municipalities": _municipalities(run),
+        "gap_regions": _regions(run),
         "sites": run.sites.reset_index(),
         "assets": _assets(run),
         "offers": _offers(run),
     }
     styles = {
         "municipalities": _municipality_style(),
+        "gap_regions": _region_style(run),
         "sites": _site_style(run),
         "assets": _asset_style(),
         "offers": _offer_style(run),
     }
     with atomic(path) as draft:
         for name, frame in layers.items():
-            geometry = "Polygon" if name == "municipalities" else "Point"
-            if name == "municipalities":
-                geometry = "MultiPolygon"
+            areas = name in ("municipalities", "gap_regions")
             frame.to_file(
                 draft,
                 layer=name,
                 driver="GPKG",
                 engine="pyogrio",
                 mode="a" if Path(draft).exists() else "w",
-                geometry_type=geometry,
-                promote_to_multi=name == "municipalities",
+                geometry_type="MultiPolygon" if areas else "Point",
+                promote_to_multi=areas,
             )
         _write_styles(draft, styles)
 
@@ -92,6 +92,14 @@ def _assets(run: Any) -> gpd.GeoDataFrame:
         mine = scores["people_newly_served"].reindex(run.assets.index)
         frame[f"people_{carrier.id}"] = mine.to_numpy()
     frame["offered"] = frame["asset_id"].isin(run.plan["asset_id"])
+    return frame
+
+
+def _regions(run: Any) -> gpd.GeoDataFrame:
+    frame = display.gap_regions(run)
+    frame["municipality"] = (
+        run.municipalities["municipality"].reindex(frame["municipality_code"]).to_numpy()
+    )
     return frame
 
 
@@ -244,6 +252,32 @@ def _categorised(run: Any, size: str, angle: str | None = None) -> tuple[ET.Elem
 def _offer_style(run: Any) -> str:
     root, _ = _categorised(run, "4.2")
     _label(root, '"order" || \' \' || "name"', "9")
+    return _text(root)
+
+
+def _region_style(run: Any) -> str:
+    root = _document()
+    renderer = ET.SubElement(
+        root,
+        "renderer-v2",
+        type="categorizedSymbol",
+        attr="carrier_id",
+        symbollevels="0",
+        enableorderby="0",
+    )
+    categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
+    colours = display.colours(run)
+    for i, carrier in enumerate(run.carriers):
+        ET.SubElement(
+            categories,
+            "category",
+            symbol=str(i),
+            value=carrier.id,
+            label=carrier.name,
+            render="true",
+            type="string",
+        )
+        _fill(symbols, str(i), colours[carrier.id])
     return _text(root)
 
 

@@ -208,3 +208,15 @@ def test_municipalities_add_up(fake_run: Any) -> None:
         expected = fake_run.summary["carriers"][carrier.id]["people_in_gap_after"]
         assert total[carrier.id] == pytest.approx(expected)
     assert table["sites"].sum() == len(fake_run.plan)
+
+
+def test_gap_regions_hold_the_gap_cells(fake_run: Any) -> None:
+    regions = display.gap_regions(fake_run, most=10_000)
+    population = fake_run.cells["population"].to_numpy()
+    for carrier in fake_run.carriers:
+        mine = regions[regions["carrier_id"] == carrier.id]
+        gap = ~fake_run._served(carrier.id, "after")
+        assert mine["people"].sum() == pytest.approx(0.25 * population[gap].sum())
+        assert mine["people"].is_monotonic_decreasing
+        assert mine.area.sum() == pytest.approx(mine["area_ha"].sum() * 1e4)
+        assert mine.geometry.is_valid.all()

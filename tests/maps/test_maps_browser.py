@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tdh import maps
+from tdh import display, maps
 
 pytestmark = pytest.mark.browser
 
@@ -210,6 +210,18 @@ def test_language(open_map: Any, map_file: Path) -> None:
     assert missing == []
 
 
+def test_regions_that_remain(open_map: Any, map_file: Path, fake_run: Any) -> None:
+    page = open_map(map_file)
+    page.click("#tdh-tab-regions")
+    first = page.locator("#tdh-regions-sheet tbody tr").first
+    expected = display.gap_regions(fake_run)
+    mine = expected[expected["carrier_id"] == "docomo"].iloc[0]
+    assert f"{mine['people']:,.0f}" in first.inner_text()
+    first.get_by_role("button").click()
+    assert app(page, "state.layers.regions") is True
+    assert app(page, "outlines.getLayers().length") == (expected["carrier_id"] == "docomo").sum()
+
+
 def test_permalink(open_map: Any, map_file: Path, fake_run: Any) -> None:
     page = open_map(map_file)
     page.check("#tdh-view input[value=signal]")
@@ -316,7 +328,7 @@ def test_hostile_register_is_only_text(
 def test_no_serious_accessibility_violation(open_map: Any, map_file: Path) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = open_map(map_file)
-    for act in (None, "#tdh-tab-kpi", "#tdh-lang"):
+    for act in (None, "#tdh-tab-kpi", "#tdh-tab-regions", "#tdh-lang"):
         if act:
             page.click(act)
         page.wait_for_timeout(100)

@@ -115,7 +115,7 @@ def test_layers(geopackage: Path, fake_run: Any) -> None:
 
 def test_styles_are_qgis_xml(geopackage: Path, fake_run: Any) -> None:
     styles = read_styles(geopackage).set_index("f_table_name")["styleQML"]
-    assert set(styles.index) == {"offers", "assets", "sites", "municipalities"}
+    assert set(styles.index) == {"offers", "assets", "sites", "gap_regions", "municipalities"}
     for style in styles:
         root = ET.fromstring(style.split("\n", 1)[1])
         renderer = root.find("renderer-v2")

@@ -1,0 +1,86 @@
+"""KML, CZML, COG, PDF and PNG."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from tdh import reports
+from tdh.reports import exports
+
+KML = {"k": exports.KML}
+
+
+def test_kml(fake_run: Any, tmp_path: Path) -> None:
+    reports.write_kml(fake_run, tmp_path / "plan.kml")
+    root = ET.parse(tmp_path / "plan.kml").getroot()
+    marks = root.findall(".//k:Placemark", KML)
+    assert len(marks) == len(fake_run.plan)
+    place = root.findtext(".//k:coordinates", namespaces=KML)
+    lon, lat, height = (float(v) for v in str(place).split(","))
+    asset = fake_run.assets.loc[fake_run.plan["asset_id"].iloc[0]]
+    assert (lon, lat) == pytest.approx((asset["longitude"], asset["latitude"]), abs=2e-6)
+    assert height == pytest.approx(asset["mounting_height_m"])
+    described = root.findtext("k:Document/k:description", namespaces=KML)
+    assert "架空のデータ" in str(described)
+
+
+def test_kmz_and_hostile_names(hostile_run: Any, attacks: list[str], tmp_path: Path) -> None:
+    reports.write_kml(hostile_run, tmp_path / "plan.kmz")
+    with zipfile.ZipFile(tmp_path / "plan.kmz") as archive:
+        assert archive.namelist() == ["doc.kml"]
+        root = ET.fromstring(archive.read("doc.kml"))
+    names = [str(n.text) for n in root.findall(".//k:Placemark/k:name", KML)]
+    assert any(attacks[0] in name for name in names)
+
+
+def test_czml(fake_run: Any, tmp_path: Path) -> None:
+    reports.write_czml(fake_run, tmp_path / "plan.czml")
+    packets = json.loads((tmp_path / "plan.czml").read_text(encoding="utf-8"))
+    assert packets[0]["id"] == "document" and packets[0]["version"] == "1.0"
+    assert len(packets) == len(fake_run.plan) + 1
+    assert len({p["id"] for p in packets}) == len(packets)
+    for packet in packets[1:]:
+        lon, lat, middle = packet["position"]["cartographicDegrees"]
+        assert 139 < lon < 140 and 35 < lat < 36
+        assert middle * 2 == pytest.approx(packet["cylinder"]["length"])
+        assert "description" not in packet
+
+
+def test_cog(fake_run: Any, tmp_path: Path) -> None:
+    reports.write_cog(fake_run, tmp_path / "a.tif", "docomo", "n78", "before")
+    with rasterio.open(tmp_path / "a.tif") as raster:
+        assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert raster.crs.to_string() == fake_run.crs
+        assert raster.tags()["modelled"] == "yes"
+        np.testing.assert_array_equal(raster.read(1), fake_run.signal("docomo", "n78", "before"))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_no_browser_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(exports.shutil, "which", lambda name: None)
+    (tmp_path / "a.html").write_text("<p>x")
+    with pytest.raises(reports.PrintError, match="prints pages"):
+        reports.write_pdf(tmp_path / "a.html", tmp_path / "a.pdf")
+    assert not (tmp_path / "a.pdf").exists()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
+def test_pdf_and_picture(fake_run: Any, tmp_path: Path) -> None:
+    reports.write_report(fake_run, tmp_path / "report.html")
+    reports.write_pdf(tmp_path / "report.html", tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-")
+    reports.write_picture(fake_run, tmp_path / "map.png", width=900)
+    content = (tmp_path / "map.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert struct.unpack(">I", content[16:20]) == (900,)
