@@ -8,11 +8,11 @@ import json
 import math
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import geopandas as gpd
 import pandas as pd
@@ -27,15 +27,20 @@ _FIXED_DATE = "2000-01-01T00:00:00.000Z"
 _KML = "http://www.opengis.net/kml/2.2"
 
 
-def records(offers: gpd.GeoDataFrame) -> Iterator[dict[str, Any]]:
+Rows = Sequence[Mapping[str, Any]]
+
+
+def records(offers: gpd.GeoDataFrame) -> list[dict[str, Any]]:
     """Rows as plain values: identifiers first, missing values None, no geometry."""
     frame = pd.DataFrame(offers.drop(columns=offers.geometry.name)).reset_index()
-    for row in frame.astype(object).to_dict("records"):
-        yield {str(key): _value(value) for key, value in row.items()}
+    return [
+        {str(key): _value(value) for key, value in row.items()}
+        for row in frame[_names()].astype(object).to_dict("records")
+    ]
 
 
-def _names(offers: gpd.GeoDataFrame) -> list[str]:
-    return [str(offers.index.name), *offers.columns.drop(offers.geometry.name)]
+def _names() -> list[str]:
+    return [column for column in schemas.columns(LAYER)["column"] if column != "geometry"]
 
 
 def _value(value: Any) -> Any:
@@ -47,7 +52,7 @@ def _value(value: Any) -> Any:
 # --- GeoJSON -------------------------------------------------------------------------------------
 
 
-def geojson(offers: gpd.GeoDataFrame) -> bytes:
+def geojson(rows: Rows) -> bytes:
     """RFC 7946: longitude and latitude, in JGD2011, which WGS 84 equals to a few centimetres."""
     features = [
         {
@@ -56,7 +61,7 @@ def geojson(offers: gpd.GeoDataFrame) -> bytes:
             "properties": row,
             "geometry": {"type": "Point", "coordinates": [row["longitude"], row["latitude"]]},
         }
-        for row in records(offers)
+        for row in rows
     ]
     return json.dumps(
         {"type": "FeatureCollection", "name": LAYER, "features": features},
@@ -69,21 +74,21 @@ def geojson(offers: gpd.GeoDataFrame) -> bytes:
 # --- CSV -----------------------------------------------------------------------------------------
 
 
-def csv_utf8(offers: gpd.GeoDataFrame) -> bytes:
+def csv_utf8(rows: Rows) -> bytes:
     """UTF-8 with a byte order mark, as Excel wants it; formulas neutralised."""
-    return "\ufeff".encode() + _csv_text(offers).encode("utf-8")
+    return "\ufeff".encode() + _csv_text(rows).encode("utf-8")
 
 
-def csv_cp932(offers: gpd.GeoDataFrame) -> bytes:
+def csv_cp932(rows: Rows) -> bytes:
     """Windows' Shift_JIS for older tools; characters that it lacks become 〓."""
-    return cp932(_csv_text(offers)).encode("cp932")
+    return cp932(_csv_text(rows)).encode("cp932")
 
 
-def _csv_text(offers: gpd.GeoDataFrame) -> str:
+def _csv_text(rows: Rows) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(_names(offers))
-    for row in records(offers):
+    writer.writerow(_names())
+    for row in rows:
         writer.writerow(["" if v is None else neutral(v) for v in row.values()])
     return buffer.getvalue()
 
@@ -91,51 +96,45 @@ def _csv_text(offers: gpd.GeoDataFrame) -> str:
 # --- KML -----------------------------------------------------------------------------------------
 
 
-def kml(offers: gpd.GeoDataFrame, title: str, notes: list[str]) -> bytes:
+def kml(rows: Rows, title: str, notes: list[str]) -> bytes:
     """OGC KML 2.2, one placemark per asset, its columns as extended data with Japanese labels."""
-    ElementTree.register_namespace("", _KML)
-    root = ElementTree.Element(f"{{{_KML}}}kml")
-    document = _child(root, "Document")
-    _child(document, "name", title)
-    _child(document, "description", "\n".join(notes))
-    style = _child(document, "Style", id="offer")
-    icon = _child(style, "IconStyle")
-    _child(icon, "color", "ffb47800")  # aabbggrr
-    _child(_child(icon, "Icon"), "href", "")
-    labels = {column: schemas.label("offers", column, "ja") for column in _names(offers)}
-    for row in records(offers):
-        place = _child(document, "Placemark", id=row["asset_id"])
-        _child(place, "name", row["name"])
-        _child(place, "description", f"{row['reason_ja']}\n{row['reason_en']}")
-        _child(place, "styleUrl", "#offer")
-        extended = _child(place, "ExtendedData")
-        for key, value in row.items():
-            if value is None:
-                continue
-            data = _child(extended, "Data", name=key)
-            _child(data, "displayName", labels[key])
-            _child(data, "value", str(value))
-        point = _child(place, "Point")
-        _child(point, "coordinates", f"{row['longitude']!r},{row['latitude']!r}")
-    ElementTree.indent(root, " ")
-    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text
+    labels = {column: _xml(schemas.label("offers", column, "ja")) for column in _names()}
+    parts = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<kml xmlns="{_KML}"><Document>',
+        f"<name>{_xml(title)}</name>",
+        f"<description>{_xml(chr(10).join(notes))}</description>",
+        # aabbggrr
+        '<Style id="offer"><IconStyle><color>ffb47800</color></IconStyle></Style>',
+    ]
+    for row in rows:
+        parts.append(f'<Placemark id="{_xml(row["asset_id"])}"><name>{_xml(row["name"])}</name>')
+        parts.append(
+            f"<description>{_xml(row['reason_ja'])}\n{_xml(row['reason_en'])}</description>"
+        )
+        parts.append("<styleUrl>#offer</styleUrl><ExtendedData>")
+        parts += [
+            f'<Data name="{key}"><displayName>{labels[key]}</displayName>'
+            f"<value>{_xml(str(value))}</value></Data>"
+            for key, value in row.items()
+            if value is not None
+        ]
+        place = f"{row['longitude']!r},{row['latitude']!r}"
+        parts.append(
+            f"</ExtendedData><Point><coordinates>{place}</coordinates></Point></Placemark>"
+        )
+    parts.append("</Document></kml>\n")
+    return "\n".join(parts).encode("utf-8")
 
 
-def _child(
-    parent: ElementTree.Element, tag: str, text: str | None = None, **attributes: str
-) -> ElementTree.Element:
-    clean = {key: plain(value) for key, value in attributes.items()}
-    element = ElementTree.SubElement(parent, f"{{{_KML}}}{tag}", clean)
-    if text is not None:
-        element.text = plain(text)
-    return element
+def _xml(text: str) -> str:
+    return escape(plain(text), {'"': "&quot;"})
 
 
 # --- MapInfo -------------------------------------------------------------------------------------
 
 
-def mif_mid(offers: gpd.GeoDataFrame) -> tuple[bytes, bytes]:
+def mif_mid(rows: Rows) -> tuple[bytes, bytes]:
     """MapInfo interchange files in Windows' Shift_JIS: geometry and table.
 
     Coordinates are longitude and latitude on the WGS 84 datum (projection 1, datum 104).
@@ -158,13 +157,13 @@ def mif_mid(offers: gpd.GeoDataFrame) -> tuple[bytes, bytes]:
         "Data",
         "",
     ]
-    shapes, rows = [], []
-    for record in records(offers):
+    shapes, lines = [], []
+    for record in rows:
         shapes.append(f"Point {record['longitude']!r} {record['latitude']!r}")
         shapes.append("    Symbol (35,30924,9)")
-        rows.append(",".join(_mid_cell(record[name], kind) for name, kind in columns))
+        lines.append(",".join(_mid_cell(record[name], kind) for name, kind in columns))
     mif = "\r\n".join([*head, *shapes, ""])
-    mid = "\r\n".join([*rows, ""])
+    mid = "\r\n".join([*lines, ""])
     return mif.encode("ascii"), mid.encode("cp932")
 
 

@@ -124,13 +124,14 @@ def offer_digest(head: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
 def _data(offers: gpd.GeoDataFrame, head: Mapping[str, Any]) -> dict[str, bytes]:
     title = f"{head['round']['id']} — {head['carrier']['name']}"
     notes = [*head["notices"]["ja"], *head["notices"]["en"], *head["attributions"]]
-    mif, mid = formats.mif_mid(offers)
+    rows = formats.records(offers)
+    mif, mid = formats.mif_mid(rows)
     return {
         "offers.gpkg": formats.geopackage(offers, title),
-        "offers.geojson": formats.geojson(offers),
-        "offers.csv": formats.csv_utf8(offers),
-        "offers-cp932.csv": formats.csv_cp932(offers),
-        "offers.kml": formats.kml(offers, title, notes),
+        "offers.geojson": formats.geojson(rows),
+        "offers.csv": formats.csv_utf8(rows),
+        "offers-cp932.csv": formats.csv_cp932(rows),
+        "offers.kml": formats.kml(rows, title, notes),
         "mapinfo/offers.mif": mif,
         "mapinfo/offers.mid": mid,
     }

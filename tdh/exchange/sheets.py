@@ -9,8 +9,10 @@ from typing import Any
 
 import geopandas as gpd
 import jinja2
+import numpy as np
 from markupsafe import Markup
 from pyproj import Transformer
+from scipy.spatial import KDTree
 
 from tdh import schemas
 from tdh.exchange.text import kind_label, plain, slug
@@ -30,6 +32,7 @@ def write(offers: gpd.GeoDataFrame, head: Mapping[str, Any]) -> Iterator[tuple[s
     template = _template()
     to_wgs84 = Transformer.from_crs(head["crs"]["geographic"], "EPSG:4326", always_xy=True)
     x, y = offers.geometry.x.to_numpy(), offers.geometry.y.to_numpy()
+    near = _neighbours(np.column_stack([x, y]))
     for position, (asset, row) in enumerate(
         zip(offers.index, offers.drop(columns=offers.geometry.name).to_dict("records"), strict=True)
     ):
@@ -41,7 +44,7 @@ def write(offers: gpd.GeoDataFrame, head: Mapping[str, Any]) -> Iterator[tuple[s
             rows=_facts(row, head, (lon, lat), (x[position], y[position])),
             blanks=_BLANKS,
             reasons=(row["reason_ja"], row["reason_en"]),
-            picture=Markup(_sketch(offers, x, y, position)),
+            picture=Markup(_sketch(x, y, position, near[position])),
             synthetic=head["synthetic"],
         )
         yield f"sheets/{position + 1:05d}-{slug(str(asset))}.html", page.encode("utf-8")
@@ -119,17 +122,26 @@ def _position(longitude: float, latitude: float) -> str:
     return f"{latitude:.7f}, {longitude:.7f} ({' '.join(parts)})"
 
 
-def _sketch(offers: gpd.GeoDataFrame, x: Any, y: Any, position: int) -> str:
+def _neighbours(xy: np.ndarray) -> list[list[int]]:
+    """The nearest others of each point within the sketch, at most so many, nearest first."""
+    if len(xy) < 2:
+        return [[] for _ in xy]
+    count = min(_MOST_NEAR + 1, len(xy))
+    distance, index = KDTree(xy).query(xy, k=count, distance_upper_bound=_NEAR_M)
+    return [
+        [int(i) for i, d in zip(row, far, strict=True) if np.isfinite(d) and i != own]
+        for own, (row, far) in enumerate(zip(index, distance, strict=True))
+    ]
+
+
+def _sketch(x: np.ndarray, y: np.ndarray, position: int, near: list[int]) -> str:
     """The asset among the carrier's other offered assets within 500 m, north up, to scale.
 
     Only numbers go into it.
     """
     half, scale = _MAP_PX / 2, _MAP_PX / (2 * _NEAR_M)
-    centre = offers.geometry.iloc[position]
-    near = offers.sindex.query(centre, predicate="dwithin", distance=_NEAR_M)
-    near = sorted(near.tolist(), key=lambda i: math.hypot(x[i] - x[position], y[i] - y[position]))
     dots = []
-    for i in near[1 : _MOST_NEAR + 1] if len(near) > 1 else []:
+    for i in near:
         dx, dy = (x[i] - x[position]) * scale, (y[i] - y[position]) * scale
         dots.append(f'<circle cx="{half + dx:.1f}" cy="{half - dy:.1f}" r="4" fill="#888"/>')
         dots.append(f'<text x="{half + dx + 6:.1f}" y="{half - dy + 4:.1f}">{i + 1}</text>')
