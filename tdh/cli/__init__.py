@@ -22,7 +22,15 @@ COMMANDS = {
     "check": "tdh.cli.check",
     "run": "tdh.cli.run",
     "demo": "tdh.cli.demo",
+    "score": "tdh.cli.score",
+    "plan": "tdh.cli.plan",
+    "verify": "tdh.cli.verify",
+    "link": "tdh.cli.link",
     "map": "tdh.cli.map",
+    "report": "tdh.cli.report",
+    "package": "tdh.cli.package",
+    "match": "tdh.cli.match",
+    "register": "tdh.cli.register",
     "scenario": "tdh.cli.scenario",
 }
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tdh.language import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tdh.results import Run
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -70,6 +75,30 @@ def variant(command: Command) -> Command:
             )
         ),
     )(command)
+
+
+def known_carrier(run: Run, carrier: str) -> None:
+    """Refuse a carrier that the run does not know."""
+    from tdh.errors import InputError, Problem
+
+    known = [c.id for c in run.carriers]
+    if carrier not in known:
+        raise InputError(
+            Problem(
+                Text("the run has no such carrier", "その事業者はありません"),
+                value=carrier,
+                expected=", ".join(known),
+                where=str(run.folder),
+            )
+        )
+
+
+def only_carrier(run: Run, table: pd.DataFrame, carrier: str | None) -> pd.DataFrame:
+    """The rows of one carrier, or all."""
+    if carrier is None:
+        return table
+    known_carrier(run, carrier)
+    return table[table["carrier_id"] == carrier]
 
 
 def print_json(content: Any) -> None:

@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tdh import demand
+import numpy as np
+import pandas as pd
+
+from tdh import demand, gaps, siting
 from tdh.errors import InputError, Problem
+from tdh.language import Text
 from tdh.pipeline import stages
 from tdh.pipeline.context import carrier_bands
+from tdh.results import Run
 from tdh.scenario import Scenario, read_scenario
 
 
@@ -62,6 +67,61 @@ def check(
     attempt("people", lambda: _people(known))
     attempt("carriers", lambda: {k: len(v.sites) for k, v in stages.read_networks(known).items()})
     return CheckResult(problems, facts)
+
+
+def verify(run: Run) -> list[Problem]:
+    """Count a finished run's plan again from its tables and footprints, with nothing of the solver.
+
+    Returns
+    -------
+    list of Problem
+        Empty if the plan keeps every limit and serves what ``plan.json`` says.
+    """
+    carriers = [c.id for c in run.carriers]
+    footprints = []
+    for carrier in run.carriers:
+        signals = [run.footprint(carrier.id, band) for band in carrier.bands]
+        served = signals[0].footprint()
+        for other in signals[1:]:
+            served = (served + other.footprint()).astype(bool)
+        footprints.append(served)
+    ids = signals[0].site_ids
+    unmet = gaps.unmet_matrix(run.gaps, run.cells, carriers)
+    site = ids.get_indexer(run.plan["asset_id"])
+    if (site < 0).any():
+        unknown = run.plan.loc[site < 0, "asset_id"].tolist()
+        return [
+            Problem(
+                Text("the plan names assets without a footprint", "未知のアセットです"), unknown
+            )
+        ]
+    who = pd.Index(carriers).get_indexer(run.plan["carrier_id"])
+    points = run.assets.geometry.loc[ids]
+    rules = run.scenario.siting
+    problems = siting.verify(
+        np.column_stack([who, site]),
+        footprints,
+        unmet,
+        max_sites=[c.max_sites for c in run.carriers],
+        sharing_capacity=rules.sharing_capacity,
+        xy_m=np.column_stack([points.x, points.y]),
+        spacing_m=rules.spacing_m,
+    )
+    served_people = 0.0
+    for k, footprint in enumerate(footprints):
+        reached = footprint[site[who == k]].sum(axis=0) > 0
+        served_people += float(unmet[k][reached].sum())
+    said = float(run.summary["objective"])
+    if abs(served_people - said) > 1e-6 * max(1.0, said):
+        problems.append(
+            Problem(
+                Text("plan.json says another objective", "plan.json の目的関数値が一致しません"),
+                value=said,
+                expected=f"{served_people:.6f}",
+                where=str(run.folder / "plan.json"),
+            )
+        )
+    return problems
 
 
 def _area(scenario: Scenario) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""``tdh package``: what a carrier is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tdh.cli import options
+from tdh.language import Text
+
+
+@click.command(
+    "package",
+    help=str(
+        Text(
+            "Write the package of a carrier from the run folder RUN. It holds nothing that derives "
+            "from another carrier's data.",
+            "計算フォルダから事業者向けパッケージを作ります。他社のデータに由来するものは入りません。",
+        )
+    ),
+)
+@click.argument("run", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--carrier", required=True, help=str(Text("The carrier's id.", "事業者のid。")))
+@click.option(
+    "--round",
+    "round_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=str(Text("Facts of the round (TOML).", "募集回の設定(TOML)。")),
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=str(
+        Text(
+            "The zip (default: RUN/packages/CARRIER.zip).", "zip(既定は RUN/packages/事業者.zip)。"
+        )
+    ),
+)
+@options.overwrite
+@options.lang
+def command(
+    run: Path, carrier: str, round_file: Path | None, out: Path | None, overwrite: bool
+) -> None:
+    import tdh
+    from tdh import exchange
+    from tdh.files import must_not_exist
+
+    opened = tdh.read_run(run)
+    options.known_carrier(opened, carrier)
+    facts = None if round_file is None else exchange.read_round(round_file)
+    target = out or run / "packages" / f"{carrier}.zip"
+    must_not_exist(target, overwrite)
+    exchange.write_package(opened, carrier, target, round=facts)
+    click.echo(str(target))

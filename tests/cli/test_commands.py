@@ -1,0 +1,140 @@
+"""Commands that read a finished run: the demo's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tdh.cli import group
+from tdh.errors import InputError
+from tdh.results import Run
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(group(), [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_plan_lists_every_offer_with_its_reason(demo_run: Run) -> None:
+    rows = json.loads(call("plan", demo_run.folder, "--json").stdout)
+    assert len(rows) == len(demo_run.plan)
+    assert all(row["reason_en"] and row["name"] for row in rows)
+    (carrier, *_) = demo_run.carriers
+    shown = call("plan", demo_run.folder, "--carrier", carrier.id).stdout.splitlines()
+    assert len(shown) == 1 + (demo_run.plan["carrier_id"] == carrier.id).sum()
+
+
+def test_score_lists_the_best_with_contributions_that_add_up(demo_run: Run) -> None:
+    rows = json.loads(call("score", demo_run.folder, "--top", "5", "--json").stdout)
+    assert len(rows) == 5 * len(demo_run.carriers)
+    for row in rows:
+        parts = sum(v for k, v in row.items() if k.startswith("contribution_"))
+        assert parts == pytest.approx(row["score"], abs=1e-9)
+
+
+def test_an_unknown_carrier_names_the_known_ones(demo_run: Run) -> None:
+    with pytest.raises(InputError, match=r"nobody \(expected: carrier-a, carrier-b"):
+        call("plan", demo_run.folder, "--carrier", "nobody")
+
+
+def test_verify_counts_again(demo_run: Run) -> None:
+    assert json.loads(call("verify", demo_run.folder, "--json").stdout)["ok"]
+
+
+def test_verify_finds_a_plan_that_was_tampered_with(demo_run: Run) -> None:
+    from tdh.pipeline import checks
+
+    class Tampered(Run):
+        @property
+        def summary(self) -> dict[str, object]:  # type: ignore[override]
+            return {**super().summary, "objective": 1.0}
+
+    problems = checks.verify(Tampered(demo_run.folder, demo_run.manifest))
+    assert "plan.json says another objective" in str(problems[0])
+
+
+def test_link_adds_up_to_the_signal(demo_run: Run) -> None:
+    plan = demo_run.plan
+    asset = plan.loc[plan["carrier_id"] == demo_run.carriers[0].id, "asset_id"].iloc[0]
+    place = demo_run.assets.loc[asset]
+    link = json.loads(
+        call("link", demo_run.folder, asset, place["latitude"] + 0.001, place["longitude"], "--json")
+        .stdout
+    )  # fmt: skip
+    total = sum(line["value"] for line in link["lines"] if line["counts"])
+    assert total == pytest.approx(link["rsrp_dbm"], abs=0.05)
+
+
+def test_link_of_an_unknown_asset_suggests_known_ones(demo_run: Run) -> None:
+    known = demo_run.assets.index[0]
+    with pytest.raises(InputError, match=known):
+        call("link", demo_run.folder, known[:-1] + "?", 35.69, 139.69)
+
+
+def test_link_agrees_with_the_footprint(demo_run: Run) -> None:
+    """What is explained is what the plan counted with."""
+    from tdh.pipeline import links
+
+    carrier = demo_run.carriers[0]
+    band = carrier.bands[0]
+    signals = demo_run.footprint(carrier.id, band)
+    row = int(signals.signal.indptr[1:-1].argmax())
+    cells = demo_run.cells.to_crs("EPSG:6668").geometry
+    start, end = signals.signal.indptr[row], signals.signal.indptr[row + 1]
+    compared = 0
+    for at in range(start, end, max(1, (end - start) // 30)):
+        cell = signals.signal.indices[at]
+        point = cells.iloc[cell]
+        link = links.explain(demo_run, signals.site_ids[row], point.y, point.x, carrier.id, band)
+        if link.indoors:  # the footprint moves such a receiver to the nearest open place
+            continue
+        compared += 1
+        assert link.rsrp_dbm == pytest.approx(-150.5 + 0.5 * signals.signal.data[at], abs=3.0)
+    assert compared > 5
+
+
+def test_map_and_report_and_package_elsewhere(demo_run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "other.html"
+    assert call("map", demo_run.folder, "--out", target).stdout.strip() == str(target)
+    written = call("report", demo_run.folder, "--out", tmp_path).stdout.split()
+    assert all(Path(path).stat().st_size > 0 for path in written)
+    carrier = demo_run.carriers[0].id
+    package = tmp_path / "package.zip"
+    call("package", demo_run.folder, "--carrier", carrier, "--out", package)
+    again = tmp_path / "again.zip"
+    call("package", demo_run.folder, "--carrier", carrier, "--out", again)
+    assert package.read_bytes() == again.read_bytes()
+    with pytest.raises(InputError, match="--overwrite"):
+        call("package", demo_run.folder, "--carrier", carrier, "--out", package)
+
+
+def test_a_round_from_packages_to_the_ledger(demo_run: Run, tmp_path: Path) -> None:
+    import tdh
+
+    packages, answers = [], []
+    for carrier in demo_run.carriers[:2]:
+        package = tmp_path / f"{carrier.id}.zip"
+        call("package", demo_run.folder, "--carrier", carrier.id, "--out", package)
+        offer = tdh.read_offer(package)
+        answer = tmp_path / f"{carrier.id}-answer.zip"
+        offer.request(list(offer.assets.index[:3])).write(answer)
+        packages += ["--package", package]
+        answers += ["--answer", answer]
+    ledger = tmp_path / "register.gpkg"
+    call("register", "list", ledger, demo_run.folder, "--who", "desk")
+    award = json.loads(call("match", *packages, *answers, "--register", ledger, "--json").stdout)
+    assert len(award["awards"]) + len(award["refusals"]) == 6
+    assert all(row["reason_ja"] for row in award["awards"])
+    waiting = json.loads(call("register", "next", ledger, "--json").stdout)
+    assert waiting
+    states = json.loads(call("register", "show", ledger, "--json").stdout)
+    assert {row["carrier"] for row in states} >= {c.id for c in demo_run.carriers[:2]}
+    call("register", "verify", ledger)
+    with pytest.raises(InputError, match="tdh register list"):
+        call("register", "next", tmp_path / "none.gpkg")
