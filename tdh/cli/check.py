@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tdh.cli import options
 from tdh.errors import InputError, Problem
 from tdh.language import Text
+
+if TYPE_CHECKING:
+    from tdh.inventory import Register
 
 
 @click.command(
@@ -32,6 +35,35 @@ from tdh.language import Text
     is_flag=True,
     help=str(Text("Show which column became which field.", "列と項目の対応を表示します。")),
 )
+@click.option(
+    "--crs",
+    help=str(
+        Text(
+            "CRS of the registers' coordinates, such as EPSG:4301 (Tokyo datum).",
+            "台帳の座標系。例: EPSG:4301(日本測地系)。",
+        )
+    ),
+)
+@click.option(
+    "--kind", help=str(Text("Kind of all assets of the registers.", "台帳のアセットの種別。"))
+)
+@click.option(
+    "--strict",
+    type=click.Choice(["info", "warning", "error"]),
+    help=str(
+        Text(
+            "Exit code 3 where a finding is of this severity or a graver one.",
+            "この重要度以上の所見があれば終了コード3。",
+        )
+    ),
+)
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=str(Text("Write the findings as a page.", "所見をHTMLに書きます。")),
+)
+@options.overwrite
 @options.as_json
 @options.lang
 def command(
@@ -39,8 +71,17 @@ def command(
     override: str | None,
     settings: tuple[str, ...],
     show_mapping: bool,
+    crs: str | None,
+    kind: str | None,
+    strict: str | None,
+    page: Path | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
+    from tdh.files import must_not_exist
+
+    if page is not None:
+        must_not_exist(page, overwrite)
     scenarios = [f for f in files if f.suffix.lower() == ".toml"]
     registers = [f for f in files if f not in scenarios]
     problems: list[Problem] = []
@@ -48,7 +89,15 @@ def command(
     for path in scenarios:
         problems += _scenario(path, override, settings, content, as_json)
     if registers:
-        problems += _registers(registers, content, as_json, show_mapping)
+        read, unreadable = _registers(registers, crs, kind)
+        problems += unreadable
+        content["files"] = [_described(register, path) for path, register in read]
+        if not as_json:
+            _show_registers([register for _, register in read], show_mapping)
+        if page is not None:
+            _write_page(page, [register for _, register in read])
+        if strict is not None:
+            problems += _graver(read, strict)
     if as_json:
         options.print_json(content)
     if problems:
@@ -82,24 +131,63 @@ def _scenario(
 
 
 def _registers(
-    paths: list[Path], content: dict[str, Any], as_json: bool, show_mapping: bool
-) -> list[Problem]:
-    from tdh import inventory, language
-    from tdh.inventory.checking import describe
+    paths: list[Path], crs: str | None, kind: str | None
+) -> tuple[list[tuple[Path, Register]], list[Problem]]:
+    from tdh import inventory
 
+    read: list[tuple[Path, Register]] = []
     problems: list[Problem] = []
-    content["files"] = []
     for path in paths:
         try:
-            register = inventory.read_assets(path)
+            read.append((path, inventory.read_assets(str(path), crs=crs, kind=kind)))
         except InputError as error:
-            problems += error.problems
-            continue
-        content["files"].append(describe(register, str(path)))
-        if as_json:
-            continue
+            problems.extend(error.problems)
+    return read, problems
+
+
+def _described(register: Register, path: Path) -> dict[str, Any]:
+    from tdh.inventory.checking import describe
+
+    return describe(register, str(path))
+
+
+def _show_registers(registers: list[Register], show_mapping: bool) -> None:
+    from tdh import inventory, language
+
+    for register in registers:
         click.echo(inventory.summary_text(register, language.current()))
         if show_mapping:
-            for field, column in register.mapping.items():
-                click.echo(f"    {field:22} ← {column}")
+            # As a scenario takes it: to be pasted under [[assets]] and edited.
+            pairs = ", ".join(
+                f"{field} = {json.dumps(column, ensure_ascii=False)}"
+                for field, column in register.mapping.items()
+            )
+            click.echo(f"  mapping = {{ {pairs} }}")
+
+
+def _write_page(page: Path, registers: list[Register]) -> None:
+    from tdh import inventory, language
+    from tdh.files import atomic
+
+    with atomic(page) as draft:
+        draft.write_text(inventory.summary_html(registers, language.current()), encoding="utf-8")
+    click.echo(str(page), err=True)
+
+
+_GRAVITY = ("info", "warning", "error")
+
+
+def _graver(read: list[tuple[Path, Register]], strict: str) -> list[Problem]:
+    """One problem per register and rule whose findings are as grave as asked for."""
+    grave = _GRAVITY[_GRAVITY.index(strict) :]
+    problems = []
+    for path, register in read:
+        found = register.findings[register.findings["severity"].isin(grave)]
+        for rule, n in found["rule"].value_counts().items():
+            problems.append(
+                Problem(
+                    Text("{n} findings of {rule}", "{rule} の所見が {n} 件", n=int(n), rule=rule),
+                    where=path.name,
+                )
+            )
     return problems
