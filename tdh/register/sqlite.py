@@ -59,6 +59,17 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if "://" in str(path):
+            raise LedgerError(
+                Problem(
+                    Text(
+                        "registers are files; databases on a server are not supported",
+                        "台帳はファイルです。サーバー上のデータベースには対応していません",
+                    ),
+                    where=str(path).split("://")[0] + "://…",
+                    fix=Text("give the path of a .gpkg file", ".gpkg ファイルを指定してください"),
+                )
+            )
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -196,6 +196,9 @@ def test_files_that_are_no_register_are_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "b.gpkg")
     connection.execute("CREATE TABLE mine (x)")
     connection.close()
+    with pytest.raises(LedgerError, match="not supported") as caught:
+        Register("postgresql://desk:secret@server/tdh")
+    assert "secret" not in str(caught.value)
     for name in "ab":
         with pytest.raises(LedgerError, match="not a register"):
             Register(tmp_path / f"{name}.gpkg")
