@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from tdh.siting.allocation import solve_allocation
+from tdh.siting.explaining import Reason, explain_unchosen
+from tdh.siting.exploring import alternatives, compare, coverage_curve
 from tdh.siting.mclp import solve_mclp
+from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort
 from tdh.siting.verifying import verify
 
-__all__ = ["Effort", "Plan", "Status", "solve_allocation", "solve_mclp", "verify"]
+__all__ = [
+    "Cover",
+    "Effort",
+    "Plan",
+    "Reason",
+    "Status",
+    "alternatives",
+    "compare",
+    "coverage_curve",
+    "explain_unchosen",
+    "solve_allocation",
+    "solve_mclp",
+    "solve_partial_cover",
+    "verify",
+]

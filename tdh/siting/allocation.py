@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Request:
     spacing_m : float
     floors : list of (mask, need)
     fixed, forbidden : (n_carriers, n_sites) bool
+    at_most : list of (bool mask (n_carriers, n_sites), limit)
     """
 
     footprints: list[sparse.csr_array]
@@ -52,6 +53,7 @@ class Request:
     floors: list[tuple[np.ndarray, float]]
     fixed: np.ndarray
     forbidden: np.ndarray
+    at_most: list[tuple[np.ndarray, float]] = field(default_factory=list)
 
 
 def solve_allocation(
@@ -69,6 +71,7 @@ def solve_allocation(
     cost: ArrayLike | None = None,
     budget: Any = None,
     programme_budget: float | None = None,
+    at_most: Sequence[tuple[Any, float]] | None = None,
     effort: Effort | None = None,
     progress: Progress | None = None,
 ) -> Plan:
@@ -108,6 +111,8 @@ def solve_allocation(
         Most cost of a carrier, :math:`B_c`.
     programme_budget : float, optional
         Most cost altogether, :math:`B`.
+    at_most : sequence of (pairs, int), optional
+        Sets of pairs, given as ``fixed`` is, of which at most so many may be chosen.
     effort : Effort, optional
         When to stop.
     progress : callable, optional
@@ -148,6 +153,7 @@ def solve_allocation(
         cost,
         budget,
         programme_budget,
+        at_most,
     )
     return answer(request, seed, effort, progress, begun)
 
@@ -165,6 +171,7 @@ def check(
     cost: ArrayLike | None = None,
     budget: Any = None,
     programme_budget: float | None = None,
+    at_most: Sequence[tuple[Any, float]] | None = None,
 ) -> Request:
     """The arguments of :func:`solve_allocation`, checked and in full shape."""
     checks = Checks()
@@ -190,6 +197,10 @@ def check(
         checks.floors(floors, n_cells),
         checks.pairs(fixed, n_carriers, n_sites, "fixed"),
         checks.pairs(forbidden, n_carriers, n_sites, "forbidden"),
+        [
+            (checks.pairs(pairs, n_carriers, n_sites, f"at_most[{k}]"), float(limit))
+            for k, (pairs, limit) in enumerate(at_most or ())
+        ],
     )
     if np.isinf(request.demand).any():
         checks.add("a value is infinite", "無限大の値があります", "demand")
@@ -314,6 +325,9 @@ def _rows(
                     row(c * n_sites + own, np.ones(len(own)), 1.0)
     for c in np.flatnonzero(counted & np.isfinite(left_cost)).tolist():
         row(c * n_sites + np.arange(n_sites), request.cost[c], float(left_cost[c]))
+    for mask, most in request.at_most:
+        own = np.flatnonzero(mask & usable)
+        row(own, np.ones(len(own)), float(np.floor(most - (mask & request.fixed).sum() + 1e-9)))
     if np.isfinite(left_programme):
         row(np.arange(usable.size), request.cost.ravel(), float(left_programme))
     return Rows(members, coefs, limits)

@@ -109,6 +109,46 @@ def solve(m: Arrays, *, nodes: int, seed: int, time_limit_s: float | None = None
     return Outcome(chosen, bound, int(solver.status()) == _OPTIMAL)
 
 
+def least_shortfall(m: Arrays, *, nodes: int) -> np.ndarray:
+    """The elastic model: every floor may be missed; how much each lacks when the sum is least.
+
+    Parameters
+    ----------
+    m : Arrays
+        The model; its weights play no part beside the floors.
+    nodes : int
+        Work limit.
+
+    Returns
+    -------
+    (n_floors,) float64
+    """
+    n_x, n_y, n_f = m.n_pairs, m.n_groups, len(m.need)
+    if n_x == 0:
+        return np.maximum(m.need, 0.0)
+    rows, lower, upper = matrix(m)
+    slack = sparse.coo_array(
+        (np.ones(n_f), (np.arange(rows.shape[0] - n_f, rows.shape[0]), np.arange(n_f))),
+        shape=(rows.shape[0], n_f),
+    )
+    model = helper.ModelBuilderHelper()
+    fill: Any = model.fill_model_from_sparse_data
+    fill(
+        np.zeros(n_x + n_y + n_f),
+        np.concatenate([np.ones(n_x + n_y), np.maximum(m.need, 0.0)]),
+        np.concatenate([np.zeros(n_x + n_y), np.ones(n_f)]),
+        lower,
+        upper,
+        sparse.csr_matrix(sparse.hstack([rows, slack])),
+    )
+    for p in range(n_x):
+        model.set_var_integrality(p, True)
+    solver = helper.ModelSolverHelper("scip")
+    solver.set_solver_specific_parameters(f"limits/totalnodes = {nodes}\n")
+    solver.solve(model)
+    return np.asarray(solver.variable_values())[n_x + n_y :]
+
+
 def covered(m: Arrays, chosen: np.ndarray) -> np.ndarray:
     """Which groups a choice covers."""
     out = np.zeros(m.n_groups, dtype=bool)

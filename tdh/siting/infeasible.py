@@ -13,7 +13,7 @@ from tdh.siting.spacing import too_near
 
 if TYPE_CHECKING:
     from tdh.siting.allocation import Request
-    from tdh.siting.model import Model
+    from tdh.siting.model import Arrays, Model
 
 
 def check_fixed(request: Request) -> None:
@@ -63,6 +63,15 @@ def check_fixed(request: Request) -> None:
             f"<= {request.programme_budget:g}",
             "programme_budget",
         )
+    for k, (mask, most) in enumerate(request.at_most):
+        if (mask & fixed).sum() > most:
+            report(
+                "fixed choices exceed the limit of a set",
+                "固定した選択が集合の上限を超えています",
+                int((mask & fixed).sum()),
+                f"<= {most:g}",
+                f"at_most[{k}]",
+            )
     for i in np.flatnonzero(fixed.sum(axis=0) > request.capacity):
         report(
             "fixed choices exceed the sharing capacity of a site",
@@ -124,16 +133,28 @@ def explain(request: Request, model: Model, proven: bool) -> None:
     if found:
         raise InfeasibleError(*found)
     if proven:
-        raise InfeasibleError(
-            Problem(
-                Text(
-                    "the floors conflict: each can be kept alone, but not all together",
-                    "下限が両立しません。一つずつなら満たせますが、同時には満たせません",
-                ),
-                value=len(request.floors),
-                where="floors",
-            )
+        raise InfeasibleError(*_conflict(request, m))
+
+
+def _conflict(request: Request, m: Arrays) -> list[Problem]:
+    """Which floors give way, and by how much, in the least relaxation of all floors together."""
+    shortfall = exact.least_shortfall(m, nodes=20_000)
+    return [
+        Problem(
+            Text(
+                "the floors conflict: each can be kept alone, but not all together",
+                "下限が両立しません。一つずつなら満たせますが、同時には満たせません",
+            ),
+            value=request.floors[f][1],
+            where=f"floors[{f}]",
+            fix=Text(
+                "the least relaxation lowers it by {lack:.6g}",
+                "最小の緩和では、これを {lack:.6g} 下げます",
+                lack=float(shortfall[f]),
+            ),
         )
+        for f in np.flatnonzero(shortfall > 1e-6 * (1 + m.need.max()))
+    ]
 
 
 def most_within(model: Model, floor: int) -> float:

@@ -31,6 +31,7 @@ def verify(
     cost: ArrayLike | None = None,
     budget: Any = None,
     programme_budget: float | None = None,
+    at_most: Sequence[tuple[Any, float]] | None = None,
     seed: int = 0,
 ) -> list[Problem]:
     """What is wrong with a plan; nothing if it keeps every limit and covers what it says.
@@ -42,7 +43,7 @@ def verify(
     footprints : csr_array or sequence of csr_array
         (n_sites, n_cells); one a carrier for an allocation.
     demand, max_sites, sharing_capacity, xy_m, spacing_m, floors, fixed, forbidden, cost, budget, \
-programme_budget, seed
+programme_budget, at_most, seed
         As the problem was given to :func:`solve_mclp` or :func:`solve_allocation`.
 
     Returns
@@ -141,6 +142,12 @@ programme_budget, seed
                 "forbidden",
                 (int(c), int(i)),
             )
+    for k, (members, most) in enumerate(at_most or ()):
+        among = np.asarray(members)
+        among = np.argwhere(among) if among.dtype == bool else among
+        used = len({(int(c), int(i)) for c, i in among} & set(pairs))
+        if used > most:
+            report("too many of a set", "集合の上限を超えています", f"at_most[{k}]", used, most)
     if isinstance(plan, Plan):
         if abs(plan.objective - total) > _RELATIVE * max(1.0, total):
             report(

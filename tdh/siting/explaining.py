@@ -1,0 +1,153 @@
+"""Why an asset was not chosen: the nearest reason, and what it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from tdh.language import Text
+from tdh.siting.allocation import Request, check
+from tdh.siting.counting import cells_of
+from tdh.siting.plan import Plan
+
+
+class Reason(StrEnum):
+    """The nearest reason why a pair was not chosen."""
+
+    FORBIDDEN = "forbidden"
+    """It was ruled out."""
+    NO_DEMAND = "no_demand"
+    """It covers no open demand of the carrier."""
+    DOMINATED = "dominated"
+    """A chosen site of the carrier covers all that it would."""
+    COVERED = "covered"
+    """Chosen sites together cover all that it would."""
+    CAPACITY = "capacity"
+    """Other carriers take all places on the site."""
+    SPACING = "spacing"
+    """A chosen site of the carrier is too near."""
+    BUDGET = "budget"
+    """It would add demand, but the carrier's sites or money are spent on better ones."""
+
+
+_TEXTS = {
+    Reason.FORBIDDEN: ("ruled out", "除外されています"),
+    Reason.NO_DEMAND: ("covers no open demand", "未充足の需要に届きません"),
+    Reason.DOMINATED: (
+        "site {by} covers all that it would",
+        "候補地{by}がその範囲をすべて含みます",
+    ),
+    Reason.COVERED: (
+        "chosen sites together cover all that it would",
+        "選ばれた局が合わせてその範囲をすべてカバーします",
+    ),
+    Reason.CAPACITY: (
+        "all places are taken; it would add {gain:,.0f}",
+        "共用枠が埋まっています(追加できた需要 {gain:,.0f})",
+    ),
+    Reason.SPACING: (
+        "too near the chosen site {by}; in its stead the plan would change by {change:+,.0f}",
+        "選ばれた候補地{by}に近すぎます(入れ替えた場合の増減 {change:+,.0f})",
+    ),
+    Reason.BUDGET: (
+        "the budget is spent; it would add {gain:,.0f}, and is number {rank} among those next",
+        "予算を使い切りました(追加できた需要 {gain:,.0f}、次点順位 {rank})",
+    ),
+}
+
+
+def explain_unchosen(
+    plan: Plan, footprints: Sequence[Any], demand: ArrayLike, *args: Any, **limits: Any
+) -> pd.DataFrame:
+    """The nearest reason why each pair was not chosen.
+
+    Parameters
+    ----------
+    plan : Plan
+        An allocation.
+    footprints, demand, *args, **limits
+        The problem that it solves, as for :func:`solve_allocation` (without seed and effort).
+
+    Returns
+    -------
+    DataFrame
+        One row per pair not chosen: carrier, site, reason (:class:`Reason`), by (the site that
+        stands in the way; -1 if none), gain (demand that it would add to the plan as it is),
+        change (of the plan's demand if it replaced the site in its way, or else the carrier's
+        least useful choice), enters_at (sites of the carrier at which a greedy extension of the
+        plan would take it in; 0 where it never would) and text.
+    """
+    request = check(footprints, demand, *args, **limits)
+    n_carriers, n_sites = request.fixed.shape
+    chosen = np.zeros((n_carriers, n_sites), dtype=bool)
+    chosen[tuple(plan.selected.T)] = True
+    frames = [_of_carrier(request, chosen, c) for c in range(n_carriers)]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
+    n_sites = chosen.shape[1]
+    own = np.flatnonzero(chosen[c])
+    demand = request.demand[c]
+    count = np.zeros(len(demand), dtype=np.int64)
+    for i in own.tolist():
+        count[cells_of(request, c, i)] += 1
+    matrix = request.footprints[c].astype(np.float64)
+    alone = matrix @ demand
+    gain = matrix @ np.where(count == 0, demand, 0.0)
+    losses = {
+        i: float(demand[cells][count[cells] == 1].sum())
+        for i in own.tolist()
+        for cells in (cells_of(request, c, i),)
+    }
+    full = chosen.sum(axis=0) >= request.capacity
+    rank = np.empty(n_sites, dtype=np.int64)
+    candidates = np.where(chosen[c] | request.forbidden[c], -1.0, gain)
+    rank[np.argsort(-candidates, kind="stable")] = np.arange(1, n_sites + 1)
+    rows = []
+    for i in np.flatnonzero(~chosen[c]).tolist():
+        reason, by = _reason(request, c, i, own, alone[i], gain[i], bool(full[i]))
+        rival = by if reason is Reason.SPACING else min(losses, key=losses.__getitem__, default=-1)
+        change = gain[i] if rival < 0 else gain[i] - _lost(request, c, rival, i, count)
+        en, ja = _TEXTS[reason]
+        enters = len(own) + int(rank[i]) if reason is Reason.BUDGET else 0
+        text = Text(en, ja, by=by, gain=float(gain[i]), change=float(change), rank=int(rank[i]))
+        rows.append((c, i, str(reason), by, float(gain[i]), float(change), enters, text))
+    names = ["carrier", "site", "reason", "by", "gain", "change", "enters_at", "text"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _reason(
+    request: Request, c: int, i: int, own: np.ndarray, alone: float, gain: float, full: bool
+) -> tuple[Reason, int]:
+    if request.forbidden[c, i]:
+        return Reason.FORBIDDEN, -1
+    if alone <= 0:
+        return Reason.NO_DEMAND, -1
+    if gain <= 1e-9 * alone:
+        cells = cells_of(request, c, i)
+        wanted = cells[request.demand[c, cells] > 0]
+        for k in own.tolist():
+            if np.isin(wanted, cells_of(request, c, k), assume_unique=True).all():
+                return Reason.DOMINATED, k
+        return Reason.COVERED, -1
+    if full:
+        return Reason.CAPACITY, -1
+    if request.xy_m is not None and request.spacing_m > 0 and len(own):
+        distance = np.hypot(*(request.xy_m[own] - request.xy_m[i]).T)
+        if distance.min() < request.spacing_m - 1e-6:
+            return Reason.SPACING, int(own[distance.argmin()])
+    return Reason.BUDGET, -1
+
+
+def _lost(request: Request, c: int, rival: int, i: int, count: np.ndarray) -> float:
+    """Demand that only a rival covers and that the pair would not cover in its stead."""
+    cells = cells_of(request, c, rival)
+    only = cells[count[cells] == 1]
+    kept = np.isin(only, cells_of(request, c, i), assume_unique=True)
+    return float(request.demand[c, only[~kept]].sum())

@@ -1,0 +1,211 @@
+"""Curves, alternatives, explanations, covers and infeasibility, on a seeded plane of discs."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from tdh.errors import InfeasibleError, InputError
+from tdh.siting import (
+    Effort,
+    Reason,
+    Status,
+    alternatives,
+    compare,
+    coverage_curve,
+    explain_unchosen,
+    solve_allocation,
+    solve_mclp,
+    solve_partial_cover,
+    solving,
+    verify,
+)
+from tdh.siting.spacing import cliques, too_near
+
+
+@pytest.fixture(scope="module")
+def plane() -> dict[str, Any]:
+    """Sixty sites, two carriers, a thousand cells of 100 m."""
+    rng = np.random.default_rng(7)
+    xy = rng.uniform(0, 4000, (60, 2))
+    cells = np.stack(np.meshgrid(np.arange(40), np.arange(25)), -1).reshape(-1, 2) * 100.0 + 50
+    near = cKDTree(cells).query_ball_point(xy, 450)
+    dense = np.zeros((60, len(cells)), dtype=bool)
+    for i, hits in enumerate(near):
+        dense[i, hits] = True
+    return {
+        "footprints": [sparse.csr_array(dense), sparse.csr_array(dense)],
+        "demand": rng.integers(0, 100, (2, len(cells))).astype(float),
+        "max_sites": [6, 4],
+        "sharing_capacity": 1,
+        "xy_m": xy,
+        "spacing_m": 600.0,
+    }
+
+
+def parts(problem: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    limits = {k: v for k, v in problem.items() if k not in ("footprints", "demand")}
+    return problem["footprints"], problem["demand"], limits
+
+
+def test_two_ways_agree(plane: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = solve_allocation(**plane)
+    monkeypatch.setattr(solving, "SMALL", -1)
+    searched = solve_allocation(**plane, effort=Effort(gap=0.0, work=0.05))
+    footprints, demand, limits = parts(plane)
+    assert verify(searched, footprints, demand, **limits) == []
+    assert searched.objective <= exact.bound * (1 + 1e-9)
+    assert searched.bound >= exact.objective * (1 - 1e-9)
+    assert searched.objective >= 0.98 * exact.objective
+    assert searched == solve_allocation(**plane, effort=Effort(gap=0.0, work=0.05))
+
+
+def test_assignments_count_the_plan(plane: dict[str, Any]) -> None:
+    plan = solve_allocation(**plane, fixed=[(1, 2)])
+    table = plan.assignments
+    assert table["gain"].sum() == pytest.approx(plan.objective)
+    assert table.loc[0, ["carrier", "site"]].tolist() == [1, 2]
+    footprints, demand, limits = parts(plane)
+    for row in table.itertuples():
+        rest = plan.selected[(plan.selected != [row.carrier, row.site]).any(axis=1)]
+        covered = sum(
+            demand[c][footprints[c][rest[rest[:, 0] == c, 1]].sum(axis=0) > 0].sum()
+            for c in range(2)
+        )
+        assert plan.objective - covered == pytest.approx(row.loss_without)
+
+
+def test_curve_rises_within_its_bounds(plane: dict[str, Any]) -> None:
+    footprints, demand, limits = parts(plane)
+    limits.pop("max_sites")
+    curve = coverage_curve(footprints, demand, [0, 1, 3, 6], **limits)
+    assert curve["objective"].iloc[0] == 0
+    assert (np.diff(curve["objective"]) > 0).all()
+    assert (curve["objective"] <= curve["bound"] * (1 + 1e-9)).all()
+
+
+def test_alternatives_differ(plane: dict[str, Any]) -> None:
+    footprints, demand, limits = parts(plane)
+    plan = solve_allocation(**plane)
+    others = alternatives(plan, footprints, demand, **limits, count=2, differ=0.4, lose=0.5)
+    assert len(others) == 2
+    plans = [set(map(tuple, p.selected.tolist())) for p in (plan, *others)]
+    for one, other in itertools.combinations(plans, 2):
+        assert len(one & other) <= 0.6 * len(one) + 1
+    for other in others:
+        assert verify(other, footprints, demand, **limits) == []
+        assert other.objective <= plan.bound
+    table = compare(plan, others[0], footprints, demand)
+    assert (table["where"] == "both").sum() == len(plans[0] & plans[1])
+
+
+def test_every_unchosen_pair_has_a_reason(plane: dict[str, Any]) -> None:
+    footprints, demand, limits = parts(plane)
+    plan = solve_allocation(**plane, forbidden=[(0, 5)])
+    table = explain_unchosen(plan, footprints, demand, **limits, forbidden=[(0, 5)])
+    assert len(table) == 120 - len(plan.selected)
+    by_pair = table.set_index(["carrier", "site"])
+    assert by_pair.loc[(0, 5), "reason"] == Reason.FORBIDDEN
+    chosen = {tuple(p) for p in plan.selected.tolist()}
+    for row in table[table["reason"] == Reason.SPACING].itertuples():
+        assert (row.carrier, row.by) in chosen
+        assert np.hypot(*(plane["xy_m"][row.site] - plane["xy_m"][row.by])) < 600
+    for row in table[table["reason"] == Reason.CAPACITY].itertuples():
+        assert (1 - row.carrier, row.site) in chosen
+    for row in table.itertuples():
+        assert "{" not in row.text.render("ja") + row.text.render("en")
+    # The plan is optimal: no single exchange improves it.
+    swaps = table[table["reason"].isin([Reason.SPACING, Reason.BUDGET])]
+    assert plan.status is Status.OPTIMAL
+    assert (swaps.loc[swaps["reason"] == Reason.BUDGET, "gain"] >= 0).all()
+
+
+def test_fewest_sites_against_enumeration() -> None:
+    rng = np.random.default_rng(3)
+    dense = rng.random((10, 30)) < 0.3
+    demand = rng.integers(1, 9, 30).astype(float)
+    for share in (0.5, 0.8, 1.0):
+        cover = solve_partial_cover(sparse.csr_array(dense), demand, share)
+        target = share * demand[dense.any(axis=0)].sum()
+        fewest = next(
+            k
+            for k in range(11)
+            for s in itertools.combinations(range(10), k)
+            if demand[dense[list(s)].any(axis=0)].sum() >= target - 1e-9
+        )
+        assert cover.sites == cover.at_least == fewest
+        assert cover.status is Status.OPTIMAL
+
+
+def test_a_floor_out_of_reach_says_what_is_possible(plane: dict[str, Any]) -> None:
+    mask = np.zeros(1000, dtype=bool)
+    mask[:500] = True
+    whole = float(plane["demand"][:, mask].sum())
+    with pytest.raises(InfeasibleError, match=r"floors\[0\].*out of reach") as caught:
+        solve_allocation(**plane, floors=[(mask, whole)])
+    assert "lower it by at least" in str(caught.value)
+
+
+def test_floors_that_conflict_name_the_least_relaxation() -> None:
+    apart = sparse.csr_array(np.eye(2, dtype=bool))
+    floors = [(np.array([True, False]), 5.0), (np.array([False, True]), 3.0)]
+    with pytest.raises(InfeasibleError, match="conflict") as caught:
+        solve_allocation([apart], [[5, 3]], 1, floors=floors)
+    assert "least relaxation lowers it by 3" in str(caught.value)
+
+
+def test_fixed_choices_that_break_limits_are_all_named(plane: dict[str, Any]) -> None:
+    with pytest.raises(InfeasibleError) as caught:
+        solve_allocation(
+            **{**plane, "max_sites": [0, 4]}, fixed=[(0, 1), (1, 1)], forbidden=[(1, 1)]
+        )
+    text = str(caught.value)
+    assert "fixed and forbidden" in text
+    assert "max_sites[0]" in text
+    assert "sharing_capacity[1]" in text
+
+
+def test_wrong_arguments_are_all_named(plane: dict[str, Any]) -> None:
+    wrong = {**plane, "demand": -np.ones((3, 2)), "xy_m": None, "max_sites": [1, 2, 3]}
+    with pytest.raises(InputError) as caught:
+        solve_allocation(**wrong)
+    assert len(caught.value.problems) == 3
+
+
+def test_verify_finds_every_breach(plane: dict[str, Any]) -> None:
+    footprints, demand, limits = parts(plane)
+    near = too_near(plane["xy_m"], 600.0)
+    a, b = near[0].tolist()
+    chosen = np.array([[0, a], [0, b], [1, a]])
+    floors = [(np.ones(1000, dtype=bool), 1e9)]
+    found = verify(chosen, footprints, demand, **{**limits, "max_sites": 1}, floors=floors)
+    text = " ".join(map(str, found))
+    for words in ("too many sites", "too near", "share a site", "floor is missed"):
+        assert words in text
+
+
+def test_cliques_hold_every_pair() -> None:
+    xy = np.random.default_rng(0).uniform(0, 1000, (80, 2))
+    pairs = {tuple(p) for p in too_near(xy, 200).tolist()}
+    held = set()
+    for clique in cliques(too_near(xy, 200), 80):
+        inside = set(itertools.combinations(clique.tolist(), 2))
+        assert inside <= pairs
+        held |= inside
+    assert held == pairs
+
+
+def test_cost_budgets(plane: dict[str, Any]) -> None:
+    footprints, demand, _ = parts(plane)
+    cost = np.random.default_rng(1).integers(1, 6, 60).astype(float)
+    plan = solve_mclp(footprints[0], demand[0], cost=cost, budget=12.0)
+    assert cost[plan.selected].sum() <= 12
+    assert verify(plan, footprints[0], demand[0], cost=cost, budget=12.0) == []
+    shared = solve_allocation(footprints, demand, None, 1, cost=cost, programme_budget=12.0)
+    assert verify(shared, footprints, demand, None, 1, cost=cost, programme_budget=12.0) == []
+    assert shared.objective >= plan.objective * (1 - 1e-6)
