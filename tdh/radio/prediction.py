@@ -15,6 +15,9 @@ So loss grows continuously as an edge rises into the path, and never exceeds the
 offset of diffraction and offset and slope of both laws are what a calibration fits
 (:class:`Model`).
 
+A corner that a line clips between two points of its profile still blocks it, by the exact walk,
+but adds no edge: the link is charged as grazing, which is what diffraction around the corner costs.
+
 Left out in this core, with their size: the Earth's bulge (0.4 m in the middle of 5 km) and the
 spherical-Earth term of the delta-Bullington method; :mod:`tdh.radio.p526` has both.
 """
