@@ -6,6 +6,7 @@ import io
 import unicodedata
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -206,7 +207,7 @@ def read(raw: bytes, where: str) -> dict[str, Any]:
                 book.close()
         except (
             KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, EOFError,
-            zipfile.BadZipFile, ElementTree.ParseError,
+            RuntimeError, OverflowError, zipfile.BadZipFile, zlib.error, ElementTree.ParseError,
         ) as error:  # fmt: skip
             raise ExchangeError(
                 Problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import time
 import zipfile
 from pathlib import Path
@@ -255,6 +256,36 @@ def test_rubbish_is_an_error_and_never_a_defect(offer: exchange.Offer, content: 
     path.write_bytes(content)
     with pytest.raises(ExchangeError):
         exchange.read_answer(path, offer)
+
+
+def test_damage_anywhere_is_an_error_and_never_a_defect(
+    offer: exchange.Offer, tmp_path: Path
+) -> None:
+    """Bytes flipped in an answer, in a form, and in the parts of a form."""
+    rng = random.Random(0)
+    offer.request(["A-1", "A-2"]).write(tmp_path / "a.zip")
+    form = member(offer, "form/request.xlsx")
+    with zipfile.ZipFile(io.BytesIO(form)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    files = [(tmp_path / "a.zip").read_bytes(), form]
+    for _ in range(40):
+        damaged = []
+        for raw in files:
+            flipped = bytearray(raw)
+            for _ in range(rng.randint(1, 4)):
+                flipped[rng.randrange(len(flipped))] = rng.randrange(256)
+            damaged.append(bytes(flipped))
+        hit, buffer = rng.choice(list(parts)), io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, raw in parts.items():
+                at = rng.randrange(max(1, len(raw)))
+                archive.writestr(name, raw[:at] + b"<" + raw[at + 1 :] if name == hit else raw)
+        for raw in (*damaged, buffer.getvalue()):
+            (tmp_path / "x").write_bytes(raw)
+            try:
+                exchange.read_answer(tmp_path / "x", offer)
+            except ExchangeError:
+                continue
 
 
 # --- search rings --------------------------------------------------------------------------------
