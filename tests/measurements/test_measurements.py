@@ -1,0 +1,159 @@
+"""Calibration: an invented truth found again, and measured cells left out in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+
+from tdh import measurements
+from tdh.errors import InputError
+
+CRS = "EPSG:32617"
+
+
+def invented(seed: int, n: int = 900, trees: float = 0.0) -> tuple[pd.DataFrame, np.ndarray]:
+    """Three sites with a known law, device offsets of ±4 dB and 5 dB of noise."""
+    rng = np.random.default_rng(seed)
+    site = rng.integers(0, 3, n)
+    sites = gpd.GeoDataFrame(
+        {"antenna_height_agl_m": [25.0, 25.0, 30.0], "azimuth_deg": [0.0, 120.0, 250.0]},
+        index=pd.Index(["1", "2", "3"], name="site"),
+        geometry=gpd.points_from_xy([0, 800, 400], [0, 0, 700]),
+        crs=CRS,
+    )
+    angle, far = rng.uniform(0, 2 * np.pi, n), rng.uniform(20, 600, n)
+    points = gpd.GeoDataFrame(
+        {
+            "site": sites.index.to_numpy()[site],
+            "device": np.where(rng.random(n) < 0.5, "p", "q"),
+        },
+        geometry=gpd.points_from_xy(
+            sites.geometry.x.to_numpy()[site] + far * np.sin(angle),
+            sites.geometry.y.to_numpy()[site] + far * np.cos(angle),
+        ),
+        crs=CRS,
+    )
+    X = measurements.link_features(points, sites)
+    X["clutter_m"] = rng.uniform(0, 20, n)
+    pattern = 22.0 * -np.expm1(-12 * (X["off_deg"] / 60.0) ** 2 / 22.0)
+    y = -85.0 - 38.0 * np.log10(X["distance_m"] / 100) - pattern
+    y += np.where(points["device"] == "p", 4.0, -4.0) - trees * (X["clutter_m"] > 10)
+    return X, (y + rng.normal(0, 5, n)).to_numpy()
+
+
+def test_an_invented_law_is_found_again() -> None:
+    X, y = invented(0)
+    model = measurements.MeasuredCoverage().fit(X, y)
+    law = model.law_
+    assert law["slope_db"] + law["far_slope_db"] == pytest.approx(-38.0, abs=3.0)
+    assert law["beamwidth_deg"] == pytest.approx(60.0, abs=6.0)
+    assert law["limit_db"] == pytest.approx(22.0, abs=3.0)
+    assert model.device_offsets_["p"] - model.device_offsets_["q"] == pytest.approx(8.0, abs=1.0)
+    fresh, truth = invented(1)
+    assert np.sqrt(np.mean((truth - model.predict(fresh)) ** 2)) < 5.6
+    low, high = model.predict_interval(fresh, 0.8)
+    assert 0.75 <= np.mean((truth >= low) & (truth <= high)) <= 0.87
+    assert not model.residual_used_  # there is nothing left to learn
+
+
+def test_trees_are_used_where_there_is_something_to_learn() -> None:
+    X, y = invented(2, trees=15.0)
+    model = measurements.MeasuredCoverage().fit(X, y)
+    assert model.residual_used_
+    assert model.block_rmse_["residual"] < model.block_rmse_["calibrated"] - 1.0
+    fresh, truth = invented(3, trees=15.0)
+    plain = measurements.MeasuredCoverage(residual="never").fit(X, y)
+    errors = [np.std(truth - m.predict(fresh)) for m in (model, plain)]
+    assert errors[0] < errors[1] - 1.0
+
+
+def test_a_prediction_is_corrected() -> None:
+    X, y = invented(4)
+    noise = np.random.default_rng(0).normal(0, 5, len(y))
+    X["predicted_dbm"] = y + 12.0 + noise
+    model = measurements.MeasuredCoverage(residual="never").fit(X, y)
+    assert np.sqrt(np.mean((y - model.predict(X)) ** 2)) < 5.5
+
+
+def test_links_unlike_any_measured_are_not_trusted() -> None:
+    X, y = invented(5)
+    model = measurements.MeasuredCoverage(residual="never").fit(X, y)
+    assert model.trusted(X).all()
+    far = X.assign(distance_m=X["distance_m"] * 20)
+    assert not model.trusted(far)[far["distance_m"] > 3000].any()
+
+
+def test_too_little_is_refused_with_every_reason() -> None:
+    X, y = invented(6)
+    with pytest.raises(InputError, match="too few measurements"):
+        measurements.MeasuredCoverage().fit(X[:40], y[:40])
+    near = X.assign(x_m=1.0, y_m=1.0)
+    with pytest.raises(InputError, match="too close together"):
+        measurements.MeasuredCoverage().fit(near, y)
+
+
+@pytest.mark.parametrize(
+    ("text", "site"),
+    [
+        ("lat,lon,ss_rsrp,pci\n35.1,139.1,-95,7\n35.2,139.2,-,7\n0,0,-90,7\n", "7"),
+        (
+            "# craxiom\n# version\ndeviceTime;latitude;longitude;pci;rsrp\n"
+            "1;35.1;139.1;12;-95\n2;35.2;139.2;12;-\n3;;;12;-80\n",
+            "12",
+        ),
+        ("緯度,経度,RSRP\n35.1,139.1,-95\n35.2,139.2,5\n-,-,-80\n", ""),
+    ],
+)
+def test_layouts_of_drive_tests(tmp_path: Path, text: str, site: str) -> None:
+    path = tmp_path / "drive.csv"
+    path.write_bytes(text.encode("cp932"))
+    points, rejected = measurements.read_drive_test(path)
+    assert points["rsrp_dbm"].tolist() == [-95.0]
+    assert points["site"].tolist() == [site]
+    assert points.geometry.iloc[0].coords[0] == (139.1, 35.1)
+    assert rejected["source_row"].tolist() == [2, 3]
+    assert rejected["reason"].tolist() == ["no signal", "no position"]
+
+
+def test_a_drive_test_without_signals_names_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "drive.csv"
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        measurements.read_drive_test(path)
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.real
+def test_measured_cells_left_out_in_turn(data_dir: Path) -> None:
+    """Three cells at 3.6 GHz without building data: a regression guard, not the goal.
+
+    The goals of 7.5 dB calibrated and 6.5 dB with the residual are not reached: 8.6 dB, each
+    cell's and phone's mean removed (the best published figure of this set without buildings is
+    9.0). The 80 % intervals hold.
+    """
+    folder = data_dir / "measured"
+    points, rejected = measurements.read_drive_test(folder / "duke_cbrs_rsrp.csv")
+    assert len(points) == 26_430
+    assert rejected.empty
+    table = pd.read_csv(folder / "duke_cbrs_sites.csv").set_index("PCI")
+    table = table.rename(columns={"antenna_height_m": "antenna_height_agl_m"})
+    at = gpd.points_from_xy(table["longitude"], table["latitude"], crs="EPSG:4326")
+    sites = gpd.GeoDataFrame(table, geometry=at).to_crs(CRS)
+    mean = measurements.thin(points.to_crs(CRS))
+    X = measurements.link_features(mean, sites)
+    near = (X["distance_m"] < 1000).to_numpy()
+    X, y = X[near].reset_index(drop=True), mean["rsrp_dbm"].to_numpy()[near]
+    error, held = pd.Series(np.zeros(len(y))), np.zeros(len(y), dtype=bool)
+    for cell in ("A", "C", "E"):
+        out = (X["site"] == cell).to_numpy()
+        model = measurements.MeasuredCoverage().fit(X[~out], y[~out])
+        error[out] = y[out] - model.predict(X[out])
+        low, high = model.predict_interval(X[out], 0.8)
+        held[out] = (y[out] >= low) & (y[out] <= high)
+    error -= error.groupby([X["site"], X["device"]]).transform("mean")
+    assert np.sqrt((error**2).mean()) <= 8.8
+    assert 0.75 <= held.mean() <= 0.85
