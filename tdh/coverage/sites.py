@@ -52,6 +52,19 @@ def candidate_sites(
         without a mounting height, are left out. Rooftops get three sectors, tilted to the
         edge of their radius; poles and others are omnidirectional.
     """
+    missing = [c for c in ("placement", "mounting_height_m") if c not in assets.columns]
+    if missing:
+        raise SchemaError(
+            Problem(
+                Text("columns are missing", "列がありません"),
+                value=", ".join(missing),
+                where="assets",
+                fix=Text(
+                    "complete the assets first (tdh.inventory.complete)",
+                    "先に tdh.inventory.complete で補ってください",
+                ),
+            )
+        )
     height = pd.to_numeric(assets["mounting_height_m"], errors="coerce").astype("float64")
     usable = (assets["placement"] != "none") & assets["placement"].notna() & (height > 0)
     chosen = assets.loc[usable]

@@ -134,3 +134,13 @@ def test_loss_never_falls_with_distance(scenario: tr38901.Scenario, los: bool) -
     for height in (5.0, 10.0, 25.0, 60.0):
         loss = tr38901.path_loss_db(scenario, los, distance, 3.7, height, 1.5, outside="ignore")
         assert (np.diff(loss) >= -1e-9).all()
+
+
+def test_clutter_agrees_with_a_peer_over_its_whole_range() -> None:
+    peer = pytest.importorskip("ITS.ITU.PSeries.P2108")
+    for frequency in (0.5, 0.8, 3.65, 28.0, 67.0):
+        for distance in (0.25, 0.6, 1.4, 2.0, 7.0):
+            for percent in (1.0, 20.0, 50.0, 95.0):
+                theirs = peer.TerrestrialStatisticalModel(frequency, distance, percent)
+                ours = p2108.terrestrial_clutter_loss_db(frequency, distance, percent)
+                assert ours == pytest.approx(theirs, abs=0.01)
