@@ -29,14 +29,19 @@ def hydrants() -> Path:
 
 def test_hydrants_against_pandas(benchmark: Any) -> None:
     path = hydrants()
-    start = time.perf_counter()
+    inventory.read_assets(path)
+    start = time.process_time()
     pd.read_csv(path, encoding="cp932")
-    plain = time.perf_counter() - start
-    register = benchmark.pedantic(inventory.read_assets, (path,), rounds=3, warmup_rounds=1)
+    plain = time.process_time() - start
+    start = time.process_time()
+    inventory.read_assets(path)
+    ours = time.process_time() - start
+    register = benchmark.pedantic(inventory.read_assets, (path,), rounds=3)
     assert len(register.assets) == 134_734
-    benchmark.extra_info["pandas_seconds"] = plain
-    if benchmark.stats is not None:
-        assert benchmark.stats.stats.min <= 3 * plain + 2
+    benchmark.extra_info["pandas_cpu_seconds"] = plain
+    benchmark.extra_info["ours_cpu_seconds"] = ours
+    # Time of the processor, so that a busy machine does not spoil the comparison.
+    assert ours <= 3 * plain + 2
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +68,10 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_million_records(benchmark: Any, million: Path) -> None:
+    start = time.process_time()
     register = benchmark.pedantic(inventory.read_assets, (million,), rounds=1)
     assert len(register.assets) == MILLION
+    benchmark.extra_info["cpu_seconds"] = time.process_time() - start
 
 
 def test_deduplicate(benchmark: Any) -> None:

@@ -21,7 +21,6 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tdh import schemas
 from tdh.inventory import addresses, arrowtext, kinds
@@ -215,6 +214,9 @@ def _similarity(names: pd.Series, left: np.ndarray, right: np.ndarray) -> np.nda
     """Cosine of the character pairs of names; 0 where a name is blank."""
     if not len(left) or not (names != "").any():
         return np.zeros(len(left))
+    # scikit-learn takes a second to import, and most users of registers never need it.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     used = np.unique(np.concatenate([left, right]))
     position = np.full(len(names), -1)
     position[used] = np.arange(len(used))

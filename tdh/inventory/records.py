@@ -427,7 +427,9 @@ def _sort(
     if lost.any():
         findings.add("outside_plan", records.loc[lost, "source_row"])
         records.loc[lost, "reason"] = "outside_plan"
-        records.loc[lost, "original"] = "{}"
+        kept = records.loc[lost, ["name", "address", "latitude", "longitude"]]
+        json = kept.to_json(orient="records", lines=True, force_ascii=False)
+        records.loc[lost, "original"] = np.array(json.rstrip("\n").split("\n"), dtype=object)
         usable &= ~lost
     waiting = ~usable & (records["address"] != "").to_numpy()
     refused = ~usable & ~waiting
