@@ -450,7 +450,8 @@ def installability(assets: pd.DataFrame) -> np.ndarray:
 def endurance(assets: pd.DataFrame) -> np.ndarray | None:
     """What a site withstands: 0 to 1, (n_assets,); None where no register says anything.
 
-    Two thirds for backup hours (all for 24 h, as 電気通信事業法 asks of stations at offices), one
+    Two thirds for backup hours (all for 24 h, which 事業用電気通信設備規則
+    11条3項 asks of stations that cover offices), one
     third for no flood; what is not known earns nothing.
     """
     known = [
