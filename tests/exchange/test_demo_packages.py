@@ -1,0 +1,71 @@
+"""Packages of a real run: gains that agree with the plan, and nothing of the other carriers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+
+import tdh
+from tdh import exchange
+
+if TYPE_CHECKING:
+    from tdh.results import Run
+
+
+def test_gains_counted_again_add_up_to_the_plans(demo_run: Run) -> None:
+    for carrier in demo_run.carriers:
+        offer = tdh.read_offer(demo_run.folder / f"packages/{carrier.id}.zip")
+        plan = demo_run.plan[demo_run.plan["carrier_id"] == carrier.id]
+        assert set(offer.assets.index) == set(plan["asset_id"])
+        assert offer.assets["people_gained"].sum() == pytest.approx(plan["people_gained"].sum())
+        lost = plan.set_index("asset_id")["people_lost_without"]
+        own = offer.assets["people_lost_without"]
+        assert own.to_dict() == pytest.approx(lost.to_dict(), abs=1e-6)
+
+
+def test_no_member_names_another_carrier(demo_run: Run) -> None:
+    carriers = [carrier.id for carrier in demo_run.carriers]
+    for carrier in carriers:
+        with zipfile.ZipFile(demo_run.folder / f"packages/{carrier}.zip") as package:
+            for name in package.namelist():
+                content = package.read(name)
+                found = [o for o in carriers if o != carrier and o.encode() in content]
+                assert not found, (carrier, name)
+
+
+def test_a_run_in_which_all_of_the_others_differs_gives_the_same_package(
+    demo_run: Run, tmp_path: Path
+) -> None:
+    """The others' sites, gaps, scores, footprints, coverage, names and sources: changed or gone."""
+    mine = demo_run.carriers[0].id
+    folder = tmp_path / "run"
+    shutil.copytree(demo_run.folder, folder)
+    for table, column in (("gaps", "unmet_people"), ("scores", "people_newly_served")):
+        frame = pd.read_parquet(folder / f"{table}.parquet")
+        frame[column] = frame[column].where(frame["carrier_id"] == mine, 0.0)
+        frame.to_parquet(folder / f"{table}.parquet")
+    for table in ("plan", "sites"):
+        places = gpd.read_parquet(folder / f"{table}.parquet")
+        places[places["carrier_id"] == mine].to_parquet(folder / f"{table}.parquet")
+    for path in [*folder.glob("footprints/*"), *folder.glob("coverage/*")]:
+        if not path.name.startswith(f"{mine}-"):
+            path.unlink()
+    for name in ("plan.json", "map.html", "report.html", "offers.xlsx", "plan.gpkg"):
+        (folder / name).unlink()
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for carrier in manifest["scenario"]["carriers"]:
+        if carrier["id"] != mine:
+            carrier |= {"name": "another", "source": "elsewhere", "synthetic": False}
+            carrier["max_sites"] = 1
+    manifest["created"] = "1999-01-01T00:00:00+00:00"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    exchange.write_package(tdh.read_run(folder), mine, tmp_path / "p.zip")
+    again = (tmp_path / "p.zip").read_bytes()
+    assert again == (demo_run.folder / f"packages/{mine}.zip").read_bytes()
