@@ -8,6 +8,7 @@ link's signal comes about.
 
 from tdh.coverage.antennas import choose_antennas
 from tdh.coverage.compute import Receivers, compute, compute_many, receivers
+from tdh.coverage.drawing import profile_svg
 from tdh.coverage.explain import BudgetLine, Edge, Link, Profile, explain_link
 from tdh.coverage.exposure import exposure_of_sites
 from tdh.coverage.footprint import Coverage, to_dbm
@@ -38,6 +39,7 @@ __all__ = [
     "overlap",
     "probability",
     "probability_covered",
+    "profile_svg",
     "receivers",
     "run_tile",
     "sinr_db",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import geopandas as gpd
 import numpy as np
@@ -75,6 +76,21 @@ def test_a_link_speaks_both_languages_and_json(sites: gpd.GeoDataFrame, town: Su
     with speaking("ja"):
         assert "見通し" in json.dumps(link.to_dict(), ensure_ascii=False)
     assert "line of sight" in json.dumps(link.to_dict("en"))
+
+
+def test_the_profile_is_a_picture_that_asks_nobody(sites: gpd.GeoDataFrame, town: Surface) -> None:
+    point = sites.geometry.iloc[1]
+    evil = sites.rename(index={sites.index[1]: "<script>alert(1)</script>"})
+    for dx in (15.0, 300.0):
+        link = explain_link(evil, evil.index[1], point.x - dx, point.y + 5, town, bands.get("n78"))
+        picture = coverage.profile_svg(link, language="ja")
+        root = ElementTree.fromstring(picture)
+        assert root.tag.endswith("svg")
+        assert "<script" not in picture and "href" not in picture
+        assert ("見通し内" in picture) == link.line_of_sight
+    bare = explain_link(sites, sites.index[1], point.x, point.y + 50, None, bands.get("n78"))
+    with pytest.raises(InputError, match="profile"):
+        coverage.profile_svg(bare)
 
 
 def test_links_that_cannot_be_are_refused(sites: gpd.GeoDataFrame, town: Surface) -> None:
