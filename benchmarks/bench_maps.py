@@ -167,9 +167,11 @@ def test_plain_folium(benchmark: Any, browser: Any, tmp_path: Path, kind: str) -
                         "geometry": {"type": "Polygon", "coordinates": [ring]},
                     }
                 )
-            colour = lambda f: {
-                "fillColor": "#08306b" if f["properties"]["rsrp_dbm"] > -100 else "#cc6b1c"
-            }  # noqa: E731
+
+            def colour(feature: dict[str, Any]) -> dict[str, str]:
+                served = feature["properties"]["rsrp_dbm"] > -100
+                return {"fillColor": "#08306b" if served else "#cc6b1c"}
+
             folium.GeoJson(
                 {"type": "FeatureCollection", "features": features}, style_function=colour
             ).add_to(drawn)

@@ -161,9 +161,11 @@ TDH.App = class {
   rasters() {
     const { map, store } = this, cell = store.meta.grid.cell_m;
     const layer = (pane) => new TDH.RasterLayer(store.toCell, cell, { pane, maxZoom: 20 }).addTo(map);
+    this.put = (raster, on) => { if (map.hasLayer(raster) !== on) on ? raster.addTo(map) : raster.remove(); };
     this.left = layer("before");
     this.right = layer("after");
     this.print = layer("footprint");
+    for (const empty of [this.left, this.print]) empty.remove(); // canvases without content cost frames
     this.swipe = new TDH.Swipe(map, "before", "after");
   }
 
@@ -255,6 +257,7 @@ TDH.App = class {
     }
     window.addEventListener("keydown", (e) => {
       if (e.key !== "Escape") return;
+      if (!this.measure.active && !this.boxes.active) map.closePopup();
       if (this.measure.active) this.measure.toggle();
       if (this.boxes.active) this.boxes.toggle(false);
       for (const b of document.querySelectorAll(".tdh-tools [aria-pressed]")) b.setAttribute("aria-pressed", "false");
@@ -331,6 +334,7 @@ TDH.App = class {
     if (token !== this.token) return;
     const swipe = when === "swipe" && make !== null && view !== "change";
     const put = (layer, w) => {
+      this.put(layer, make !== null);
       if (!make) { layer.show(null); return; }
       const made = make(w), key = made.data;
       let pyramid = this.pyramids && this.pyramids.get(key);
@@ -342,7 +346,7 @@ TDH.App = class {
       layer.show(pyramid, made.lut);
     };
     put(this.right, when === "before" ? "before" : "after");
-    if (swipe) put(this.left, "before"); else this.left.show(null);
+    if (swipe) put(this.left, "before"); else { this.left.show(null); this.put(this.left, false); }
     this.swipe.toggle(swipe);
     this.choropleth();
     this.opacity();
@@ -503,6 +507,7 @@ TDH.App = class {
 
   async footprint(i) {
     const { store } = this, rows = store.carriersChosen(i).filter((row) => row.footprint);
+    this.put(this.print, rows.length > 0);
     if (!rows.length) { this.print.show(null); return; }
     this.prints = this.prints || await TDH.block("data-footprints");
     const pick = typeof this.state.who === "number" ? rows.find((r) => r.carrier === this.state.who) || rows[0] : rows[0];
@@ -550,7 +555,7 @@ TDH.App = class {
       waiting = true;
       requestAnimationFrame(() => {
         waiting = false;
-        if (!last) return;
+        if (!last || (map.dragging && map.dragging.moving())) return;
         this.read(last);
         map.getContainer().classList.toggle("pointing", this.hit(last, 9) >= 0);
       });
@@ -569,7 +574,7 @@ TDH.App = class {
     const marks = ["sites", "assets", "chosen"].map((name) => map.getPane(name));
     map.on("zoomstart", () => { for (const pane of marks) pane.style.visibility = "hidden"; });
     map.on("zoomend", () => { for (const pane of marks) pane.style.visibility = ""; });
-    map.on("popupclose", () => { this.state.active = ""; this.print.show(null); this.chosenLayer.repaint(); this.remember(); });
+    map.on("popupclose", () => { this.state.active = ""; this.print.show(null); this.put(this.print, false); this.chosenLayer.repaint(); this.remember(); });
     window.addEventListener("hashchange", () => {
       if (location.hash === this.hash) return;
       const link = TDH.permalink.read(location.hash, this.state, this.store.meta);

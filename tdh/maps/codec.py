@@ -25,9 +25,10 @@ STEP_DB = 0.5
 SEPARATOR = "\x1f"
 
 
-def deflate(content: bytes) -> str:
+def deflate(content: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> str:
     """zlib and base64."""
-    return base64.b64encode(zlib.compress(content, 9)).decode("ascii")
+    packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9, strategy)
+    return base64.b64encode(packer.compress(content) + packer.flush()).decode("ascii")
 
 
 def signal_codes(values_dbm: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -68,7 +69,8 @@ def raster(codes: np.ndarray) -> str:
     west, north, corner = padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1]
     low, high = np.minimum(west, north), np.maximum(west, north)
     guess = np.where(corner >= high, low, np.where(corner <= low, high, west + north - corner))
-    return deflate((q - guess).astype(np.uint8).tobytes())
+    # What is left is noise: looking for repeated strings in it costs time and bytes.
+    return deflate((q - guess).astype(np.uint8).tobytes(), zlib.Z_RLE)
 
 
 def changes(before: np.ndarray, after: np.ndarray) -> str:

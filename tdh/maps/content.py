@@ -198,7 +198,13 @@ def _regions(
 ) -> None:
     """The largest gaps that remain, with outlines a cell coarse."""
     table = display.gap_regions(run, found)
-    outlines = table.geometry.simplify(run.grid.cell_size_m * 1.5).to_crs(GEOGRAPHIC_CRS)
+    # Only the outer line of each is drawn; what is served within shows in the raster.
+    hulls = [
+        shapely.MultiPolygon([shapely.Polygon(p.exterior) for p in shapely.get_parts(g)])
+        for g in table.geometry
+    ]
+    rough = gpd.GeoSeries(hulls, crs=run.crs).simplify(run.grid.cell_size_m * 1.5)
+    outlines = rough.to_crs(GEOGRAPHIC_CRS)
     index = {m["code"]: i for i, m in enumerate(content.meta["municipalities"])}
     names = [c.id for c in run.carriers]
     regions = [

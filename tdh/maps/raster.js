@@ -62,6 +62,7 @@ TDH.RasterLayer = L.GridLayer.extend({
   },
 
   repaint() {
+    if (!this._map) return;
     for (const key in this._tiles) this._paint(this._tiles[key].el, this._tiles[key].coords);
   },
 

@@ -22,6 +22,20 @@ from tdh.language import Language, Text
 
 FONT = "'Noto Sans JP','Noto Sans CJK JP','Yu Gothic','Hiragino Sans',Meiryo,sans-serif"
 INK, SOFT, LINE = "#1b2733", "#4c5b68", "#c9d3db"
+SOME_GAP_COLOUR = "#f3c9a5"
+
+# Value of the raster, colour, words; in the order of the legend.
+LEGEND_ONE: tuple[tuple[int, str, Text], ...] = (
+    (3, display.GAP_COLOUR, Text("gap that remains", "計画後も不足")),
+    (2, display.CLOSED_COLOUR, Text("closed by the plan", "計画で解消")),
+    (1, display.SERVED_COLOUR, Text("served today", "現状で充足")),
+)
+LEGEND_ALL: tuple[tuple[int, str, Text], ...] = (
+    (4, display.GAP_COLOUR, Text("no carrier serves", "全社不足")),
+    (2, SOME_GAP_COLOUR, Text("some carrier lacks", "一部の事業者が不足")),
+    (3, display.CLOSED_COLOUR, Text("closed by the plan", "計画で不足を解消")),
+    (1, display.SERVED_COLOUR, Text("all carriers serve", "現状で全社充足")),
+)
 SIMPLIFY_CELLS = 0.6
 MOST_PIXELS = 1400
 
@@ -261,6 +275,22 @@ def classes(
     return out
 
 
+def overview(found: display.Service, n_carriers: int) -> np.ndarray:
+    """What the plan does for all carriers at once, one value a cell.
+
+    Returns
+    -------
+    array of uint8
+        1 all carriers serve today, 2 a gap remains for some carrier, 3 the plan closes some
+        carrier's gap, 4 no carrier serves even with the plan.
+    """
+    before, after = found.count("before"), found.count("after")
+    out = np.where(before == n_carriers, 1, 2)
+    out[after > before] = 3
+    out[after == 0] = 4
+    return out.astype(np.uint8)
+
+
 def _shrink(values: np.ndarray) -> np.ndarray:
     """At most so many pixels a side; a block with any gap stays a gap."""
     factor = max(1, math.ceil(max(values.shape) / MOST_PIXELS))
@@ -280,21 +310,24 @@ def map_picture(
     carriers: Sequence[str],
     language: Language,
     *,
-    least: int = 1,
     number: bool = False,
 ) -> Markup:
-    """The plan's map as SVG: what is served, closed and left, municipalities, chosen sites."""
+    """The plan's map as SVG: what is served, closed and left, municipalities, chosen sites.
+
+    With one carrier, its gaps (:func:`classes`); with several, :func:`overview`.
+    """
     grid = run.grid
-    shown = _shrink(classes(run, found, carriers, least))
-    palette = np.array(
-        [
-            [0, 0, 0, 0],
-            [*_rgb(display.SERVED_COLOUR), 255],
-            [*_rgb(display.CLOSED_COLOUR), 255],
-            [*_rgb(display.GAP_COLOUR), 255],
-        ],
-        dtype=np.uint8,
-    )
+    if len(carriers) == 1:
+        image, entries = classes(run, found, carriers), LEGEND_ONE
+    else:
+        image = np.zeros(run.grid.shape, dtype=np.uint8)
+        cells = run.cells
+        rows, cols = cells["row"].to_numpy(), cells["col"].to_numpy()
+        image[rows, cols] = overview(found, len(carriers))
+        entries = LEGEND_ALL
+    shown = _shrink(image)
+    solid = [[*_rgb(colour), 255] for _, colour, _ in sorted(entries, key=lambda e: e[0])]
+    palette = np.array([[0, 0, 0, 0], *solid], dtype=np.uint8)
     width = 900.0
     scale = width / grid.n_cols
     map_height = grid.n_rows * scale
@@ -364,19 +397,20 @@ def map_picture(
                 stroke_width=2.5,
                 paint_order="stroke",
             )
-    _furniture(root, map_height, scale / grid.cell_size_m, language)
+    _furniture(root, map_height, scale / grid.cell_size_m, language, entries)
     return _markup(root)
 
 
-def _furniture(root: ET.Element, top: float, pixels_per_m: float, language: Language) -> None:
+def _furniture(
+    root: ET.Element,
+    top: float,
+    pixels_per_m: float,
+    language: Language,
+    entries: Sequence[tuple[int, str, Text]],
+) -> None:
     """Legend, scale bar and north arrow."""
-    entries = (
-        (display.GAP_COLOUR, Text("gap that remains", "計画後も不足")),
-        (display.CLOSED_COLOUR, Text("closed by the plan", "計画で解消")),
-        (display.SERVED_COLOUR, Text("served today", "現状で充足")),
-    )
-    for i, (colour, text) in enumerate(entries):
-        left = 4 + 150 * i
+    for i, (_, colour, text) in enumerate(entries):
+        left = 4 + 156 * i
         ET.SubElement(
             root,
             "rect",
@@ -388,7 +422,7 @@ def _furniture(root: ET.Element, top: float, pixels_per_m: float, language: Lang
             stroke="#666",
         )
         _text(root, left + 26, top + 20, text.render(language), font_size=13)
-    length = nice_step(180 / pixels_per_m, 1)
+    length = nice_step(105 / pixels_per_m, 1)
     x = 880 - length * pixels_per_m
     ET.SubElement(
         root,

@@ -90,7 +90,9 @@ def _kml(run: Any, language: Language) -> bytes:
             row, asset, point = run.plan.iloc[k], assets.iloc[k], points.iloc[k]
             mark = _sub(folder, "Placemark")
             _sub(mark, "name", f"{row['order']}. {asset['name']}")
-            gained = Text("People gained: {n:,.0f}", "増分充足人口: {n:,.0f}人", n=row["people_gained"])
+            gained = Text(
+                "People gained: {n:,.0f}", "増分充足人口: {n:,.0f}人", n=row["people_gained"]
+            )
             reason = row["reason_ja"] if language == "ja" else row["reason_en"]
             _sub(mark, "description", f"{gained.render(language)}\n{reason}")
             _sub(mark, "styleUrl", f"#c-{carrier.id}")
@@ -138,7 +140,9 @@ def write_czml(run: Any, path: str | os.PathLike[str], language: Language = "ja"
             {
                 "id": f"{row['carrier_id']}/{row['asset_id']}",
                 "name": f"{names[row['carrier_id']]} {row['order']}. {asset['name']}",
-                "position": {"cartographicDegrees": [round(point.x, 7), round(point.y, 7), height / 2]},
+                "position": {
+                    "cartographicDegrees": [round(point.x, 7), round(point.y, 7), height / 2]
+                },
                 "cylinder": {
                     "length": height,
                     "topRadius": 1.5,
@@ -221,7 +225,10 @@ def _chromium(*arguments: str) -> None:
             done = subprocess.run(command, capture_output=True, timeout=PRINT_SECONDS, check=False)
         except subprocess.TimeoutExpired:
             raise PrintError(
-                Problem(Text("printing took too long", "印刷が時間内に終わりませんでした"), where=program)
+                Problem(
+                    Text("printing took too long", "印刷が時間内に終わりませんでした"),
+                    where=program,
+                )
             ) from None
     if done.returncode:
         tail = done.stderr.decode("utf-8", "replace")[-400:]
@@ -243,7 +250,9 @@ def write_pdf(page: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
             "--no-pdf-header-footer", f"--print-to-pdf={draft}", Path(page).resolve().as_uri()
         )
         if not draft.exists():
-            raise PrintError(Problem(Text("printing failed", "印刷に失敗しました"), where=str(page)))
+            raise PrintError(
+                Problem(Text("printing failed", "印刷に失敗しました"), where=str(page))
+            )
 
 
 def write_picture(

@@ -215,6 +215,15 @@ def test_map_picture_counts_the_same_cells(fake_run: Any) -> None:
     assert (shown == 3).sum() == (found.count("after") == 0).sum()
 
 
+def test_overview_counts_carriers(fake_run: Any) -> None:
+    found = display.service(fake_run)
+    shown = charts.overview(found, len(fake_run.carriers))
+    before, after = found.count("before"), found.count("after")
+    assert (shown == 4).sum() == (after == 0).sum()
+    assert (shown == 3).sum() == (after > before).sum()
+    assert ((shown == 1) == (before == 4)).all()
+
+
 def test_png_is_what_was_drawn() -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (5, 7, 4), dtype=np.uint8)
