@@ -267,7 +267,7 @@ def explain_link(
         )
     if indoors or model.indoor is not None:
         building = model.indoor or model.indoor_cells
-        elevation = int(abs(math.degrees(math.atan2(up, flat))) + 0.5)
+        elevation = int(abs(float(prediction.bearing_deg(up, flat))) + 0.5)
         table = prediction.entry_table(band.frequency_ghz, building, model.entry_percent)
         entry = float(table[elevation])
         lines.append(

@@ -272,12 +272,10 @@ def link_geometry(top, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m, ed
     # A point clearly above the line proves it blocked; all else is left to the exact walk.
     if slope_rx <= dz + 1e-3 + 1e-5 * abs(dz) and sees(top, x0, y0, z0, x1, y1, z1, start, end):
         return False, 0.0, start, end, 0.5
-    slope_rx, slope_tx = max(slope_rx, dz + 1e-6), max(slope_tx, -dz + 1e-6)
-    point = (slope_rx - dz) / (slope_tx + slope_rx)
-    point = min(max(point, 1e-3), 1.0 - 1e-3)
-    above = (slope_tx + dz) * point
-    nu = above * math.sqrt(2.0 / (length * point * (1.0 - point)))
-    return True, nu, start, end, point
+    # How far either horizon rises above the line, per length. Where the two lines meet, the point
+    # lies a b / (a + b) above it, a / (a + b) of the way: put into P.526's ν, the sum cancels.
+    a, b = max(slope_rx - dz, 1e-6), max(slope_tx + dz, 1e-6)
+    return True, math.sqrt(2.0 * a * b / length), start, end, a / (a + b)
 
 
 @_njit
@@ -419,7 +417,7 @@ def predict(  # type: ignore[no-untyped-def]
                     nu = math.log2(max(nu, 1e-6))
                 elevation = 0
                 if inside[k] != 0 or bands[0, 2] != 0.0:
-                    elevation = int(abs(math.degrees(math.atan2(up, flat))) + 0.5)
+                    elevation = int(abs(bearing_deg(up, flat)) + 0.5)
                 for b in range(n_bands):
                     level = levels[s, b]
                     if math.isnan(level):
