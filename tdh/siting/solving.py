@@ -15,8 +15,11 @@ Progress = Callable[[int, int], None]
 
 SMALL = 4_000
 """Non-zeros up to which a model goes straight to the integer programme."""
-RESIDUAL = 60_000
+RESIDUAL = 12_000
 """Non-zeros up to which what the bound leaves open does."""
+PATIENCE_S = 120.0
+"""Wall clock after which a solver that its node limit did not stop is stopped; then the plan is
+marked as not reproducible."""
 WORK = 1.5e9
 """Elementary operations of the local search at effort 1; some seconds."""
 CORE = 20
@@ -96,6 +99,7 @@ class _Search:
         self.short = np.inf
         self.bound = float(m.weight.sum())
         self.penalty = 0.0
+        self.lack = m.need.copy()
         self.reproducible = True
 
     @property
@@ -145,7 +149,14 @@ class _Search:
         if merit <= self.merit * (1 + 1e-12):
             return False
         self.best, self.merit, self.short = chosen.copy(), merit, float(lack.sum())
+        self.lack = lack
         return True
+
+    def raise_penalty(self) -> None:
+        """Make what the floors lack dearer, so that no demand elsewhere makes up for it."""
+        value = self.merit + self.penalty * self.short
+        self.penalty *= 5.0
+        self.merit = value - self.penalty * self.short
 
     def anneal(self, prices: dual.Prices) -> None:
         """Rounds of growing length from the best plan, on the pairs that the prices favour."""
@@ -157,7 +168,7 @@ class _Search:
         if part is None:
             return
         m = part.arrays
-        weight = dual.floored_weight(m, prices.phi)
+        phi = prices.phi.copy()
         rate = self.rate[part.free]
         degree = len(m.cover_idx) / max(1, m.n_groups)
         per_step = (
@@ -170,10 +181,14 @@ class _Search:
         for k, (share, hot) in enumerate(ROUNDS):
             if self.gap <= self.effort.gap or self.late():
                 break
-            state = kernels.empty_state(m, weight)
+            if k and self.short > 0:
+                # Floors are still missed: they weigh more, in the choice and in the merit.
+                phi = np.where(self.lack > 0, 2.0 * phi + 0.5, phi)
+                self.raise_penalty()
+            state = kernels.empty_state(m, dual.floored_weight(m, phi))
             kernels.start_from(m, state, np.flatnonzero(self.best[part.free]), rate)
             best = np.zeros(m.n_pairs, dtype=bool)
-            steps = max(2_000, min(400_000, int(total * share)))
+            steps = max(2_000, min(250_000, int(total * share)))
             heat = hot * mean
             kernels.anneal(
                 m, state, rate, best, steps, heat, 0.03 * heat, self.penalty, self.seed * 16 + k, 4
@@ -199,10 +214,14 @@ class _Search:
         if self.short > 0:
             forced[:] = False
         part = restricting.restrict(m, free & ~forced, forced)
-        if part is None or exact.size(part.arrays) > RESIDUAL * self.effort.work:
+        most = SMALL if self.gap <= self.effort.gap else RESIDUAL * min(1.0, self.effort.work)
+        if part is None or exact.size(part.arrays) > most:
             return False
-        left = None if np.isinf(self.deadline) else max(0.1, self.deadline - time.monotonic())
-        outcome = exact.solve(part.arrays, nodes=2_000, seed=self.seed, time_limit_s=left)
+        begun = time.monotonic()
+        left = min(PATIENCE_S, max(0.1, self.deadline - begun))
+        outcome = exact.solve(part.arrays, nodes=1_000, seed=self.seed, time_limit_s=left)
+        if time.monotonic() - begun >= left:
+            self.reproducible = False
         if outcome.chosen is not None:
             self.keep(part.lift(outcome.chosen))
         # A plan outside the restriction is no better than the one that was known.

@@ -70,7 +70,7 @@ def test_assignments_count_the_plan(plane: dict[str, Any]) -> None:
     table = plan.assignments
     assert table["gain"].sum() == pytest.approx(plan.objective)
     assert table.loc[0, ["carrier", "site"]].tolist() == [1, 2]
-    footprints, demand, limits = parts(plane)
+    footprints, demand, _ = parts(plane)
     for row in table.itertuples():
         rest = plan.selected[(plan.selected != [row.carrier, row.site]).any(axis=1)]
         covered = sum(

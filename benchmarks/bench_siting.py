@@ -1,0 +1,148 @@
+"""Siting on generated planes of 45 x 25 km: time, and the gap that is proven.
+
+``pytest benchmarks/bench_siting.py --benchmark-only`` runs the small sizes; the large ones are
+marked ``slow``: ``-m slow``. The proven gap stands in ``extra_info``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from tdh.siting import Effort, solve_allocation, solve_mclp, verify
+
+WIDTH_M, HEIGHT_M = 45_000.0, 25_000.0
+
+
+def plane(
+    n_sites: int, n_cells: int, seed: int, ragged: bool = False
+) -> tuple[sparse.csr_array, np.ndarray, np.ndarray, np.ndarray]:
+    """Footprints, demand, sites' positions and cells' positions.
+
+    Discs of 400 to 1,000 m, or ragged: each of 64 directions blocked at random, as buildings do.
+    Demand gathers around 60 centres.
+    """
+    rng = np.random.default_rng(seed)
+    side = np.sqrt(WIDTH_M * HEIGHT_M / n_cells)
+    n_cols, n_rows = int(WIDTH_M / side), int(HEIGHT_M / side)
+    xy = rng.uniform([0, 0], [WIDTH_M, HEIGHT_M], (n_sites, 2))
+    radius = rng.uniform(400, 1000, n_sites)
+    rows, cols = np.divmod(np.arange(n_rows * n_cols), n_cols)
+    cells = np.column_stack([(cols + 0.5) * side, (rows + 0.5) * side])
+    demand = np.full(len(cells), 0.02)
+    for centre in rng.uniform([0, 0], [WIDTH_M, HEIGHT_M], (60, 2)):
+        spread = rng.uniform(800, 4000)
+        distance = ((cells - centre) ** 2).sum(axis=1)
+        demand += rng.lognormal() * np.exp(-distance / (2 * spread**2))
+    demand *= rng.lognormal(0, 0.7, len(cells))
+    parts = []
+    for (x, y), reach in zip(xy, radius, strict=True):
+        first_col, last_col = (int(np.clip((x + d) / side, 0, n_cols)) for d in (-reach, reach))
+        first_row, last_row = (int(np.clip((y + d) / side, 0, n_rows)) for d in (-reach, reach))
+        col, row = np.meshgrid(
+            np.arange(first_col, min(last_col + 1, n_cols)),
+            np.arange(first_row, min(last_row + 1, n_rows)),
+        )
+        dx, dy = (col + 0.5) * side - x, (row + 0.5) * side - y
+        limit: Any = reach
+        if ragged:
+            open_share = np.where(rng.random(64) < 0.5, rng.uniform(0.3, 1, 64), 1.0)
+            sector = ((np.arctan2(dy, dx) + np.pi) / (2 * np.pi) * 64).astype(int) % 64
+            limit = reach * open_share[sector]
+        inside = np.hypot(dx, dy) <= limit
+        parts.append((row[inside] * n_cols + col[inside]).astype(np.int32))
+    indices = np.concatenate(parts)
+    indptr = np.concatenate([[0], np.cumsum([len(p) for p in parts])])
+    footprint = sparse.csr_array(
+        (np.ones(len(indices), dtype=bool), indices, indptr), shape=(n_sites, len(cells))
+    )
+    return footprint, demand, xy, cells
+
+
+def carriers(n_sites: int, n_cells: int, seed: int, floor: float) -> dict[str, Any]:
+    """Four carriers with gaps of their own, 300 m spacing, K = 2, floors in 23 wards."""
+    footprint, people, xy, cells = plane(n_sites, n_cells, seed)
+    rng = np.random.default_rng(seed + 99)
+    demand = []
+    for share in (0.4, 0.3, 0.2, 0.1):
+        inside = np.zeros(len(cells), dtype=bool)
+        for centre in rng.uniform([0, 0], [WIDTH_M, HEIGHT_M], (25, 2)):
+            inside |= np.hypot(*(cells - centre).T) < rng.uniform(2000, 6000)
+        demand.append(people * share * np.where(inside, 1.0, 0.15))
+    problem: dict[str, Any] = {
+        "footprints": [footprint] * 4,
+        "demand": np.array(demand),
+        "max_sites": [int(n_sites / 20 * s) for s in (1.1, 1.0, 0.9, 0.8)],
+        "sharing_capacity": 2,
+        "xy_m": xy,
+        "spacing_m": 300.0,
+    }
+    if floor:
+        free = solve_allocation(**problem, effort=Effort(gap=0.05))
+        served = np.zeros(problem["demand"].shape, dtype=bool)
+        for carrier, site in free.selected:
+            part = slice(footprint.indptr[site], footprint.indptr[site + 1])
+            served[carrier, footprint.indices[part]] = True
+        wards = np.random.default_rng(5).uniform([0, 0], [WIDTH_M, HEIGHT_M], (23, 2))
+        ward = cKDTree(wards).query(cells)[1]
+        whole = np.bincount(ward, problem["demand"].sum(axis=0), 23)
+        got = np.bincount(ward, (problem["demand"] * served).sum(axis=0), 23)
+        # Floors near the middle ward's share bind in those that the free plan serves worst.
+        least = floor * float(np.median(got / whole))
+        problem["floors"] = [(ward == w, least * whole[w]) for w in range(23)]
+    return problem
+
+
+LARGE = pytest.mark.slow
+
+
+@pytest.mark.parametrize("ragged", [False, True], ids=["discs", "ragged"])
+@pytest.mark.parametrize(
+    ("n_sites", "n_cells"),
+    [
+        (200, 5_000),
+        (1_000, 50_000),
+        pytest.param(5_000, 500_000, marks=LARGE),
+        pytest.param(10_000, 2_000_000, marks=LARGE),
+        pytest.param(20_000, 10_000_000, marks=LARGE),
+    ],
+)
+def test_mclp(benchmark: BenchmarkFixture, n_sites: int, n_cells: int, ragged: bool) -> None:
+    footprint, demand, _, _ = plane(n_sites, n_cells, 0, ragged)
+    plan = benchmark.pedantic(
+        solve_mclp,
+        (footprint, demand),
+        {"max_sites": n_sites // 20, "effort": Effort(gap=0.008)},
+        rounds=1,
+    )
+    benchmark.extra_info.update(gap=plan.gap, method=plan.method, nonzeros=footprint.nnz)
+    assert plan.gap <= 0.02
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.8], ids=["free", "floors"])
+@pytest.mark.parametrize(
+    ("n_sites", "n_cells"),
+    [
+        (500, 20_000),
+        pytest.param(2_000, 100_000, marks=LARGE),
+        pytest.param(5_000, 500_000, marks=LARGE),
+        pytest.param(10_000, 2_000_000, marks=LARGE),
+    ],
+)
+def test_allocation(benchmark: BenchmarkFixture, n_sites: int, n_cells: int, floor: float) -> None:
+    problem = carriers(n_sites, n_cells, 0, floor)
+    plan = benchmark.pedantic(
+        solve_allocation,
+        (),
+        {**problem, "effort": Effort(0.009, 0.2 if n_sites < 1000 else 1.0)},
+        rounds=1,
+    )
+    benchmark.extra_info.update(gap=plan.gap, method=plan.method)
+    footprints, demand = problem.pop("footprints"), problem.pop("demand")
+    assert verify(plan, footprints, demand, **problem) == []
+    assert plan.gap <= 0.05
