@@ -183,7 +183,7 @@ TDH.App = class {
       rows.forEach((row, j) => {
         const carrier = meta.carriers[row.carrier], u = x + (j - (n - 1) / 2) * r * 1.7;
         // Where one carrier is looked at, the others' sites step back.
-        c.globalAlpha = typeof state.who === "number" && row.carrier !== state.who ? 0.35 : 1;
+        c.globalAlpha = this.focused() && row.carrier !== state.who ? 0.35 : 1;
         TDH.shape(c, carrier.shape, u, y, r);
         if (c.globalAlpha < 1) { c.fillStyle = carrier.colour; c.fill(); return; }
         c.lineWidth = 4; c.strokeStyle = "#fff"; c.stroke();
@@ -194,6 +194,12 @@ TDH.App = class {
       if (state.active && store.ids && store.ids.at(chosen[k]) === state.active) this.ring(c, x, y, 7 + r * n);
     }, { pane: "chosen", maxZoom: 20, margin: 60 });
     this.sitePoints = null;
+  }
+
+  /* Whether what is shown is of one carrier. */
+  focused() {
+    const { view, who } = this.state;
+    return typeof who === "number" && view !== "count" && view !== "none";
   }
 
   ring(c, x, y, r) {
@@ -210,7 +216,7 @@ TDH.App = class {
     this.siteTable = table;
     this.siteLayer = new TDH.PointLayer(this.sitePoints, (c, i, x, y, z) => {
       const carrier = store.meta.carriers[table.carrier[i]], azimuth = table.azimuth[i];
-      if (typeof this.state.who === "number" && this.state.who !== table.carrier[i]) return;
+      if (this.focused() && this.state.who !== table.carrier[i]) return;
       if (z < 13) {
         c.fillStyle = carrier.colour; c.globalAlpha = 0.8; c.fillRect(x - 1.5, y - 1.5, 3, 3); c.globalAlpha = 1;
       } else if (azimuth === 65535) {

@@ -64,7 +64,7 @@ TDH.WORDS = {
     of_rows: "{n} of {m} assets", selected_rows: "{n} selected", remaining: "Gap that remains",
     closed: "Closed by the plan", served: "Served today", gap_now: "Gap", nothing: "Nothing received",
     outside: "Outside the area", dbm: "SS-RSRP (dBm)", margin: "Margin to the threshold (dB)",
-    change_db: "Gain (dB)", no_change: "No change", newly: "Newly received", carriers_n: "{n} carriers",
+    change_db: "Gain (dB)", no_change: "No change", newly: "Newly received", carriers_n: "carriers: {n}",
     gap_share: "Share of people in a gap", pooled: "Far out, a pixel shows its weakest cell",
     pooled_gap: "Far out, a pixel with any gap shows as a gap",
     dots: "Candidate (darker: higher score)", bubble: "Number of candidates (far out)",
