@@ -16,7 +16,7 @@ from tdh.errors import DomainError
 from tdh.radio.line_of_sight import horizon_slopes, point_blocks, sees, visible
 
 sys.path.insert(0, str(Path(__file__).parent))
-import oracle
+import prism_oracle as oracle
 
 
 def invented(seed: int, shape: tuple[int, int] = (70, 60)) -> np.ndarray:
