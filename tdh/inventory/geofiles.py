@@ -163,7 +163,13 @@ def _decoded(frame: pd.DataFrame, encoding: str) -> pd.DataFrame:
             return text
         return text.encode(_BYTES).decode(encoding, errors="ignore")
 
-    frame = frame.rename(columns=decode)
+    # What is left of two headers may be the same.
+    seen: dict[str, int] = {}
+    names = []
+    for column in map(str, map(decode, frame.columns)):
+        seen[column] = seen.get(column, 0) + 1
+        names.append(column if seen[column] == 1 else f"{column} ({seen[column]})")
+    frame = frame.set_axis(names, axis=1)
     for column in frame.columns[[pd.api.types.is_string_dtype(d) for d in frame.dtypes]]:
         frame[column] = frame[column].map(decode)
     return frame

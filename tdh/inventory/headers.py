@@ -144,30 +144,62 @@ def classify(header: str, truncated: bool = False) -> tuple[str, float] | None:
         if candidate in synonyms and len(candidate) > 1:
             name, score = synonyms[candidate]
             return name, score - 15
-    if truncated and (match := _truncated(header)):
-        return match
+    if truncated and (found := truncated_fields(header)):
+        return found[0][1], found[0][0]
     for pattern, forbidden, name, pattern_score in _PATTERNS:
         if pattern.search(text) and not (forbidden and forbidden.search(text)):
             return name, pattern_score
     return None
 
 
-def _truncated(header: str) -> tuple[str, float] | None:
-    """What a header cut at ten bytes began; drivers number those that became the same."""
-    stem = re.sub(r"_?\d{1,2}$", "", header)
-    found = []
-    for text in (header, stem):
-        text = text.rstrip("\ufffd")
-        if not 6 <= len(text.encode("utf-8")) <= 10:
+def truncated_fields(header: str) -> list[tuple[float, str]]:
+    """What a header cut at ten bytes may have begun, the likeliest first, with scores.
+
+    >>> [field for _, field in truncated_fields("市区町村コ")]
+    ['municipality_code']
+    """
+    # Drivers number headers that became the same.
+    stem = re.sub(r"( \(\d+\)|_?\d{1,2})$", "", header).rstrip("\ufffd")
+    if not 6 <= len(stem.encode("utf-8")) <= 16:
+        return []
+    best: dict[str, float] = {}
+    for name, words in fields().items():
+        for rank, word in enumerate(words):
+            if word.startswith(stem) and word != stem:
+                best[name] = max(best.get(name, 0), 46 - 0.1 * rank)
+    return sorted(((score, name) for name, score in best.items()), reverse=True)
+
+
+def _by_content(column: pd.Series, header: str) -> tuple[str, float] | None:
+    """Of the fields that a cut header may have named, the likeliest that its cells allow."""
+    sample = _sample(column)
+    # What can be told by its cells comes before what cannot.
+    candidates = sorted(truncated_fields(header), key=lambda pair: pair[1] not in _CONTENT)
+    for score, name in candidates:
+        if name == "other" or sample.empty:
             continue
-        for name, words in fields().items():
-            for rank, word in enumerate(words):
-                if word.startswith(text) and word != text and not word.startswith("~"):
-                    found.append((46 - 0.1 * rank, name))
-    if not found:
-        return None
-    score, name = max(found)
-    return name, score
+        pattern = _CONTENT.get(name)
+        fits = pattern is None or sample.str.fullmatch(pattern).mean() > 0.8
+        if name in ("address", "name"):
+            address = sample.str.contains(_ADDRESS, regex=True).mean() > 0.5
+            fits = fits and (address == (name == "address"))
+        if fits:
+            return name, score
+    return None
+
+
+_CONTENT = {
+    "municipality_code": r"\d{5,6}(\.0)?",
+    "prefecture": r".{2,3}[都道府県]",
+    "address_prefecture": r".{2,3}[都道府県]",
+    "municipality": r"\D{1,9}[市区町村]",
+    "address_city": r"\D{1,9}[市区町村]",
+    "latitude": r"-?\d+(\.\d+)?",
+    "longitude": r"-?\d+(\.\d+)?",
+    "address": r".*\D.*",
+    "name": r".*\D.*",
+    "id": r"[\x21-\x7e]+",
+}
 
 
 def recognised(cells: Iterable[str]) -> int:
@@ -303,7 +335,10 @@ def map_columns(table: RawTable, mapping: Mapping[str, str] | None = None) -> Co
     truncated = table.format.endswith("shp")
     candidates: dict[str, list[tuple[float, float, int, str]]] = {}
     for i, column in enumerate(frame.columns):
-        match = classify(re.sub(r" \(\d+\)$", "", str(column)), truncated)
+        header = re.sub(r" \(\d+\)$", "", str(column))
+        match = classify(header, truncated)
+        if truncated and (match is None or match[1] < WEAK or _is_cut(header)):
+            match = _by_content(frame[column], header) or match
         if match is None or column in said.values():
             continue
         name, score = match
@@ -323,6 +358,12 @@ def map_columns(table: RawTable, mapping: Mapping[str, str] | None = None) -> Co
     out.columns.update({name: column for name, column in said.items() if column})
     _guess(table, out, {c for found in candidates.values() for *_, c in found}, said)
     return out
+
+
+def _is_cut(header: str) -> bool:
+    """Whether a header fills the ten bytes of a Shapefile, or all but a part of a character."""
+    cut = len(header.encode("utf-8")) >= 8
+    return cut and (header.endswith("_") or classify(header) is None)
 
 
 def _filled(column: pd.Series) -> float:

@@ -219,3 +219,32 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(RegisterError):
             inventory.read_assets(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+@pytest.mark.parametrize("encoding", ["utf-8", "cp932"])
+def test_headers_cut_at_ten_bytes(encoding: str, tmp_path: Path) -> None:
+    """Cut, several headers of the municipal standard become the same; cells tell them apart."""
+    frame = gpd.GeoDataFrame(
+        {
+            "全国地方公共団体コード": ["131130", "131041"],
+            "地方公共団体名": ["渋谷区", "新宿区"],
+            "名称": ["神南小学校", "中央公園"],
+            "名称_カナ": ["ジンナンショウガッコウ", "チュウオウコウエン"],
+            "所在地_全国地方公共団体コード": ["131130", "131041"],
+            "所在地_連結表記": ["東京都渋谷区神南1-1", "東京都新宿区西新宿2-11"],
+            "所在地_都道府県": ["東京都", "東京都"],
+            "所在地_市区町村": ["渋谷区", "新宿区"],
+            "所在地_町字": ["神南", "西新宿"],
+            "高度の種別": ["", ""],
+            "高度の値": ["", ""],
+        },
+        geometry=gpd.points_from_xy([139.701234, 139.689512], [35.664321, 35.690412]),
+        crs="EPSG:6668",
+    )
+    frame.to_file(tmp_path / "a.shp", encoding=encoding)
+    assets = inventory.read_assets(tmp_path / "a.shp").assets
+    assert assets["name"].tolist() == ["神南小学校", "中央公園"]
+    assert assets["address"].tolist() == ["東京都渋谷区神南1-1", "東京都新宿区西新宿2-11"]
+    assert assets["municipality_code"].tolist() == ["13113", "13104"]
+    assert assets["height_agl_m"].isna().all()
