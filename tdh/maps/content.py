@@ -433,12 +433,25 @@ def _rasters(run: Any, content: Content) -> None:
     inside[run.cells["row"].to_numpy(), run.cells["col"].to_numpy()] = True
     rasters: dict[str, dict[str, Any]] = {}
     for i, carrier in enumerate(run.carriers):
+        first: np.ndarray | None = None
         for band in carrier.bands:
             before = codec.signal_codes(run.signal(carrier.id, band, "before"), inside)
             after = codec.signal_codes(run.signal(carrier.id, band, "after"), inside)
             key, block = f"{i}/{band}", f"data-r-{i}-{band}"
-            content.blocks[f"{block}-b"] = codec.raster(before)
+            packed, base = codec.raster(before), None
+            if first is not None:
+                # A carrier's bands often share masts and shadows: then their difference is smaller.
+                other = codec.raster((before - first).astype(np.uint8))
+                if len(other) < len(packed):
+                    packed, base = other, f"{i}/{carrier.bands[0]}/before"
+            else:
+                first = before
+            content.blocks[f"{block}-b"] = packed
             content.blocks[f"{block}-a"] = codec.changes(before, after)
-            rasters[f"{key}/before"] = {"block": f"{block}-b"}
-            rasters[f"{key}/after"] = {"block": f"{block}-a", "base": f"{key}/before"}
+            rasters[f"{key}/before"] = {"block": f"{block}-b", "base": base, "predicted": True}
+            rasters[f"{key}/after"] = {
+                "block": f"{block}-a",
+                "base": f"{key}/before",
+                "predicted": False,
+            }
     content.meta["rasters"] = rasters

@@ -25,7 +25,8 @@ TDH.Store = class {
   async decode(key) {
     const { rows, cols } = this.meta.grid, entry = this.meta.rasters[key];
     const bytes = await TDH.block(entry.block);
-    if (!entry.base) return TDH.unpredict(bytes, rows, cols);
+    if (entry.predicted) TDH.unpredict(bytes, rows, cols);
+    if (!entry.base) return bytes;
     const [carrier, band, when] = entry.base.split("/");
     const base = await this.load(Number(carrier), band, when);
     for (let i = 0; i < bytes.length; i++) bytes[i] = bytes[i] + base[i];
