@@ -7,7 +7,7 @@ link's signal comes about.
 """
 
 from tdh.coverage.antennas import choose_antennas
-from tdh.coverage.compute import Receivers, compute, compute_many, receivers
+from tdh.coverage.compute import Receivers, compute, compute_many, grid_of, receivers
 from tdh.coverage.drawing import profile_svg
 from tdh.coverage.explain import BudgetLine, Edge, Link, Profile, explain_link
 from tdh.coverage.exposure import exposure_of_sites
@@ -35,6 +35,7 @@ __all__ = [
     "explain_link",
     "exposure_of_sites",
     "gather",
+    "grid_of",
     "open_surface",
     "overlap",
     "probability",

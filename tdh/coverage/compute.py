@@ -105,13 +105,54 @@ def receivers(
     return Receivers(np.stack([x, y, z], axis=1), inside, lookup)
 
 
+def grid_of(cells: gpd.GeoDataFrame) -> Grid:
+    """The grid that cells were cut from, by their rows, columns and centres.
+
+    Raises
+    ------
+    SchemaError
+        If the cells have no row, col and CRS, or are too few or too irregular to tell.
+    """
+    known = {"row", "col"} <= set(cells.columns) and cells.crs is not None and len(cells) > 0
+    if known:
+        row, col = cells["row"].to_numpy(dtype=float), cells["col"].to_numpy(dtype=float)
+        x, y = cells.geometry.x.to_numpy(), cells.geometry.y.to_numpy()
+        side = max(np.ptp(col), np.ptp(row))
+        if side > 0:
+            cell = (np.ptp(x) if np.ptp(col) >= np.ptp(row) else np.ptp(y)) / side
+            cell = round(float(cell), 6)
+            left, top = (
+                float((x - (col + 0.5) * cell).mean()),
+                float((y + (row + 0.5) * cell).mean()),
+            )
+            grid = Grid(
+                round(left, 6),
+                round(top, 6),
+                cell,
+                int(row.max()) + 1,
+                int(col.max()) + 1,
+                cells.crs.to_string(),
+            )
+            centre_x, centre_y = grid.centres(row, col)
+            if max(abs(centre_x - x).max(), abs(centre_y - y).max()) < 0.01 * cell:
+                return grid
+    raise SchemaError(
+        Problem(
+            Text("the cells do not tell their grid", "セルから計画格子を求められません"),
+            expected="row, col, centres, CRS",
+            where="cells",
+            fix=Text("give grid=", "grid= を指定してください"),
+        )
+    )
+
+
 def compute(
     sites: gpd.GeoDataFrame,
     surface: Surface | None,
     cells: gpd.GeoDataFrame,
     band: Band,
     *,
-    grid: Grid,
+    grid: Grid | None = None,
     receiver_height_m: float = 1.5,
     radius_m: float | None = None,
     floor_dbm: float = FLOOR_DBM,
@@ -141,7 +182,7 @@ def compute_many(
     cells: gpd.GeoDataFrame,
     bands: Mapping[str, Band],
     *,
-    grid: Grid,
+    grid: Grid | None = None,
     receiver_height_m: float = 1.5,
     radius_m: float | None = None,
     floor_dbm: float = FLOOR_DBM,
@@ -166,8 +207,8 @@ def compute_many(
         Table "cells" with row and col in the grid.
     bands : mapping of str to Band
         The bands by the name under which the result holds them.
-    grid : Grid
-        The plan's grid.
+    grid : Grid, optional
+        The plan's grid; by default the one that the cells' rows, columns and centres tell.
     receiver_height_m : float
         Receivers' height above ground, 0.5 to 22.5 m.
     radius_m : float, optional
@@ -193,6 +234,7 @@ def compute_many(
         If the receivers' height is out of range.
     """
     model = model or Model()
+    grid = grid or grid_of(cells)
     _check(sites, surface, grid, receiver_height_m)
     points = receivers(cells, surface, grid, receiver_height_m)
     arrays = site_arrays(sites, surface, radius_m)

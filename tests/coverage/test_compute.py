@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 from tdh import coverage
-from tdh.coverage import Coverage, Model, compute, compute_many
+from tdh.coverage import Coverage, Model, compute, compute_many, grid_of
 from tdh.errors import DomainError, InputError, SchemaError
 from tdh.grid import Grid
 from tdh.radio import antenna, bands, p2108, p2109, tr38901
@@ -342,3 +342,20 @@ def test_rasters_hold_values_where_the_cells_are(
         assert source.transform == plan_grid.transform
         values = list(source.sample([(p.x, p.y) for p in cells.geometry.iloc[:50]]))
     np.testing.assert_array_equal(np.ravel(values), rsrp[:50])
+
+
+def test_cells_tell_their_grid(
+    whole: Coverage, sites: gpd.GeoDataFrame, town: Surface, cells: gpd.GeoDataFrame,
+    plan_grid: Grid,
+) -> None:  # fmt: skip
+    assert grid_of(cells) == plan_grid
+    assert same(whole, compute(sites, town, cells, N78))
+    part = cells.sample(50, random_state=1)
+    few = compute(sites, town, part, N78)
+    assert (few.signal != compute(sites, town, part, N78, grid=plan_grid).signal).nnz == 0
+    with pytest.raises(SchemaError, match="grid"):
+        compute(sites, town, cells.iloc[:1], N78)
+    with pytest.raises(SchemaError, match="grid"):
+        compute(sites, town, cells.drop(columns="row"), N78)
+    with pytest.raises(SchemaError, match="grid"):
+        compute(sites, town, cells.assign(row=cells["row"].to_numpy()[::-1]), N78)
