@@ -2,13 +2,15 @@
 
 :func:`read_municipalities` and :func:`read_population` read what is published;
 :func:`make_cells` places the people in the plan's cells by the volume of buildings, and
-:class:`DasymetricRegressor` learns in which buildings people live.
+:class:`DasymetricRegressor` learns in which buildings people live. :func:`on_cells` adds any
+other source of demand: stations, priority places, roads.
 """
 
 from tdh.demand.cells import building_volume_m3, make_cells
 from tdh.demand.dasymetric import DasymetricRegressor, building_classes, mesh_classes
 from tdh.demand.municipalities import read_municipalities
 from tdh.demand.population import read_population
+from tdh.demand.sources import on_cells
 
 __all__ = [
     "DasymetricRegressor",
@@ -16,6 +18,7 @@ __all__ = [
     "building_volume_m3",
     "make_cells",
     "mesh_classes",
+    "on_cells",
     "read_municipalities",
     "read_population",
 ]
