@@ -310,6 +310,41 @@ def score_assets(
     return scores
 
 
+def score_public(
+    assets: pd.DataFrame,
+    footprints: Mapping[str, sparse.csr_array] | Mapping[tuple[str, str], sparse.csr_array],
+    unmet: np.ndarray,
+    weights: Mapping[str, float] | None = None,
+    *,
+    cells: pd.DataFrame,
+    gap_cells: np.ndarray | None = None,
+    places: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Score every asset for the public: all carriers' gaps that it could close, together.
+
+    As :func:`score_assets`, with one row per asset and ``carrier_id`` ``public``. A cell counts
+    once for every carrier that the asset would bring there; there is no part for sharing.
+    """
+    united = _unite(footprints)
+    n = len(united)
+    gap = np.asarray(unmet > 0 if gap_cells is None else gap_cells)
+    problems = _mismatches(united, assets, unmet, gap, cells)
+    if problems:
+        raise InputError(*problems)
+    repeated = cells.iloc[np.tile(np.arange(len(cells)), n)]
+    return score_assets(
+        assets,
+        {"public": sparse.csr_array(sparse.hstack(list(united.values()), format="csr"))},
+        unmet.reshape(1, -1),
+        weights,
+        cells=repeated,
+        # Customers of all carriers are the residents, once.
+        market_share={"public": 1.0 / n},
+        gap_cells=gap.reshape(1, -1),
+        places=None if places is None else np.tile(places, n),
+    )
+
+
 def _table(
     ids: pd.Index,
     carrier: str,

@@ -199,3 +199,16 @@ def test_quality_lift_by_hand() -> None:
     # Site 0: -100 over -110 for 1 person; -120 below -115. Site 1: capped at -95; -110 over -125.
     got = scoring.quality_lift(signal, levels, before, people, good_dbm=-95.0)
     assert got.tolist() == [10.0, 15.0 + 30.0]
+
+
+def test_the_public_score_counts_all_carriers() -> None:
+    assets, footprints, unmet, cells = random_case(7)
+    each = scoring.score_assets(assets, footprints, unmet, cells=cells)
+    public = scoring.score_public(assets, footprints, unmet, cells=cells).set_index("asset_id")
+    people = each.groupby("asset_id")["people_newly_served"].sum()
+    closed = each.groupby("asset_id")["gap_cells_closed"].sum()
+    assert set(public["carrier_id"]) == {"public"}
+    assert public["people_newly_served"].to_numpy() == pytest.approx(people[public.index])
+    assert (public["gap_cells_closed"] == closed[public.index]).all()
+    total = parts_of(public).to_numpy().sum(axis=1)
+    assert np.abs(total - public["score"]).max() < 1e-9
