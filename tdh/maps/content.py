@@ -235,6 +235,23 @@ def _u16(values: pd.Series, scale: float = 10) -> np.ndarray:
     )
 
 
+def _above(frame: pd.DataFrame) -> np.ndarray:
+    """Mounting height over the asset's own, in tenths from 10000: mostly the same few values."""
+    height, mounting = _u16(frame["height_agl_m"]), _u16(frame["mounting_height_m"])
+    over = mounting - np.where(height == MISSING_U16, 0, height) + 10_000
+    return np.where(mounting == MISSING_U16, MISSING_U16, np.clip(over, 0, MISSING_U16 - 1))
+
+
+def _short_ids(frame: pd.DataFrame) -> list[str]:
+    """Ids without the record number where they end in it; a mark says so."""
+    short = []
+    for asset_id, row in zip(frame.index, frame["source_row"], strict=True):
+        tail = f"-{row}"
+        ends = asset_id.endswith(tail)
+        short.append(f"{asset_id.removesuffix(tail)}\x1e" if ends else asset_id)
+    return short
+
+
 def _spatial_order(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     """Neighbours next to each other: interleaved bits of the two coordinates."""
 
@@ -277,7 +294,7 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
         }
     )
     details: dict[str, tuple[Any, str]] = {
-        "mounting": (_u16(frame["mounting_height_m"]), "u16"),
+        "above": (_above(frame), "u16"),
         "source": (source, "u8" if len(sources) < 256 else "u16"),
         "row": (frame["source_row"], "u32"),
     }
@@ -296,7 +313,7 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
     more, content.blocks["data-numbers"] = codec.columns(details)
     _parts(run, content, frame.index)
     content.blocks["data-names"] = codec.words(frame["name"])
-    content.blocks["data-ids"] = codec.words(frame.index)
+    content.blocks["data-ids"] = codec.words(_short_ids(frame))
     content.blocks["data-addresses"] = codec.words(frame["address"])
     content.blocks["data-sources"] = codec.words(sources)
     ja, en = (display.kind_labels(language) for language in ("ja", "en"))

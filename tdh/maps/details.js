@@ -55,7 +55,8 @@ TDH.assetDetails = function (store, i) {
   fact("owner_u", meta.owners[assets.owner[i]]);
   fact("address", store.addresses.at(i));
   fact("municipality", (meta.municipalities[assets.municipality[i]] || {}).name);
-  const height = store.height(i), mount = numbers.mounting[i];
+  const height = store.height(i), above = numbers.above[i];
+  const mount = above === 65535 ? 65535 : above - 10000 + (height === null ? 0 : assets.height[i]);
   fact("height", height === null ? null : TDH.number(height, 1));
   fact("placement", store.label("placements", assets.placement[i])
     + (mount === 65535 ? "" : ` / ${TDH.number(mount / 10, 1)} m`));

@@ -153,7 +153,9 @@ TDH.Store = class {
     });
     this.regions = JSON.parse(new TextDecoder().decode(await TDH.block("data-regions")));
     this.names = await TDH.texts("data-names", assets.n);
-    this.ids = await TDH.texts("data-ids", assets.n);
+    const short = await TDH.texts("data-ids", assets.n), row = this.numbers.row;
+    const whole = Array.from({ length: assets.n }, (_, i) => short.at(i).replace("\x1e", `-${row[i]}`));
+    this.ids = new TDH.Texts(whole.join("\x1f"), assets.n);
     this.addresses = await TDH.texts("data-addresses", assets.n);
     this.sources = await TDH.texts("data-sources", this.meta.assets.sources);
   }

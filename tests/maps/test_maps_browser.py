@@ -247,6 +247,8 @@ def test_permalink_of_an_asset_opens_it(open_map: Any, map_file: Path, fake_run:
     popup = page.locator(".leaflet-popup-content")
     assert fake_run.assets.loc["assets-1", "name"] in popup.inner_text()
     assert "選定" in popup.inner_text()
+    asset = fake_run.assets.loc["assets-1"]
+    assert f"{asset['mounting_height_m']:.1f} m" in popup.inner_text()
     link = popup.locator("a").get_attribute("href")
     assert link == "report.html#asset-assets-1"
 
