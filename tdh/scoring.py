@@ -16,7 +16,7 @@ places
 quality
     decibels by which it would lift weak signals, times people (:func:`quality_lift`)
 resilience
-    what the site itself withstands: hours of backup, flood depth, fibre (:func:`endurance`)
+    what the site itself withstands: hours of backup, flood depth (:func:`tdh.resilience.endurance`)
 installability
     how easily an antenna stands there: placement, height, whether they are known
 
@@ -27,7 +27,7 @@ nothing scores 0, however easy it would be to build.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tdh import schemas
+from tdh import resilience, schemas
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 
@@ -64,6 +64,12 @@ LABELS: dict[str, Text] = {
     "installability": Text("installability", "設置しやすさ"),
 }
 
+CLOSES = Text(
+    "Alone serves {people:,.0f} people and {closed:,} cells of the gap; {score:.1f} points ({parts})",
+    "未充足人口{people:,.0f}人・{closed:,}セルをこのアセットだけで解消。{score:.1f}点({parts})",
+)
+NOTHING = Text("Closes nothing of the carrier's gap", "この事業者の未整備エリアを解消しません")
+
 OWN_SCALE = frozenset({"resilience", "installability"})
 """Components that come as values from 0 to 1 and are not compared with the best asset."""
 
@@ -72,7 +78,6 @@ EASE = {"roof": 1.0, "ground": 0.7, "pole": 0.5, "none": 0.0}
 _HEIGHT_NOT_KNOWN = 0.8
 _TOO_HIGH_M = 60.0
 _TOO_HIGH = 0.7
-_BACKUP_HOURS = 24.0
 _CHUNK = 1 << 22
 _MOST_SAMPLES = 1 << 24
 
@@ -290,7 +295,10 @@ def score_assets(
         for k, carrier in enumerate(carriers)
     }
     everyone = np.sum([s[:, 0] for s in served.values()], axis=0)
-    constant = {"installability": installability(assets), "resilience": endurance(assets)}
+    constant = {
+        "installability": installability(assets),
+        "resilience": resilience.endurance(assets),
+    }
     tables = []
     for carrier in carriers:
         people, closed, behind, important = served[carrier].T
@@ -380,11 +388,12 @@ def _table(
 
 def reasons(table: pd.DataFrame, language: str) -> list[str]:
     """In words: what each asset closes, and the three greatest parts of its score."""
+    ja = language == "ja"
     prefix = "contribution_"
     names = [c for c in table.columns if c.startswith(prefix)]
-    labels = [
-        LABELS[c.removeprefix(prefix)].render("ja" if language == "ja" else "en") for c in names
-    ]
+    labels = [LABELS[c.removeprefix(prefix)].render("ja" if ja else "en") for c in names]
+    gap, template = ("", CLOSES.ja) if ja else (" ", CLOSES.en)
+    nothing = NOTHING.render("ja" if ja else "en")
     parts = table[names].to_numpy()
     largest = np.argsort(-parts, axis=1, kind="stable")[:, :3]
     words = []
@@ -396,25 +405,10 @@ def reasons(table: pd.DataFrame, language: str) -> list[str]:
         largest,
         strict=True,
     ):
-        shown = [(labels[j], row[j]) for j in best if row[j] >= 0.05]
-        if closed == 0:
-            words.append(
-                "この事業者の未整備エリアを解消しません"
-                if language == "ja"
-                else "Closes nothing of the carrier's gap"
-            )
-        elif language == "ja":
-            inner = "、".join(f"{label}{value:.1f}" for label, value in shown)
-            words.append(
-                f"未充足人口{people:,.0f}人・{closed:,}セルをこのアセットだけで解消。"
-                f"{score:.1f}点({inner})"
-            )
-        else:
-            inner = ", ".join(f"{label} {value:.1f}" for label, value in shown)
-            words.append(
-                f"Alone serves {people:,.0f} people and {closed:,} cells of the gap; "
-                f"{score:.1f} points ({inner})"
-            )
+        shown = [f"{labels[j]}{gap}{row[j]:.1f}" for j in best if row[j] >= 0.05]
+        inner = ("、" if ja else ", ").join(shown)
+        filled = template.format(people=people, closed=closed, score=score, parts=inner)
+        words.append(filled if closed else nothing)
     return words
 
 
@@ -436,13 +430,19 @@ def sums(footprint: sparse.csr_array, values: np.ndarray) -> np.ndarray:
     """
     dense = np.ascontiguousarray(values, dtype=float)
     out = np.zeros((footprint.shape[0], dense.shape[1]))
-    start = 0
-    while start < footprint.shape[0]:
-        goal = footprint.indptr[start] + _CHUNK
-        end = max(start + 1, int(np.searchsorted(footprint.indptr, goal, side="right")) - 1)
+    for start, end in _chunks(footprint):
         out[start:end] = footprint[start:end].astype(float) @ dense
-        start = end
     return out
+
+
+def _chunks(matrix: sparse.csr_array) -> Iterator[tuple[int, int]]:
+    """Spans of rows with some four million stored values each."""
+    start = 0
+    while start < matrix.shape[0]:
+        goal = matrix.indptr[start] + _CHUNK
+        end = max(start + 1, int(np.searchsorted(matrix.indptr, goal, side="right")) - 1)
+        yield start, end
+        start = end
 
 
 def deficit(cells: pd.DataFrame, unmet: np.ndarray, share: float) -> np.ndarray:
@@ -482,27 +482,6 @@ def installability(assets: pd.DataFrame) -> np.ndarray:
     return ease
 
 
-def endurance(assets: pd.DataFrame) -> np.ndarray | None:
-    """What a site withstands: 0 to 1, (n_assets,); None where no register says anything.
-
-    Two thirds for backup hours (all for 24 h, which 事業用電気通信設備規則
-    11条3項 asks of stations that cover offices), one
-    third for no flood; what is not known earns nothing.
-    """
-    known = [
-        c for c in ("backup_hours", "flood_depth_m") if c in assets and assets[c].notna().any()
-    ]
-    if not known:
-        return None
-    total = np.zeros(len(assets))
-    if "backup_hours" in known:
-        hours = assets["backup_hours"].fillna(0.0).to_numpy(float)
-        total += 2 / 3 * np.clip(hours / _BACKUP_HOURS, 0.0, 1.0)
-    if "flood_depth_m" in known:
-        total += 1 / 3 * (assets["flood_depth_m"] == 0).to_numpy(float)
-    return total
-
-
 def quality_lift(
     signal: sparse.csr_array,
     to_dbm: np.ndarray,
@@ -527,17 +506,13 @@ def quality_lift(
     """
     before = np.nan_to_num(np.asarray(before_dbm, dtype=float), nan=floor_dbm)
     out = np.zeros(signal.shape[0])
-    start = 0
-    while start < signal.shape[0]:
-        goal = signal.indptr[start] + _CHUNK
-        end = max(start + 1, int(np.searchsorted(signal.indptr, goal, side="right")) - 1)
+    for start, end in _chunks(signal):
         span = slice(signal.indptr[start], signal.indptr[end])
         at = signal.indices[span]
         new = np.minimum(to_dbm[signal.data[span]], good_dbm)
         gain = np.clip(new - before[at], 0.0, None) * people[at]
         site = np.repeat(np.arange(end - start), np.diff(signal.indptr[start : end + 1]))
         out[start:end] = np.bincount(site, gain, minlength=end - start)
-        start = end
     return out
 
 
@@ -606,27 +581,21 @@ def _mismatches(
     gap: np.ndarray,
     cells: pd.DataFrame,
 ) -> list[Problem]:
-    expected = (len(assets), len(cells))
-    shapes = {f"footprints, {c}": f.shape for c, f in footprints.items() if f.shape != expected}
-    problems = [
+    rows = (len(footprints), len(cells))
+    expected = {
+        f"footprints, {c}": (f.shape, (len(assets), len(cells))) for c, f in footprints.items()
+    }
+    expected |= {"unmet": (unmet.shape, rows), "gap_cells": (gap.shape, rows)}
+    return [
         Problem(
-            Text("the number of assets or cells differs", "アセットまたはセルの数が違います"),
-            value=shape,
-            expected=str(expected),
+            Text(
+                "the number of assets, carriers or cells differs",
+                "アセット・事業者・セルの数が違います",
+            ),
+            value=found,
+            expected=str(wanted),
             where=where,
         )
-        for where, shape in shapes.items()
+        for where, (found, wanted) in expected.items()
+        if found != wanted
     ]
-    for name, matrix in (("unmet", unmet), ("gap_cells", gap)):
-        if matrix.shape != (len(footprints), len(cells)):
-            problems.append(
-                Problem(
-                    Text(
-                        "the number of carriers or cells differs", "事業者またはセルの数が違います"
-                    ),
-                    value=matrix.shape,
-                    expected=str((len(footprints), len(cells))),
-                    where=name,
-                )
-            )
-    return problems

@@ -175,7 +175,7 @@ def test_matrices_of_the_wrong_shape_are_refused() -> None:
     assets, footprints, unmet, cells = random_case(0)
     with pytest.raises(InputError, match="differs"):
         scoring.score_assets(assets.iloc[:-1], footprints, unmet, cells=cells)
-    with pytest.raises(InputError, match="carriers or cells"):
+    with pytest.raises(InputError, match="carriers or cells differs"):
         scoring.score_assets(assets, footprints, unmet[:2], cells=cells)
 
 
