@@ -5,6 +5,7 @@ from __future__ import annotations
 from tdh.siting.allocation import solve_allocation
 from tdh.siting.explaining import Reason, explain_unchosen
 from tdh.siting.exploring import alternatives, compare, coverage_curve
+from tdh.siting.fair import FairPlan, solve_max_min
 from tdh.siting.mclp import solve_mclp
 from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.plan import Plan, Status
@@ -14,6 +15,7 @@ from tdh.siting.verifying import verify
 __all__ = [
     "Cover",
     "Effort",
+    "FairPlan",
     "Plan",
     "Reason",
     "Status",
@@ -22,6 +24,7 @@ __all__ = [
     "coverage_curve",
     "explain_unchosen",
     "solve_allocation",
+    "solve_max_min",
     "solve_mclp",
     "solve_partial_cover",
     "verify",

@@ -20,6 +20,7 @@ from tdh.siting import (
     coverage_curve,
     explain_unchosen,
     solve_allocation,
+    solve_max_min,
     solve_mclp,
     solve_partial_cover,
     solving,
@@ -209,3 +210,20 @@ def test_cost_budgets(plane: dict[str, Any]) -> None:
     shared = solve_allocation(footprints, demand, None, 1, cost=cost, programme_budget=12.0)
     assert verify(shared, footprints, demand, None, 1, cost=cost, programme_budget=12.0) == []
     assert shared.objective >= plan.objective * (1 - 1e-6)
+
+
+def test_max_min_against_enumeration() -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(4):
+        dense = rng.random((9, 24)) < 0.2
+        demand = rng.integers(1, 9, (1, 24)).astype(float)
+        masks = [np.arange(24) // 8 == k for k in range(3)]
+        fair = solve_max_min([sparse.csr_array(dense)], demand, masks, max_sites=3)
+        best = max(
+            min(demand[0, m & dense[list(s)].any(axis=0)].sum() / demand[0, m].sum() for m in masks)
+            for s in itertools.combinations(range(9), 3)
+        )
+        assert fair.least_share <= best + 1e-9
+        assert fair.bound >= best - 1e-6
+        assert fair.least_share >= 0.9 * best
+        assert len(fair.plan.selected) <= 3
