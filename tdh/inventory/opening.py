@@ -94,7 +94,7 @@ def _fetch(url: str) -> bytes:
     try:
         with fsspec.open(url, "rb") as handle:
             data: bytes = handle.read(textfiles.MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise RegisterError(
             Problem(Text("the URL cannot be read", "URLを読めません"), str(error), where=url)
         ) from error
