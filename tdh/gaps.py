@@ -213,6 +213,27 @@ def _positions(names: pd.Series, index: pd.Index) -> np.ndarray:
     return np.asarray(index.get_indexer(names))
 
 
+def deficit(cells: pd.DataFrame, unmet: np.ndarray, share: float) -> np.ndarray:
+    """How far each cell's municipality is served worse than the carrier's mean: 0 to 1.
+
+    ``(u − ū) / (1 − ū)`` for the unserved shares of customers u of the municipality and ū of all;
+    0 where it is served at least as well, 1 where nobody is served.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_cells,)
+    """
+    code, _ = pd.factorize(cells["municipality_code"], use_na_sentinel=False)
+    customers = np.bincount(code, cells["population"].to_numpy(float) * share)
+    missing = np.bincount(code, unmet)
+    rate = np.divide(missing, customers, out=np.zeros_like(missing), where=customers > 0)
+    mean = missing.sum() / customers.sum() if customers.sum() > 0 else 0.0
+    if mean >= 1.0:
+        return np.zeros(len(cells))
+    worse: np.ndarray = np.clip((rate - mean) / (1.0 - mean), 0.0, 1.0)[code]
+    return worse
+
+
 def carriers_serving(
     signals: Signals, thresholds_dbm: Thresholds, carriers: Iterable[str] | None = None
 ) -> np.ndarray:

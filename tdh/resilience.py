@@ -128,25 +128,6 @@ def without_backup(
     return np.where(np.isnan(backup), unknown_fails, backup < hours)
 
 
-def endurance(assets: pd.DataFrame) -> np.ndarray | None:
-    """What a site withstands: 0 to 1, (n_assets,); None where no register says anything.
-
-    Two thirds for backup hours (all for :data:`OFFICE_HOURS`), one third for no flood; what is
-    not known earns nothing.
-    """
-    columns = ("backup_hours", "flood_depth_m")
-    known = [c for c in columns if c in assets and assets[c].notna().any()]
-    if not known:
-        return None
-    total = np.zeros(len(assets))
-    if "backup_hours" in known:
-        hours = assets["backup_hours"].fillna(0.0).to_numpy(float)
-        total += 2 / 3 * np.clip(hours / OFFICE_HOURS, 0.0, 1.0)
-    if "flood_depth_m" in known:
-        total += 1 / 3 * (assets["flood_depth_m"] == 0).to_numpy(float)
-    return total
-
-
 def below_flood(sites: pd.DataFrame, clearance_m: float = 0.0) -> np.ndarray:
     """Sites on the ground or a pole whose expected flood is deeper than a clearance: bool.
 

@@ -16,7 +16,7 @@ places
 quality
     decibels by which it would lift weak signals, times people (:func:`quality_lift`)
 resilience
-    what the site itself withstands: hours of backup, flood depth (:func:`tdh.resilience.endurance`)
+    what the site itself withstands: hours of backup, flood depth (:func:`endurance`)
 installability
     how easily an antenna stands there: placement, height, whether they are known
 
@@ -37,7 +37,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tdh import resilience, schemas
+from tdh import gaps, schemas
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 
@@ -78,6 +78,7 @@ EASE = {"roof": 1.0, "ground": 0.7, "pole": 0.5, "none": 0.0}
 _HEIGHT_NOT_KNOWN = 0.8
 _TOO_HIGH_M = 60.0
 _TOO_HIGH = 0.7
+_BACKUP_HOURS = 24.0
 _CHUNK = 1 << 22
 _MOST_SAMPLES = 1 << 24
 
@@ -287,7 +288,7 @@ def score_assets(
                 [
                     unmet[k],
                     gap[k],
-                    unmet[k] * deficit(cells, unmet[k], shares[carrier]),
+                    unmet[k] * gaps.deficit(cells, unmet[k], shares[carrier]),
                     gap[k] * (np.zeros(len(cells)) if places is None else places),
                 ]
             ),
@@ -295,10 +296,7 @@ def score_assets(
         for k, carrier in enumerate(carriers)
     }
     everyone = np.sum([s[:, 0] for s in served.values()], axis=0)
-    constant = {
-        "installability": installability(assets),
-        "resilience": resilience.endurance(assets),
-    }
+    constant = {"installability": installability(assets), "resilience": endurance(assets)}
     tables = []
     for carrier in carriers:
         people, closed, behind, important = served[carrier].T
@@ -445,27 +443,6 @@ def _chunks(matrix: sparse.csr_array) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def deficit(cells: pd.DataFrame, unmet: np.ndarray, share: float) -> np.ndarray:
-    """How far each cell's municipality is served worse than the carrier's mean: 0 to 1.
-
-    ``(u − ū) / (1 − ū)`` for the unserved shares of customers u of the municipality and ū of all;
-    0 where it is served at least as well, 1 where nobody is served.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_cells,)
-    """
-    code, _ = pd.factorize(cells["municipality_code"], use_na_sentinel=False)
-    customers = np.bincount(code, cells["population"].to_numpy(float) * share)
-    missing = np.bincount(code, unmet)
-    rate = np.divide(missing, customers, out=np.zeros_like(missing), where=customers > 0)
-    mean = missing.sum() / customers.sum() if customers.sum() > 0 else 0.0
-    if mean >= 1.0:
-        return np.zeros(len(cells))
-    worse: np.ndarray = np.clip((rate - mean) / (1.0 - mean), 0.0, 1.0)[code]
-    return worse
-
-
 def installability(assets: pd.DataFrame) -> np.ndarray:
     """How easily an antenna stands on each asset: 0 to 1, (n_assets,).
 
@@ -480,6 +457,26 @@ def installability(assets: pd.DataFrame) -> np.ndarray:
         high = assets["mounting_height_m"].to_numpy(dtype=float) > _TOO_HIGH_M
         ease = np.where(high, ease * _TOO_HIGH, ease)
     return ease
+
+
+def endurance(assets: pd.DataFrame) -> np.ndarray | None:
+    """What a site withstands: 0 to 1, (n_assets,); None where no register says anything.
+
+    Two thirds for backup hours (all for 24 h, which
+    事業用電気通信設備規則 11条3項 asks of stations that cover offices), one third for no flood;
+    what is not known earns nothing.
+    """
+    columns = ("backup_hours", "flood_depth_m")
+    known = [c for c in columns if c in assets and assets[c].notna().any()]
+    if not known:
+        return None
+    total = np.zeros(len(assets))
+    if "backup_hours" in known:
+        hours = assets["backup_hours"].fillna(0.0).to_numpy(float)
+        total += 2 / 3 * np.clip(hours / _BACKUP_HOURS, 0.0, 1.0)
+    if "flood_depth_m" in known:
+        total += 1 / 3 * (assets["flood_depth_m"] == 0).to_numpy(float)
+    return total
 
 
 def quality_lift(

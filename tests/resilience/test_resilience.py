@@ -56,8 +56,6 @@ def test_what_fails() -> None:
     assert resilience.without_backup(sites, 24).tolist() == [True, True, False, False]
     assert resilience.without_backup(sites, 24, False).tolist() == [False, True, False, False]
     assert resilience.below_flood(sites).tolist() == [False, True, False, False]
-    assert resilience.endurance(sites) == pytest.approx([0.0, 2 / 24, 2 / 3, 1.0])
-    assert resilience.endurance(sites.iloc[:0]) is None
     area = gpd.GeoSeries([shapely.box(0.5, -1, 2.5, 1)], crs="EPSG:6677")
     assert resilience.in_district(sites, area).tolist() == [False, True, True, False]
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from tdh import scoring
+from tdh import gaps, scoring
 from tdh.errors import InputError
 
 
@@ -135,9 +135,9 @@ def test_equity_counts_only_municipalities_below_the_mean() -> None:
     cells = cells_of(np.full(4, 100.0), ["13101", "13101", "13102", "13102"])
     unmet = np.array([100.0, 50.0, 10.0, 0.0])
     # Unserved: 75 % and 5 %, 40 % together: (0.75 - 0.4) / 0.6.
-    got = scoring.deficit(cells, unmet, 1.0)
+    got = gaps.deficit(cells, unmet, 1.0)
     assert got == pytest.approx([0.35 / 0.6] * 2 + [0.0] * 2)
-    assert scoring.deficit(cells, np.full(4, 100.0), 1.0).tolist() == [0.0] * 4
+    assert gaps.deficit(cells, np.full(4, 100.0), 1.0).tolist() == [0.0] * 4
 
 
 def test_priority_places_count_by_priority() -> None:
@@ -212,3 +212,11 @@ def test_the_public_score_counts_all_carriers() -> None:
     assert (public["gap_cells_closed"] == closed[public.index]).all()
     total = parts_of(public).to_numpy().sum(axis=1)
     assert np.abs(total - public["score"]).max() < 1e-9
+
+
+def test_what_a_site_withstands() -> None:
+    assets = assets_of(["roof"] * 4)
+    assert scoring.endurance(assets) is None
+    assets["backup_hours"] = [np.nan, 3.0, 24.0, 72.0]
+    assets["flood_depth_m"] = [2.0, 2.0, np.nan, 0.0]
+    assert scoring.endurance(assets) == pytest.approx([0.0, 2 / 24, 2 / 3, 1.0])
