@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": "tdh.cli.plan",
     "verify": "tdh.cli.verify",
     "link": "tdh.cli.link",
+    "kpi": "tdh.cli.kpi",
     "map": "tdh.cli.map",
     "report": "tdh.cli.report",
     "package": "tdh.cli.package",

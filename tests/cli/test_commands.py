@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -138,3 +139,35 @@ def test_a_round_from_packages_to_the_ledger(demo_run: Run, tmp_path: Path) -> N
     call("register", "verify", ledger)
     with pytest.raises(InputError, match="tdh register list"):
         call("register", "next", tmp_path / "none.gpkg")
+
+
+def test_kpi_population_coverage_is_what_a_hand_count_gives(demo_run: Run) -> None:
+    rows = json.loads(call("kpi", demo_run.folder, "--json").stdout)
+    carrier = demo_run.carriers[0]
+    (said,) = (
+        row["value"]
+        for row in rows
+        if (row["kpi"], row["carrier_id"], row["state"]) == ("population", carrier.id, "after")
+        and row["municipality_code"] is None
+    )
+    cells = demo_run.cells
+    signal = demo_run.signal(carrier.id, carrier.bands[0], "after")[cells["row"], cells["col"]]
+    served = signal >= demo_run.bands[carrier.id, carrier.bands[0]].covered_dbm
+    degrees = cells.to_crs("EPSG:6668").geometry
+    # Half meshes: 240 to a degree of latitude, 160 to one of longitude.
+    halves = pd.Series(
+        list(zip((degrees.y * 240).astype(int), (degrees.x * 160).astype(int), strict=True))
+    )
+    of_mesh = pd.DataFrame(
+        {"mesh": halves, "served": served, "people": cells["population"].to_numpy()}
+    ).groupby("mesh")
+    covered = of_mesh["served"].mean() >= 0.5
+    people = of_mesh["people"].sum()
+    assert said == pytest.approx(people[covered].sum() / people.sum(), abs=1e-9)
+
+
+def test_kpi_of_places(demo_run: Run) -> None:
+    register = demo_run.scenario.assets[0].path
+    shown = call("kpi", demo_run.folder, "--places", register).stdout
+    assert "places" in shown
+    assert "96.0" in shown  # the target of 2026, in percent

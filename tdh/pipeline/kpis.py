@@ -1,0 +1,121 @@
+"""The programme's indicators of a finished run, before and after its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from tdh import inventory, kpi, mesh
+from tdh.errors import InputError, Problem
+from tdh.language import Text
+from tdh.results import Run, When
+
+
+def of_run(
+    run: Run,
+    *,
+    places: Path | None = None,
+    commercial: Path | None = None,
+    roads: Path | None = None,
+    at_least: Sequence[int] = (1, 2),
+    rule: Literal[">=", ">"] = ">=",
+    year: int = 2026,
+) -> pd.DataFrame:
+    """All indicators of a run (table ``kpis``), for its state today and with the plan on air.
+
+    Parameters
+    ----------
+    run : Run
+    places : path, optional
+        A register of places that must be served (any that :func:`tdh.inventory.read_assets` reads).
+    commercial, roads : path, optional
+        Polygons of commercial areas; lines of main roads (any file that GDAL reads).
+    at_least, rule, year
+        As for :func:`tdh.kpi.table`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or holds nothing of the kind.
+    """
+    return kpi.table(
+        run.cells,
+        run.grid,
+        {"before": service(run, "before"), "after": service(run, "after")},
+        at_least=at_least,
+        rule=rule,
+        places=None if places is None else _places(run, places),
+        commercial=None if commercial is None else _shapes(run, commercial, "Polygon"),
+        roads=None if roads is None else _shapes(run, roads, "LineString"),
+        year=year,
+    )
+
+
+def service(run: Run, when: When) -> kpi.Service:
+    """Who serves each cell, and where the outdoor stations stand."""
+    row, col = run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
+    served: dict[tuple[str, str], np.ndarray] = {}
+    stations: dict[tuple[str, str], np.ndarray] = {}
+    for (carrier, band_id), band in run.bands.items():
+        key = (carrier, band.band_class)
+        reached = run.signal(carrier, band_id, when)[row, col] >= band.covered_dbm
+        served[key] = reached | served[key] if key in served else reached
+        sites = run.sites[(run.sites["carrier_id"] == carrier) & (run.sites["band"] == band_id)]
+        points = [sites.geometry]
+        if when == "after":
+            points.append(run.plan[run.plan["carrier_id"] == carrier].geometry)
+        found = _meshes(gpd.GeoSeries(pd.concat(points), crs=run.crs))
+        stations[key] = np.union1d(found, stations[key]) if key in stations else found
+    return kpi.Service(served, stations)
+
+
+def _meshes(points: gpd.GeoSeries) -> np.ndarray:
+    degrees = points.to_crs("EPSG:6668")
+    codes: np.ndarray = np.unique(mesh.from_lonlat(degrees.x.to_numpy(), degrees.y.to_numpy(), 8))
+    return codes
+
+
+def _places(run: Run, path: Path) -> gpd.GeoDataFrame:
+    places = inventory.read_assets(path, plan_crs=run.crs).assets
+    inside = places[places.within(run.municipalities.union_all())]
+    if inside.empty:
+        raise InputError(
+            Problem(
+                Text("no place lies in the area", "対象区域内の場所がありません"),
+                value=len(places),
+                where=path.name,
+            )
+        )
+    return inside
+
+
+def _shapes(run: Run, path: Path, kind: str) -> gpd.GeoSeries:
+    """Shapes of a kind, in the plan's CRS, cut to the area."""
+    try:
+        read = gpd.read_file(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            Problem(Text("it cannot be read", "読めません"), value=str(error), where=path.name)
+        ) from None
+    if read.crs is None:
+        read = read.set_crs("EPSG:6668")
+    shapes = read.geometry.to_crs(run.crs).explode()
+    shapes = shapes[shapes.geom_type == kind]
+    shapes = gpd.clip(shapes, run.municipalities.union_all(), keep_geom_type=True)
+    if shapes.empty:
+        raise InputError(
+            Problem(
+                Text(
+                    "it holds nothing of the kind in the area",
+                    "対象区域内に該当する図形がありません",
+                ),
+                expected=kind,
+                where=path.name,
+            )
+        )
+    return shapes
