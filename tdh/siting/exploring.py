@@ -91,14 +91,10 @@ def alternatives(
     Returns
     -------
     list of Plan
-        Best first; fewer than asked for where no more exist.  The bound of each holds for plans
+        Best first; fewer than asked for where no more exist. The bound of each holds for plans
         that differ so much.
     """
-    held = (
-        {tuple(p) for p in np.argwhere(np.asarray(limits["fixed"], dtype=bool))}
-        if (limits.get("fixed") is not None and np.asarray(limits["fixed"]).dtype == bool)
-        else {tuple(p) for p in limits.get("fixed") or ()}
-    )
+    held = _pairs(limits.get("fixed"))
     apart = list(limits.pop("at_most", None) or ())
     found: list[Plan] = []
     for _ in range(count):
@@ -119,7 +115,12 @@ def alternatives(
     return sorted(found, key=lambda p: -p.objective)
 
 
-def compare(one: Plan, other: Plan, footprints: Sequence[Any], demand: ArrayLike) -> pd.DataFrame:
+def _pairs(fixed: Any) -> set[tuple[int, ...]]:
+    array = np.asarray([] if fixed is None else fixed)
+    return {tuple(p) for p in (np.argwhere(array) if array.dtype == bool else array).tolist()}
+
+
+def compare(one: Plan, other: Plan) -> pd.DataFrame:
     """Two allocations side by side: one row per pair that either chose.
 
     Returns

@@ -101,7 +101,7 @@ def test_alternatives_differ(plane: dict[str, Any]) -> None:
     for other in others:
         assert verify(other, footprints, demand, **limits) == []
         assert other.objective <= plan.bound
-    table = compare(plan, others[0], footprints, demand)
+    table = compare(plan, others[0])
     assert (table["where"] == "both").sum() == len(plans[0] & plans[1])
 
 
