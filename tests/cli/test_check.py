@@ -12,7 +12,10 @@ from click.testing import CliRunner, Result
 from tdh.cli import group
 from tdh.errors import InputError
 
-REGISTER = "名称,所在地,緯度,経度\n区役所,新宿区歌舞伎町1-4-1,35.693825,139.703356\n学校,新宿区,139.700123,35.690456\n"
+REGISTER = """名称,所在地,緯度,経度
+区役所,新宿区歌舞伎町1-4-1,35.693825,139.703356
+学校,新宿区,139.700123,35.690456
+"""
 
 
 @pytest.fixture
