@@ -49,10 +49,10 @@ RECORD = """
 """
 
 
-def _load(name: str) -> Any:
+def _load(name: str, folder: str = "maps") -> Any:
     known = f"tdh_tests_{name}"
     if known not in sys.modules:
-        path = Path(__file__).parents[1] / "tests" / "maps" / f"{name}.py"
+        path = Path(__file__).parents[1] / "tests" / folder / f"{name}.py"
         spec = importlib.util.spec_from_file_location(known, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -80,7 +80,7 @@ def browser() -> Iterator[Any]:
     if executable is None:
         pytest.skip("no chromium on this machine")
     api = pytest.importorskip("playwright.sync_api")
-    flags = _load("conftest").CHROMIUM_FLAGS
+    flags = _load("conftest", "").CHROMIUM_FLAGS
     with api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=executable, headless=True, args=flags)
         yield opened

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tdh.cli import options
-from tdh.language import Text
+from tdh.language import Text, current
 
 
 @click.command(
@@ -25,9 +25,19 @@ from tdh.language import Text
     type=click.Path(dir_okay=False, path_type=Path),
     help=str(Text("The HTML file (default: RUN/map.html).", "HTMLファイル(既定は RUN/map.html)。")),
 )
+@click.option(
+    "--online-base",
+    is_flag=True,
+    help=str(
+        Text(
+            "Offer GSI tiles (地理院タイル) as a base map; the page then asks for them when online.",
+            "地理院タイルを背景に選べるようにします。オンラインのときだけ取得します。",
+        )
+    ),
+)
 @options.overwrite
 @options.lang
-def command(run: Path, out: Path | None, overwrite: bool) -> None:
+def command(run: Path, out: Path | None, online_base: bool, overwrite: bool) -> None:
     import tdh
     from tdh import maps
     from tdh.files import must_not_exist
@@ -35,5 +45,5 @@ def command(run: Path, out: Path | None, overwrite: bool) -> None:
     opened = tdh.read_run(run)
     target = out or run / "map.html"
     must_not_exist(target, overwrite)
-    maps.save(maps.plan_map(opened), target)
+    maps.save(maps.plan_map(opened, language=current(), online_base=online_base), target)
     click.echo(str(target))

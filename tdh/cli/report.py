@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -26,20 +27,52 @@ from tdh.language import Text, current
     type=click.Path(file_okay=False, path_type=Path),
     help=str(Text("Folder (default: RUN).", "出力フォルダ(既定は RUN)。")),
 )
+@click.option(
+    "--pdf",
+    is_flag=True,
+    help=str(Text("Also report.pdf (needs Chromium).", "report.pdf も書く(Chromiumが必要)。")),
+)
+@click.option(
+    "--png",
+    is_flag=True,
+    help=str(
+        Text("Also plan.png for slides (needs Chromium).", "plan.png も書く(Chromiumが必要)。")
+    ),
+)
+@click.option("--kml", is_flag=True, help=str(Text("Also plan.kmz.", "plan.kmz も書く。")))
+@click.option(
+    "--czml",
+    is_flag=True,
+    help=str(Text("Also plan.czml for Cesium.", "Cesium用の plan.czml も書く。")),
+)
 @options.overwrite
 @options.lang
-def command(run: Path, out: Path | None, overwrite: bool) -> None:
+def command(
+    run: Path, out: Path | None, pdf: bool, png: bool, kml: bool, czml: bool, overwrite: bool
+) -> None:
     import tdh
     from tdh import reports
     from tdh.files import must_not_exist
 
     opened = tdh.read_run(run)
     folder = out or run
-    targets = [folder / name for name in ("report.html", "offers.xlsx", "plan.gpkg")]
-    for target in targets:
+    language = current()
+    page = folder / "report.html"
+    writers: dict[Path, Callable[[Path], None]] = {
+        page: lambda p: reports.write_report(opened, p, language=language),
+        folder / "offers.xlsx": lambda p: reports.write_workbook(opened, p, language=language),
+        folder / "plan.gpkg": lambda p: reports.write_geopackage(opened, p),
+    }
+    if pdf:
+        writers[folder / "report.pdf"] = lambda p: reports.write_pdf(page, p)
+    if png:
+        writers[folder / "plan.png"] = lambda p: reports.write_picture(opened, p, language)
+    if kml:
+        writers[folder / "plan.kmz"] = lambda p: reports.write_kml(opened, p, language)
+    if czml:
+        writers[folder / "plan.czml"] = lambda p: reports.write_czml(opened, p, language)
+    for target in writers:
         must_not_exist(target, overwrite)
-    reports.write_report(opened, targets[0], language=current())
-    reports.write_workbook(opened, targets[1], language=current())
-    reports.write_geopackage(opened, targets[2])
-    for target in targets:
+    for target, write in writers.items():
+        write(target)
         click.echo(str(target))

@@ -106,6 +106,8 @@ def verify(run: Run) -> list[Problem]:
         sharing_capacity=rules.sharing_capacity,
         xy_m=np.column_stack([points.x, points.y]),
         spacing_m=rules.spacing_m,
+        fixed=stages.choices(run.scenario, ids, offer=True),
+        forbidden=stages.choices(run.scenario, ids, offer=False),
     )
     served_people = 0.0
     for k, footprint in enumerate(footprints):

@@ -26,7 +26,7 @@ def tables(context: Context) -> dict[str, Any]:
 
 def map_page(context: Context) -> dict[str, Any]:
     """The map, in one file."""
-    maps.save(maps.plan_map(context.run), context.folder / "map.html")
+    maps.save(maps.plan_map(context.run, language=current()), context.folder / "map.html")
     return {"bytes": (context.folder / "map.html").stat().st_size}
 
 

@@ -6,6 +6,7 @@ facts that the manifest shall hold.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -371,6 +372,7 @@ def scores(context: Context) -> dict[str, Any]:
         context.scenario.scoring.weights,
         cells=context.run.cells,
         market_share=context.scenario.market_shares,
+        gap_cells=gaps.gap_matrix(context.run.gaps, context.run.cells, carriers),
     )
     write_table(table, context.folder, "scores")
     return {"rows": len(table)}
@@ -393,6 +395,8 @@ def plan(context: Context) -> dict[str, Any]:
         "sharing_capacity": scenario.siting.sharing_capacity,
         "xy_m": np.column_stack([offered.geometry.x, offered.geometry.y]),
         "spacing_m": scenario.siting.spacing_m,
+        "fixed": choices(scenario, ids, offer=True),
+        "forbidden": choices(scenario, ids, offer=False),
     }
     solution = siting.solve_allocation(clipped, unmet[:, wanted], seed=scenario.seed, **limits)
     broken = siting.verify(solution, clipped, unmet[:, wanted], **limits)
@@ -405,6 +409,36 @@ def plan(context: Context) -> dict[str, Any]:
     with atomic(context.folder / "plan.json") as path:
         path.write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
     return {key: summary[key] for key in ("status", "method", "objective", "bound", "gap")}
+
+
+def choices(scenario: Scenario, ids: pd.Index, *, offer: bool) -> np.ndarray | None:
+    """The planner's own decisions as pairs (carrier, asset), by position; None: there are none.
+
+    Raises
+    ------
+    ScenarioError
+        If an asset that is to be offered is no candidate.
+    """
+    wanted = [c for c in scenario.siting.choices if c.offer is offer]
+    unknown = [c.asset for c in wanted if c.asset not in ids]
+    if unknown and offer:
+        raise ScenarioError(
+            *(
+                Problem(
+                    Text(
+                        "the asset is no candidate: not in the area, or no antenna can stand on it",
+                        "候補ではありません(区域外か、アンテナを置けません)",
+                    ),
+                    value=asset,
+                    expected=", ".join(difflib.get_close_matches(asset, ids, n=3)) or None,
+                    where="siting.choices",
+                )
+                for asset in unknown
+            )
+        )
+    carriers = [c.id for c in scenario.carriers]
+    pairs = [(carriers.index(c.carrier), ids.get_loc(c.asset)) for c in wanted if c.asset in ids]
+    return np.array(pairs, dtype=np.int64) if pairs else None
 
 
 def _plan_table(

@@ -152,6 +152,14 @@ class Scoring(_Table):
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field({})
 
 
+class Choice(_Table):
+    """A planner's own decision, around which the plan is completed."""
+
+    carrier: Identifier
+    asset: str = Field(min_length=1, description="asset_id, as in assets.parquet")
+    offer: bool = Field(True, description="True: it must be offered; false: it must not")
+
+
 class Siting(_Table):
     """The rules of the plan."""
 
@@ -159,6 +167,7 @@ class Siting(_Table):
     spacing_m: float = Field(
         0, ge=0, le=10_000, description="Least distance between two assets of one carrier"
     )
+    choices: list[Choice] = Field([], description="Assets that must, or must not, be offered")
 
 
 class Scenario(_Table):

@@ -115,6 +115,27 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
                     where=f"{where}: {key}",
                 )
             )
+    known = [c.id for c in scenario.carriers]
+    decided = [(c.carrier, c.asset) for c in scenario.siting.choices]
+    for i, choice in enumerate(scenario.siting.choices):
+        place = f"{where}: siting.choices[{i}]"
+        if choice.carrier not in known:
+            problems.append(
+                Problem(
+                    Text("there is no such carrier", "その事業者はありません"),
+                    value=choice.carrier,
+                    expected=", ".join(known),
+                    where=place,
+                )
+            )
+        if decided.count((choice.carrier, choice.asset)) > 1:
+            problems.append(
+                Problem(
+                    Text("it is decided more than once", "重複して指定されています"),
+                    value=f"{choice.carrier}, {choice.asset}",
+                    where=place,
+                )
+            )
     given = [c for c in scenario.carriers if c.market_share is not None]
     total = sum(scenario.market_shares.values())
     if given and len(given) < len(scenario.carriers):

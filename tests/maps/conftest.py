@@ -1,27 +1,14 @@
-"""An invented run and its map, and a browser to open it in."""
+"""An invented run and its map."""
 
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-precise-memory-info",
-]
 
 ATTACKS = [
     "<script>alert('a')</script>",
@@ -76,29 +63,6 @@ def hostile_run() -> Any:
         for i, c in enumerate(run.carriers)
     ]
     return run
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium; the test is skipped where there is none."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("no chromium on this machine")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=executable, headless=True, args=CHROMIUM_FLAGS
-        )
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def context(browser: Any) -> Iterator[Any]:
-    """A fresh profile; what the page asks for and says is recorded on it."""
-    made = browser.new_context(viewport={"width": 1500, "height": 900}, accept_downloads=True)
-    yield made
-    made.close()
 
 
 @pytest.fixture

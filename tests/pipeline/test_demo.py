@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 import tdh
 from tdh.errors import InputError, OverwriteError
 from tdh.results import Run
+from tdh.scenario import Choice, Scenario
 
 OUTPUTS = [
     "manifest.json",
@@ -205,3 +206,29 @@ def test_two_runs_do_not_write_into_one_folder(demo_run: Run, tmp_path: Path) ->
     (folder / ".running").write_text("1")  # process 1 is always there
     with pytest.raises(tdh.errors.TdhError, match="another run is writing there"):
         tdh.run(demo_run.scenario, folder)
+
+
+def test_a_plan_is_completed_around_the_planners_choices(demo_run: Run, tmp_path: Path) -> None:
+    plan = demo_run.plan
+    carrier = demo_run.carriers[0].id
+    best = plan.loc[plan["carrier_id"] == carrier, "asset_id"].iloc[0]
+    scores = demo_run.scores[demo_run.scores["carrier_id"] == carrier]
+    poor = scores.sort_values("rank")["asset_id"].iloc[-1]
+    folder = tmp_path / "run"
+    shutil.copytree(demo_run.folder, folder, copy_function=shutil.copy2)
+
+    def with_choices(*choices: Choice) -> Scenario:
+        siting = demo_run.scenario.siting.model_copy(update={"choices": list(choices)})
+        return demo_run.scenario.model_copy(update={"siting": siting})
+
+    mine = with_choices(
+        Choice(carrier=carrier, asset=poor), Choice(carrier=carrier, asset=best, offer=False)
+    )
+    again = tdh.run(mine, folder, overwrite=True)
+    own = set(again.plan.loc[again.plan["carrier_id"] == carrier, "asset_id"])
+    assert poor in own
+    assert best not in own
+    assert again.summary["objective"] < demo_run.summary["objective"]
+    check_limits(again)
+    with pytest.raises(InputError, match="the asset is no candidate"):
+        tdh.run(with_choices(Choice(carrier=carrier, asset="nothing")), tmp_path / "other")

@@ -26,8 +26,6 @@ _shared = _maps_conftest()
 ATTACKS = _shared.ATTACKS
 fake_run = _shared.fake_run
 hostile_run = _shared.hostile_run
-browser = _shared.browser
-context = _shared.context
 
 
 @pytest.fixture(scope="session")
