@@ -271,8 +271,10 @@ def test_keyboard_and_measure(open_map: Any, map_file: Path) -> None:
     page.keyboard.press("Escape")
     page.get_by_role("button", name="距離を測る").click()
     box = page.locator(".folium-map").bounding_box()
-    page.mouse.click(box["x"] + 300, box["y"] + 400)
-    page.mouse.click(box["x"] + 400, box["y"] + 400)
+    page.wait_for_timeout(500)  # a map that still glides to the popup takes no clicks
+    for n, x in enumerate((300, 400), start=1):
+        page.mouse.click(box["x"] + x, box["y"] + 400)
+        page.wait_for_function(f"TDH.app.measure.points.length === {n}")
     said = page.locator("#tdh-say").inner_text()
     expected = page.evaluate(
         "TDH.app.map.distance(TDH.app.measure.points[0], TDH.app.measure.points[1])"
