@@ -48,6 +48,25 @@ if TYPE_CHECKING:
     "--kind", help=str(Text("Kind of all assets of the registers.", "台帳のアセットの種別。"))
 )
 @click.option(
+    "--kinds",
+    "more_kinds",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=str(
+        Text("CSV of further kinds and words; may be repeated.", "種別と語を追加するCSV。複数可。")
+    ),
+)
+@click.option(
+    "--geocoder",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=str(
+        Text(
+            "Table of addresses and coordinates for records without a position.",
+            "位置のない行のための、住所と座標の表。",
+        )
+    ),
+)
+@click.option(
     "--strict",
     type=click.Choice(["info", "warning", "error"]),
     help=str(
@@ -73,6 +92,8 @@ def command(
     show_mapping: bool,
     crs: str | None,
     kind: str | None,
+    more_kinds: tuple[Path, ...],
+    geocoder: Path | None,
     strict: str | None,
     page: Path | None,
     overwrite: bool,
@@ -89,7 +110,7 @@ def command(
     for path in scenarios:
         problems += _scenario(path, override, settings, content, as_json)
     if registers:
-        read, unreadable = _registers(registers, crs, kind)
+        read, unreadable = _registers(registers, crs, kind, more_kinds, geocoder)
         problems += unreadable
         content["files"] = [_described(register, path) for path, register in read]
         if not as_json:
@@ -131,17 +152,26 @@ def _scenario(
 
 
 def _registers(
-    paths: list[Path], crs: str | None, kind: str | None
+    paths: list[Path],
+    crs: str | None,
+    kind: str | None,
+    more_kinds: tuple[Path, ...],
+    geocoder: Path | None,
 ) -> tuple[list[tuple[Path, Register]], list[Problem]]:
     from tdh import inventory
 
     read: list[tuple[Path, Register]] = []
     problems: list[Problem] = []
-    for path in paths:
-        try:
-            read.append((path, inventory.read_assets(str(path), crs=crs, kind=kind)))
-        except InputError as error:
-            problems.extend(error.problems)
+    with inventory.kinds.extended(*more_kinds):
+        for path in paths:
+            try:
+                register = inventory.read_assets(str(path), crs=crs, kind=kind)
+                if geocoder is not None:
+                    register = inventory.geocode(register, geocoder)
+            except InputError as error:
+                problems.extend(error.problems)
+            else:
+                read.append((path, register))
     return read, problems
 
 

@@ -22,7 +22,7 @@ from tdh.pipeline.checks import check
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
 from tdh.results import Run, read_run
-from tdh.scenario import Scenario, read_scenario
+from tdh.scenario import Provenance, Scenario, read_scenario
 
 __all__ = ["STAGES", "Report", "check", "demo", "init", "run"]
 
@@ -71,7 +71,11 @@ STAGES: tuple[Stage, ...] = (
         "assets",
         Text("registers and assets", "台帳とアセット"),
         stages.assets,
-        lambda s: [[a.model_dump(mode="python") for a in s.assets], _surface(s)],
+        lambda s: [
+            [a.model_dump(mode="python") for a in s.assets],
+            s.inventory.model_dump(mode="python"),
+            _surface(s),
+        ],
         _files(
             "assets.parquet", "findings.csv", "rejected.csv", "merged.csv", "needs_position.csv"
         ),
@@ -273,7 +277,7 @@ def _inputs(scenario: Scenario) -> list[dict[str, Any]]:
     listed = []
     for part, paths in scenario.inputs().items():
         for path in paths:
-            origin = provenances.get(part)
+            origin: Provenance | None = provenances.get(part, Provenance())
             if part == "assets":
                 origin = next(a for a in scenario.assets if a.path == path)
             elif part == "carriers":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tdh import demand, gaps, siting
+from tdh import demand, gaps, inventory, siting
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.pipeline import stages
@@ -136,6 +136,8 @@ def _area(scenario: Scenario) -> dict[str, Any]:
 
 
 def _assets(scenario: Scenario) -> list[dict[str, Any]]:
+    with inventory.kinds.extended(*scenario.inventory.kinds):
+        registers = stages.read_registers(scenario)
     return [
         {
             "source": register.source,
@@ -144,7 +146,7 @@ def _assets(scenario: Scenario) -> list[dict[str, Any]]:
             "rejected": len(register.rejected),
             "needs_position": len(register.needs_position),
         }
-        for register in stages.read_registers(scenario)
+        for register in registers
     ]
 
 

@@ -131,6 +131,8 @@ def read_registers(scenario: Scenario) -> list[inventory.Register]:
         except InputError as error:
             problems += error.problems
             continue
+        if scenario.inventory.geocoder is not None:
+            register = inventory.geocode(register, scenario.inventory.geocoder)
         if register.rows and register.assets.empty:
             problems.append(
                 Problem(
@@ -156,8 +158,11 @@ def read_registers(scenario: Scenario) -> list[inventory.Register]:
 
 def assets(context: Context) -> dict[str, Any]:
     """Registers to assets with heights, kinds and municipalities."""
-    register = inventory.concat(read_registers(context.scenario))
-    found, more = inventory.complete(register.assets, context.surface, context.all_municipalities)
+    with inventory.kinds.extended(*context.scenario.inventory.kinds):
+        register = inventory.concat(read_registers(context.scenario))
+        found, more = inventory.complete(
+            register.assets, context.surface, context.all_municipalities
+        )
     unique = inventory.deduplicate(found)
     found, accepted = unique.assets, len(found)
     inside = found.geometry.within(context.run.municipalities.union_all())

@@ -52,6 +52,18 @@ class AssetSource(Provenance):
     )
 
 
+class Inventory(_Table):
+    """How registers are read."""
+
+    kinds: list[Path] = Field(
+        [], description="CSVs of kinds and words beyond tdh/inventory/kinds.csv, same columns"
+    )
+    geocoder: Path | None = Field(
+        None,
+        description="Table of addresses, latitudes and longitudes for records without a position",
+    )
+
+
 class Surface(Provenance):
     """Buildings and terrain, which decide line of sight."""
 
@@ -178,6 +190,7 @@ class Scenario(_Table):
     seed: int = Field(0, ge=0)
     area: Area
     assets: list[AssetSource] = Field(min_length=1)
+    inventory: Inventory = Inventory()
     surface: Surface = Surface()
     demand: Demand
     bands: list[BandSettings] = Field([])
@@ -198,6 +211,10 @@ class Scenario(_Table):
         return {
             "area": [self.area.boundaries],
             "assets": [a.path for a in self.assets],
+            "inventory": [
+                *self.inventory.kinds,
+                *([self.inventory.geocoder] if self.inventory.geocoder else []),
+            ],
             "surface": [*self.surface.buildings, *self.surface.terrain],
             "demand": [self.demand.population],
             "carriers": list(dict.fromkeys(sites)),

@@ -193,6 +193,8 @@ def _entry(entries: Sequence[Any], name: str) -> dict[str, Any] | None:
 _PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("area", "boundaries"),
     ("assets", "path"),
+    ("inventory", "kinds"),
+    ("inventory", "geocoder"),
     ("surface", "buildings"),
     ("surface", "terrain"),
     ("demand", "population"),

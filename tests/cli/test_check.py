@@ -73,3 +73,24 @@ def test_faults_of_several_files_are_reported_at_once(register: Path, tmp_path: 
         call(register, missing, empty)
     assert "none.csv" in str(caught.value)
     assert "empty.csv" in str(caught.value)
+
+
+def test_a_users_kinds_and_positions(tmp_path: Path) -> None:
+    register = tmp_path / "register.csv"
+    register.write_text(
+        "名称,所在地,緯度,経度\n天守台,千代田区千代田1-1,35.687512,139.754312\n"
+        "北の天守台,千代田区千代田1-2,,\n",
+        encoding="utf-8",
+    )
+    kinds = tmp_path / "kinds.csv"
+    head = "kind,label_en,label_ja,installation,placement,height_m,mounting_m,from_surface,words"
+    kinds.write_text(f"{head}\nkeep,Keep,天守台,no,ground,,10,no,天守台\n", encoding="utf-8")
+    places = tmp_path / "places.csv"
+    places.write_text("住所,緯度,経度\n東京都千代田区千代田１－２,35.6881,139.7551\n", "utf-8")
+    plain = json.loads(call(register, "--json").stdout)["files"][0]
+    assert (plain["accepted"], plain["needs_position"]) == (1, 1)
+    more = call(register, "--json", "--kinds", kinds, "--geocoder", places)
+    (entry,) = json.loads(more.stdout)["files"]
+    assert (entry["accepted"], entry["needs_position"]) == (2, 0)
+    assert "kind_unknown" in plain["findings"]
+    assert "kind_unknown" not in entry["findings"]
