@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         )
     ),
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True)  # text: a register may be a URL, or -
 @options.variant
 @click.option(
     "--mapping",
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
 @options.as_json
 @options.lang
 def command(
-    files: tuple[Path, ...],
+    files: tuple[str, ...],
     override: str | None,
     settings: tuple[str, ...],
     show_mapping: bool,
@@ -103,8 +103,8 @@ def command(
 
     if page is not None:
         must_not_exist(page, overwrite)
-    scenarios = [f for f in files if f.suffix.lower() == ".toml"]
-    registers = [f for f in files if f not in scenarios]
+    scenarios = [Path(f) for f in files if f.lower().endswith(".toml")]
+    registers = [f for f in files if not f.lower().endswith(".toml")]
     problems: list[Problem] = []
     content: dict[str, Any] = {}
     for path in scenarios:
@@ -152,20 +152,20 @@ def _scenario(
 
 
 def _registers(
-    paths: list[Path],
+    paths: list[str],
     crs: str | None,
     kind: str | None,
     more_kinds: tuple[Path, ...],
     geocoder: Path | None,
-) -> tuple[list[tuple[Path, Register]], list[Problem]]:
+) -> tuple[list[tuple[str, Register]], list[Problem]]:
     from tdh import inventory
 
-    read: list[tuple[Path, Register]] = []
+    read: list[tuple[str, Register]] = []
     problems: list[Problem] = []
     with inventory.kinds.extended(*more_kinds):
         for path in paths:
             try:
-                register = inventory.read_assets(str(path), crs=crs, kind=kind)
+                register = inventory.read_assets(path, crs=crs, kind=kind)
                 if geocoder is not None:
                     register = inventory.geocode(register, geocoder)
             except InputError as error:
@@ -175,10 +175,10 @@ def _registers(
     return read, problems
 
 
-def _described(register: Register, path: Path) -> dict[str, Any]:
+def _described(register: Register, path: str) -> dict[str, Any]:
     from tdh.inventory.checking import describe
 
-    return describe(register, str(path))
+    return describe(register, path)
 
 
 def _show_registers(registers: list[Register], show_mapping: bool) -> None:
@@ -207,17 +207,17 @@ def _write_page(page: Path, registers: list[Register]) -> None:
 _GRAVITY = ("info", "warning", "error")
 
 
-def _graver(read: list[tuple[Path, Register]], strict: str) -> list[Problem]:
+def _graver(read: list[tuple[str, Register]], strict: str) -> list[Problem]:
     """One problem per register and rule whose findings are as grave as asked for."""
     grave = _GRAVITY[_GRAVITY.index(strict) :]
     problems = []
-    for path, register in read:
+    for _, register in read:
         found = register.findings[register.findings["severity"].isin(grave)]
         for rule, n in found["rule"].value_counts().items():
             problems.append(
                 Problem(
                     Text("{n} findings of {rule}", "{rule} の所見が {n} 件", n=int(n), rule=rule),
-                    where=path.name,
+                    where=register.source,
                 )
             )
     return problems

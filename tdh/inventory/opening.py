@@ -6,6 +6,8 @@ import os
 import re
 import sys
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from tdh.errors import Problem, RegisterError
 from tdh.inventory import archives, excel, geofiles, jsonfiles, textfiles, xmlfiles
@@ -21,8 +23,8 @@ def open_register(path: str | os.PathLike[str]) -> tuple[list[RawTable], str]:
     Parameters
     ----------
     path : str or path
-        A file, ``-`` for standard input, or a URL (``http``, ``https``, ``file``) where fsspec is
-        installed.
+        A file or its ``file`` URL, ``-`` for standard input, or another URL (``http``, ``https``)
+        where fsspec is installed.
 
     Raises
     ------
@@ -33,8 +35,11 @@ def open_register(path: str | os.PathLike[str]) -> tuple[list[RawTable], str]:
     if text == "-":
         data = sys.stdin.buffer.read(textfiles.MAX_BYTES + 1)
         return read_bytes(data, "stdin"), "stdin"
+    if text.lower().startswith("file://"):
+        text = url2pathname(urlsplit(text).path)
+        path = text
     if re.match(r"^[a-z][a-z0-9+]+://", text):
-        name = PurePosixPath(text.split("?")[0]).name or "register"
+        name = PurePosixPath(unquote(urlsplit(text).path)).name or "register"
         return read_bytes(_fetch(text), name), name
     file = Path(path)
     if file.is_dir() and file.suffix.lower() != ".gdb":

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
+import threading
 import tomllib
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -94,3 +98,22 @@ def test_a_users_kinds_and_positions(tmp_path: Path) -> None:
     assert (entry["accepted"], entry["needs_position"]) == (2, 0)
     assert "kind_unknown" in plain["findings"]
     assert "kind_unknown" not in entry["findings"]
+
+
+def test_a_register_by_its_url(register: Path) -> None:
+    """Through fsspec, an extra: a file URL, and HTTP from a server on this machine."""
+    pytest.importorskip("fsspec")
+    pytest.importorskip("aiohttp")
+    handler = functools.partial(_Silent, directory=str(register.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        name = urllib.parse.quote(register.name)
+        for url in (register.as_uri(), f"http://127.0.0.1:{server.server_port}/{name}"):
+            (entry,) = json.loads(call(url, "--json").stdout)["files"]
+            assert (entry["path"], entry["rows"]) == (url, 2)
+        server.shutdown()
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
