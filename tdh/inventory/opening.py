@@ -84,7 +84,7 @@ def too_large(size: int, where: str) -> RegisterError:
 
 def _fetch(url: str) -> bytes:
     try:
-        import fsspec  # type: ignore[import-not-found, unused-ignore]
+        import fsspec
     except ImportError as error:
         raise RegisterError(
             Problem(
