@@ -154,7 +154,9 @@ def test_the_23_wards(
     run = tdh.run(SCENARIO, tmp_path / "run")
     check(run, recount)
     facts = {s["name"]: s["facts"] for s in run.manifest["stages"]}
-    assert facts["assets"]["candidates"] > 4_300  # the others lie in Tama and on the islands
+    assert (
+        facts["assets"]["candidates"] > 4_200
+    )  # the others lie in Tama and on the islands, or are merged
     assert facts["cells"]["cells"] > 950_000
     assert 8.5e6 < facts["cells"]["people"] < 9.8e6  # the 2015 census counts 9.27 million
     assert set(run.assets.loc[run.assets["in_area"], "municipality_code"].str[:3]) == {"131"}
