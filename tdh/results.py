@@ -205,6 +205,16 @@ class Run:
         return self._geo("plan")
 
     @cached_property
+    def antennas(self) -> pd.DataFrame | None:
+        """Sectors of each offer (table ``antennas``); None in a run that has none yet."""
+        return self._optional("antennas")
+
+    @cached_property
+    def profiles(self) -> pd.DataFrame | None:
+        """What each offer serves, as a cut through the town (table ``profiles``), or None."""
+        return self._optional("profiles")
+
+    @cached_property
     def findings(self) -> pd.DataFrame:
         """What was found in the registers (table ``findings``)."""
         return pd.read_csv(self._path("findings.csv"), dtype={"before": str, "after": str})
@@ -249,6 +259,10 @@ class Run:
                 )
             )
         return path
+
+    def _optional(self, table: str) -> pd.DataFrame | None:
+        path = self.folder / f"{table}.parquet"
+        return pd.read_parquet(path) if path.exists() else None
 
     def _geo(self, table: str) -> gpd.GeoDataFrame:
         return gpd.read_parquet(self._path(f"{table}.parquet"))

@@ -92,7 +92,7 @@ def conform(frame: Frame, table: str) -> Frame:
                 )
                 continue
             out[row.column] = np.nan if row.dtype == "float64" else None
-        if row.dtype != "geometry":
+        if row.dtype not in {"geometry", "list"}:
             problem = _cast(out, table, row.column, row.dtype)
             if problem is not None:
                 problems.append(problem)

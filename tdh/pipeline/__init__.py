@@ -17,7 +17,7 @@ from tdh import manifest as manifests
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
-from tdh.pipeline import shows, stages
+from tdh.pipeline import offered, shows, stages
 from tdh.pipeline.checks import check
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
@@ -139,12 +139,20 @@ STAGES: tuple[Stage, ...] = (
         after=("candidates", "gaps"),
     ),
     Stage(
+        "links",
+        Text("antennas and path profiles", "アンテナと断面図"),
+        offered.links,
+        lambda s: [],
+        _tables("antennas", "profiles"),
+        after=("plan",),
+    ),
+    Stage(
         "tables",
         Text("workbook and GeoPackage", "Excelとジオパッケージ"),
         shows.tables,
         shows.labels,
         _files("offers.xlsx", "plan.gpkg"),
-        after=("plan", "scores"),
+        after=("plan", "scores", "links"),
     ),
     Stage(
         "map",
@@ -152,7 +160,7 @@ STAGES: tuple[Stage, ...] = (
         shows.map_page,
         shows.labels,
         _files("map.html"),
-        after=("plan", "scores"),
+        after=("plan", "scores", "links"),
     ),
     Stage(
         "report",
@@ -160,7 +168,7 @@ STAGES: tuple[Stage, ...] = (
         shows.report,
         shows.labels,
         _files("report.html"),
-        after=("plan", "scores"),
+        after=("plan", "scores", "links"),
     ),
     Stage(
         "packages",
@@ -168,7 +176,7 @@ STAGES: tuple[Stage, ...] = (
         shows.packages,
         shows.labels,
         lambda s: [f"packages/{c.id}.zip" for c in s.carriers],
-        after=("plan", "scores"),
+        after=("plan", "scores", "links"),
     ),
 )
 
