@@ -26,6 +26,7 @@ from tdh.files import atomic
 from tdh.grid import Grid
 from tdh.language import Text
 from tdh.pipeline.context import Context
+from tdh.pipeline.limits import too_many_cells
 from tdh.scenario import Scenario
 
 
@@ -44,7 +45,7 @@ def read_area(scenario: Scenario, municipalities: gpd.GeoDataFrame) -> gpd.GeoDa
     Raises
     ------
     ScenarioError
-        If nothing is left.
+        If nothing is left, or more than ``area.max_cells``.
     """
     area = scenario.area
     chosen = municipalities
@@ -88,6 +89,9 @@ def read_area(scenario: Scenario, municipalities: gpd.GeoDataFrame) -> gpd.GeoDa
                 ),
             )
         )
+    problems = too_many_cells(area, chosen)
+    if problems:
+        raise ScenarioError(*problems)
     return schemas.conform(chosen, "municipalities")
 
 

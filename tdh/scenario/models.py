@@ -38,6 +38,9 @@ class Area(Provenance):
         None, description="Longitude and latitude: west, south, east, north; empty: no clip"
     )
     cell_size_m: float = Field(25, ge=1, le=1000, description="Side of a cell in metres")
+    max_cells: int = Field(
+        20_000_000, ge=1, description="More cells than this are refused before anything is computed"
+    )
 
 
 class AssetSource(Provenance):
