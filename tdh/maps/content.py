@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from scipy import sparse
 
 from tdh import display, schemas
-from tdh.language import Text
-from tdh.maps import codec, georeference
+from tdh.maps import codec, georeference, offers
+from tdh.maps.parts import MISSING_U16, Content, both, u16
 from tdh.radio import exposure
 
 GEOGRAPHIC_CRS = georeference.GEOGRAPHIC_CRS
-MISSING_U16 = 65535
 SIMPLIFY_M = 4.0
-MOST_FOOTPRINTS = 1500
 MOST_PARTS = 600_000
-
-
-@dataclass
-class Content:
-    """The parts of a page: ``meta`` becomes JSON, ``blocks`` are packed texts by element id."""
-
-    meta: dict[str, Any] = field(default_factory=dict)
-    blocks: dict[str, str] = field(default_factory=dict)
 
 
 def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
@@ -61,28 +49,28 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
             for key, text in display.PLACEMENTS.items()
         ],
         "gap": float(run.summary.get("gap") or 0.0),
-        "status": _both(display.status(str(run.summary.get("status", "")))),
+        "status": both(display.status(str(run.summary.get("status", "")))),
         "gsi": None,
     }
     _municipalities(run, content, origin, found)
     _regions(run, content, origin, found)
     _assets(run, content, origin)
     _sites(run, content, origin)
-    _plan(run, content)
+    offers.plan(run, content)
+    offers.antennas(run, content)
+    offers.profiles(run, content)
+    offers.places(run, content, origin)
+    offers.goals(run, content)
+    content.meta.pop("_order")
     if signals:
         _rasters(run, content)
     return content
 
 
-def _both(text: Text) -> dict[str, str]:
-    return {"ja": text.render("ja"), "en": text.render("en")}
-
-
 def _notices(run: Any) -> list[dict[str, Any]]:
     # The first notice of a synthetic run says what is invented: it is the one that must stand out.
     return [
-        {**_both(text), "warn": bool(run.synthetic and i == 0)}
-        for i, text in enumerate(run.notices)
+        {**both(text), "warn": bool(run.synthetic and i == 0)} for i, text in enumerate(run.notices)
     ]
 
 
@@ -227,17 +215,9 @@ def _categories(values: pd.Series) -> tuple[np.ndarray, list[str]]:
     return codes, [str(t) for t in texts]
 
 
-def _u16(values: pd.Series, scale: float = 10) -> np.ndarray:
-    """Tenths, 65535 where missing."""
-    numbers = np.rint(pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan) * scale)
-    return np.where(np.isnan(numbers), MISSING_U16, np.clip(numbers, 0, MISSING_U16 - 1)).astype(
-        int
-    )
-
-
 def _above(frame: pd.DataFrame) -> np.ndarray:
     """Mounting height over the asset's own, in tenths from 10000: mostly the same few values."""
-    height, mounting = _u16(frame["height_agl_m"]), _u16(frame["mounting_height_m"])
+    height, mounting = u16(frame["height_agl_m"]), u16(frame["mounting_height_m"])
     over = mounting - np.where(height == MISSING_U16, 0, height) + 10_000
     return np.where(mounting == MISSING_U16, MISSING_U16, np.clip(over, 0, MISSING_U16 - 1))
 
@@ -288,7 +268,7 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
             "owner": (owner, "u16"),
             "municipality": (municipality, "u16"),
             "placement": (frame["placement"].map(placements.index), "u8"),
-            "height": (_u16(frame["height_agl_m"]), "u16"),
+            "height": (u16(frame["height_agl_m"]), "u16"),
             "score": (np.rint(best["score"].fillna(0)), "u8"),
             "synthetic": (frame["synthetic"].astype(int), "u8"),
         }
@@ -369,80 +349,10 @@ def _sites(run: Any, content: Content, origin: tuple[float, float]) -> None:
             "lon": (np.rint((lon[order] - start[0]) * 1e6), "u32d"),
             "lat": (np.rint((lat[order] - start[1]) * 1e6), "u32d"),
             "carrier": (frame["carrier_id"].map(names.index).to_numpy()[order], "u8"),
-            "azimuth": (_u16(frame["azimuth_deg"].iloc[order] % 360), "u16"),
+            "azimuth": (u16(frame["azimuth_deg"].iloc[order] % 360), "u16"),
         }
     )
     content.meta["sites"] = {"n": len(frame), "layout": layout, "origin": list(start)}
-
-
-def _plan(run: Any, content: Content) -> None:
-    index = content.meta.pop("_order")
-    names = [c.id for c in run.carriers]
-    rows: list[dict[str, Any]] = []
-    bits, at = [], 0
-    prints = _Footprints(run)
-    for row in run.plan.itertuples():
-        entry = {
-            "asset": int(index.get_loc(row.asset_id)),
-            "carrier": names.index(row.carrier_id),
-            "order": int(row.order),
-            "gained": round(float(row.people_gained), 1),
-            "lost": round(float(row.people_lost_without), 1),
-            "ja": row.reason_ja,
-            "en": row.reason_en,
-        }
-        window = (
-            prints.window(row.carrier_id, row.asset_id) if len(rows) < MOST_FOOTPRINTS else None
-        )
-        if window is not None:
-            top, left, mask = window
-            packed = np.packbits(mask.ravel(), bitorder="little").tobytes()
-            entry["footprint"] = [at, top, left, *mask.shape]
-            bits.append(packed)
-            at += len(packed)
-        rows.append(entry)
-    content.meta["plan"] = rows
-    content.blocks["data-footprints"] = codec.deflate(b"".join(bits))
-
-
-class _Footprints:
-    """Cells that a chosen asset serves for a carrier, in any of its bands."""
-
-    def __init__(self, run: Any) -> None:
-        self.run = run
-        self.row = run.cells["row"].to_numpy()
-        self.col = run.cells["col"].to_numpy()
-        self.chosen: dict[str, tuple[pd.Index, list[sparse.csr_array]]] = {}
-
-    def _of(self, carrier: str) -> tuple[pd.Index, list[sparse.csr_array]]:
-        if carrier not in self.chosen:
-            wanted = pd.Index(self.run.plan.loc[self.run.plan["carrier_id"] == carrier, "asset_id"])
-            parts = []
-            for owner, band in self.run.bands:
-                if owner == carrier:
-                    signals = self.run.footprint(carrier, band)
-                    least = int(np.ceil((self.run.bands[owner, band].covered_dbm + 150.5) / 0.5))
-                    rows = signals.signal[signals.site_ids.get_indexer(wanted)]
-                    rows.data = (rows.data >= least).astype(np.uint8)
-                    rows.eliminate_zeros()
-                    parts.append(rows)
-            self.chosen[carrier] = wanted, parts
-        return self.chosen[carrier]
-
-    def window(self, carrier: str, asset: str) -> tuple[int, int, np.ndarray] | None:
-        """Top row, left column and mask of the smallest window around the cells."""
-        wanted, parts = self._of(carrier)
-        at = int(wanted.get_loc(asset))
-        cells = np.unique(
-            np.concatenate([p.indices[p.indptr[at] : p.indptr[at + 1]] for p in parts])
-        )
-        if not len(cells):
-            return None
-        row, col = self.row[cells], self.col[cells]
-        top, left = int(row.min()), int(col.min())
-        mask = np.zeros((int(row.max()) - top + 1, int(col.max()) - left + 1), dtype=np.uint8)
-        mask[row - top, col - left] = 1
-        return top, left, mask
 
 
 def _rasters(run: Any, content: Content) -> None:

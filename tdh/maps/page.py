@@ -48,6 +48,9 @@ OUR_SCRIPTS = (
     "table.js",
     "panel.js",
     "app.js",
+    "layers.js",
+    "listing.js",
+    "reading.js",
 )
 
 

@@ -74,6 +74,7 @@ class FakeRun:
     n_bands: int = 2
     max_sites: int = 6
     seed: int = 0
+    rich: bool = True  # whether the run holds antennas, profiles, places and goals
     names: list[str] = field(default_factory=list)
     folder: Path = Path("fake-run")
 
@@ -440,6 +441,113 @@ class FakeRun:
         table = pd.concat(frames, ignore_index=True)
         points = self.assets.geometry.reindex(table["asset_id"]).to_numpy()
         return schemas.conform(gpd.GeoDataFrame(table, geometry=points, crs=CRS), "plan")
+
+    @cached_property
+    def antennas(self) -> pd.DataFrame | None:
+        """Sectors of the offers: three on roofs, one all round on poles."""
+        if not self.rich:
+            return None
+        rows = []
+        for i, offer in enumerate(self.plan.itertuples()):
+            placement = self.assets.at[offer.asset_id, "placement"]
+            turns = [(10.0 + 30 * i + 120 * k) % 360 for k in range(3)]
+            for band in offer.bands.split(","):
+                for azimuth in turns if placement == "roof" else [np.nan]:
+                    rows.append(
+                        {
+                            "asset_id": offer.asset_id,
+                            "carrier": offer.carrier_id,
+                            "band": band,
+                            "azimuth_deg": azimuth,
+                            "tilt_deg": 6.0,
+                            "height_agl_m": self.assets.at[offer.asset_id, "mounting_height_m"],
+                            "eirp_dbm": 61.0,
+                        }
+                    )
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def profiles(self) -> pd.DataFrame | None:
+        """A path of 320 m for each offer, every second one blocked by a house of 24 m."""
+        if not self.rich:
+            return None
+        rows = []
+        for i, offer in enumerate(self.plan.itertuples()):
+            distance = np.arange(0.0, 321.0, 4.0)
+            ground = 22 + 3 * np.sin(distance / 90)
+            house = np.where((distance > 180) & (distance < 212), 24.0 if i % 2 else 4.0, 0.0)
+            rows.append(
+                {
+                    "asset_id": offer.asset_id,
+                    "carrier": offer.carrier_id,
+                    "band": offer.bands.split(",")[0],
+                    "cell_id": self.cells.index[(37 * i) % len(self.cells)],
+                    "people": 41.5,
+                    "rsrp_dbm": -101.5 if i % 2 else -84.0,
+                    "line_of_sight": i % 2 == 0,
+                    "antenna_m": ground[0] + 30,
+                    "receiver_m": ground[-1] + 1.5,
+                    "distance_m": distance.tolist(),
+                    "ground_m": ground.tolist(),
+                    "top_m": (ground + house).tolist(),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def places(self) -> gpd.GeoDataFrame | None:
+        """A place of every kind, and twenty stations."""
+        if not self.rich:
+            return None
+        kinds = ["town_hall", "disaster_hospital", "temporary_stay", "evacuation_area", "other"]
+        kinds += ["station"] * 20
+        rng = np.random.default_rng(self.seed + 7)
+        at = self.cells.iloc[rng.integers(0, len(self.cells), len(kinds))]
+        return gpd.GeoDataFrame(
+            {
+                "place_id": [f"place-{i}" for i in range(len(kinds))],
+                "name": [f"{WORDS[i % len(WORDS)]}{i}" for i in range(len(kinds))],
+                "kind": kinds,
+                "priority": 1.0,
+            },
+            geometry=at.geometry.to_numpy(),
+            crs=CRS,
+        )
+
+    @cached_property
+    def kpis(self) -> pd.DataFrame | None:
+        """Goals of the whole area and, of people, of each municipality."""
+        if not self.rich:
+            return None
+        people = {"kpi": "population", "unit": "", "total": 1e4}
+        rows = [
+            {**people, "level": "metropolis", "carrier": "", "before": 0.91, "after": 0.975},
+            {**people, "level": "metropolis", "carrier": "docomo", "before": 0.8, "after": 0.9},
+            {"kpi": "places", "level": "metropolis", "carrier": "", "before": 0.84, "after": 0.9},
+            {
+                "kpi": "commercial_uncovered_ha",
+                "level": "metropolis",
+                "carrier": "at_least_2",
+                "before": 210.0,
+                "after": 90.0,
+                "unit": "ha",
+            },
+        ]
+        targets = [0.97, 0.97, 0.96, 0.0]
+        for row, target in zip(rows, targets, strict=True):
+            row["target"] = target
+        rows += [
+            {
+                **people,
+                "level": "municipality",
+                "municipality_code": code,
+                "carrier": "",
+                "before": 0.7 + 0.04 * i,
+                "after": 0.8 + 0.035 * i,
+            }
+            for i, code in enumerate(self.municipalities.index)
+        ]
+        return pd.DataFrame(rows)
 
     @cached_property
     def findings(self) -> pd.DataFrame:
