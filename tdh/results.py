@@ -215,6 +215,17 @@ class Run:
         return self._optional("profiles")
 
     @cached_property
+    def places(self) -> gpd.GeoDataFrame | None:
+        """Places that must be served (table ``places``); None where the scenario names none."""
+        path = self.folder / "places.parquet"
+        return gpd.read_parquet(path) if path.exists() else None
+
+    @cached_property
+    def kpis(self) -> pd.DataFrame | None:
+        """The programme's indicators (table ``kpis``); None in a run that has none yet."""
+        return self._optional("kpis")
+
+    @cached_property
     def findings(self) -> pd.DataFrame:
         """What was found in the registers (table ``findings``)."""
         return pd.read_csv(self._path("findings.csv"), dtype={"before": str, "after": str})

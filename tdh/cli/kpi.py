@@ -77,7 +77,7 @@ def command(
         table = table[table["municipality_code"].isna()].drop(columns="municipality_code")
     if not as_json:
         table = _side_by_side(table)
-    tables.show(table, "kpis", as_json)
+    tables.show(table, "kpi_values", as_json)
 
 
 def _side_by_side(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from tdh import manifest as manifests
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
-from tdh.pipeline import offered, shows, stages
+from tdh.pipeline import kpis, offered, shows, stages
 from tdh.pipeline.checks import check
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
@@ -147,12 +147,20 @@ STAGES: tuple[Stage, ...] = (
         after=("plan",),
     ),
     Stage(
+        "kpis",
+        Text("indicators of the programme", "事業の指標"),
+        kpis.goals,
+        lambda s: [s.goals.model_dump(), s.demand.commercial, s.demand.roads],
+        _files("kpis.parquet", "kpis.csv"),
+        after=("plan",),
+    ),
+    Stage(
         "tables",
         Text("workbook and GeoPackage", "Excelとジオパッケージ"),
         shows.tables,
         shows.labels,
         _files("offers.xlsx", "plan.gpkg"),
-        after=("plan", "scores", "links"),
+        after=("plan", "scores", "links", "kpis"),
     ),
     Stage(
         "map",
@@ -160,7 +168,7 @@ STAGES: tuple[Stage, ...] = (
         shows.map_page,
         shows.labels,
         _files("map.html"),
-        after=("plan", "scores", "links"),
+        after=("plan", "scores", "links", "kpis"),
     ),
     Stage(
         "report",
@@ -168,7 +176,7 @@ STAGES: tuple[Stage, ...] = (
         shows.report,
         shows.labels,
         _files("report.html"),
-        after=("plan", "scores", "links"),
+        after=("plan", "scores", "links", "kpis"),
     ),
     Stage(
         "packages",
@@ -176,7 +184,7 @@ STAGES: tuple[Stage, ...] = (
         shows.packages,
         shows.labels,
         lambda s: [f"packages/{c.id}.zip" for c in s.carriers],
-        after=("plan", "scores", "links"),
+        after=("plan", "scores", "links", "kpis"),
     ),
 )
 
@@ -288,6 +296,8 @@ def _inputs(scenario: Scenario) -> list[dict[str, Any]]:
             origin: Provenance | None = provenances.get(part, Provenance())
             if part == "assets":
                 origin = next(a for a in scenario.assets if a.path == path)
+            elif part == "places":
+                origin = next(p for p in scenario.places if p.path == path)
             elif part == "carriers":
                 origin = next(c for c in scenario.carriers if c.sites == path)
             assert origin is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -12,7 +12,9 @@ import pandas as pd
 
 from tdh import inventory, kpi, mesh
 from tdh.errors import InputError, Problem
+from tdh.files import atomic
 from tdh.language import Text
+from tdh.pipeline.context import Context
 from tdh.results import Run, When
 
 
@@ -22,11 +24,13 @@ def of_run(
     places: Path | None = None,
     commercial: Path | None = None,
     roads: Path | None = None,
-    at_least: Sequence[int] = (1, 2),
-    rule: Literal[">=", ">"] = ">=",
-    year: int = 2026,
+    at_least: Sequence[int] | None = None,
+    rule: Literal[">=", ">"] | None = None,
+    year: int | None = None,
 ) -> pd.DataFrame:
-    """All indicators of a run (table ``kpis``), for its state today and with the plan on air.
+    """All indicators of a run (table ``kpi_values``), today and with the plan on air.
+
+    What is not given is the scenario's: its files, and the settings under ``[goals]``.
 
     Parameters
     ----------
@@ -43,17 +47,58 @@ def of_run(
     InputError
         If a file cannot be read, or holds nothing of the kind.
     """
-    return kpi.table(
+    return kpi.long(
+        counted(
+            run, places=places, commercial=commercial, roads=roads, at_least=at_least, rule=rule
+        ),
+        year=year or run.scenario.goals.year,
+        targets=run.scenario.goals.targets_by_year,
+    )
+
+
+def counted(
+    run: Run,
+    *,
+    places: Path | None = None,
+    commercial: Path | None = None,
+    roads: Path | None = None,
+    at_least: Sequence[int] | None = None,
+    rule: Literal[">=", ">"] | None = None,
+) -> pd.DataFrame:
+    """What is covered, and out of how much (:func:`tdh.kpi.counts`); parameters as :func:`of_run`.
+
+    Files and settings that are not given are the scenario's.
+    """
+    given, goals = run.scenario.demand, run.scenario.goals
+    commercial, roads = commercial or given.commercial, roads or given.roads
+    return kpi.counts(
         run.cells,
         run.grid,
         {"before": service(run, "before"), "after": service(run, "after")},
-        at_least=at_least,
-        rule=rule,
-        places=None if places is None else _places(run, places),
+        at_least=at_least or goals.at_least,
+        rule=rule or goals.rule,
+        places=run.places if places is None else _places(run, places),
         commercial=None if commercial is None else _shapes(run, commercial, "Polygon"),
         roads=None if roads is None else _shapes(run, roads, "LineString"),
-        year=year,
     )
+
+
+def goals(context: Context) -> dict[str, Any]:
+    """Stage: the table ``kpis``, as Parquet and as CSV for spreadsheets."""
+    settings = context.scenario.goals
+    table = kpi.wide(counted(context.run), year=settings.year, targets=settings.targets_by_year)
+    with atomic(context.folder / "kpis.parquet") as path:
+        table.to_parquet(path, compression="zstd")
+    with atomic(context.folder / "kpis.csv") as path:
+        table.to_csv(path, index=False, encoding="utf-8-sig")
+    whole = table[(table["level"] == "metropolis") & (table["carrier"] == "")]
+    return {
+        "year": settings.year,
+        "after": {
+            row.kpi: None if np.isnan(row.after) else round(row.after, 6)
+            for row in whole.itertuples()
+        },
+    }
 
 
 def service(run: Run, when: When) -> kpi.Service:

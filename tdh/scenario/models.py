@@ -84,6 +84,55 @@ class Demand(Provenance):
     """People."""
 
     population: Path = Field(description="People per JIS X 0410 mesh (CSV or Parquet)")
+    commercial: Path | None = Field(
+        None, description="Polygons of commercial areas, for the indicator of their hectares"
+    )
+    roads: Path | None = Field(
+        None, description="Lines of main roads, for the indicator of their kilometres"
+    )
+
+
+class PlaceSource(Provenance):
+    """A register of places that must be served: town halls, hospitals, evacuation areas."""
+
+    path: Path = Field(description="The register's file")
+    kind: (
+        Literal[
+            "town_hall",
+            "disaster_hospital",
+            "temporary_stay",
+            "evacuation_area",
+            "station",
+            "other",
+        ]
+        | None
+    ) = Field(None, description="Kind of all its places; empty: from its words")
+    priority: float | None = Field(
+        None, gt=0, description="What a place is worth against others; empty: by its kind"
+    )
+
+
+class Goals(_Table):
+    """The programme's indicators (tdh kpi) and their targets."""
+
+    year: int = Field(2026, ge=2019, le=2100, description="Fiscal year of the targets")
+    rule: Literal[">=", ">"] = Field(
+        ">=", description="A 500 m mesh counts from half of its area, or above half"
+    )
+    at_least: list[Annotated[int, Field(ge=1, le=20)]] = Field(
+        [1, 2], min_length=1, description="Numbers of carriers that must serve: 1 is any of them"
+    )
+    targets: dict[str, Annotated[float, Field(ge=0)] | dict[int, Annotated[float, Field(ge=0)]]] = (
+        Field({}, description="Indicator to target, or to fiscal years and targets")
+    )
+
+    @property
+    def targets_by_year(self) -> dict[str, dict[int, float]]:
+        """Own targets; one that names no year holds for the scenario's."""
+        return {
+            kpi: dict(target) if isinstance(target, dict) else {self.year: target}
+            for kpi, target in self.targets.items()
+        }
 
 
 class BandSettings(_Table):
@@ -196,11 +245,13 @@ class Scenario(_Table):
     inventory: Inventory = Inventory()
     surface: Surface = Surface()
     demand: Demand
+    places: list[PlaceSource] = Field([])
     bands: list[BandSettings] = Field([])
     carriers: list[Carrier] = Field(min_length=1)
     coverage: CoverageSettings = CoverageSettings()
     scoring: Scoring = Scoring()
     siting: Siting = Siting()
+    goals: Goals = Goals()
 
     @property
     def market_shares(self) -> dict[str, float]:
@@ -219,7 +270,16 @@ class Scenario(_Table):
                 *([self.inventory.geocoder] if self.inventory.geocoder else []),
             ],
             "surface": [*self.surface.buildings, *self.surface.terrain],
-            "demand": [self.demand.population],
+            "demand": [
+                path
+                for path in (
+                    self.demand.population,
+                    self.demand.commercial,
+                    self.demand.roads,
+                )
+                if path is not None
+            ],
+            "places": [p.path for p in self.places],
             "carriers": list(dict.fromkeys(sites)),
         }
 
@@ -230,5 +290,6 @@ class Scenario(_Table):
         if self.surface.buildings or self.surface.terrain:
             named.append(("surface", self.surface))
         named.append(("demand", self.demand))
+        named += [(f"places: {p.path.name}", p) for p in self.places]
         named += [(f"carriers: {c.label}", c) for c in self.carriers]
         return named

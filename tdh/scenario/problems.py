@@ -15,6 +15,16 @@ from tdh.errors import Problem
 from tdh.language import Text
 from tdh.scenario.models import Scenario
 
+TARGETED = (
+    "population",
+    "sub6",
+    "infrastructure",
+    "places",
+    "commercial_uncovered_ha",
+    "roads",
+)
+"""Indicators that may have a target (:data:`tdh.kpi.KPIS`)."""
+
 _WORDS: dict[str, Text] = {
     "missing": Text("a key is missing", "必要なキーがありません"),
     "extra_forbidden": Text("the key is not known", "知らないキーです"),
@@ -106,6 +116,7 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
         ("carriers", [c.id for c in scenario.carriers]),
         ("bands", [b.id for b in scenario.bands]),
         ("assets", [str(a.path) for a in scenario.assets]),
+        ("places", [str(p.path) for p in scenario.places]),
     ):
         for twice in sorted({i for i in ids if ids.count(i) > 1}):
             problems.append(
@@ -183,6 +194,16 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
                         "two slots of one band: define a second id under [[bands]]",
                         "同じバンドに2枠ある場合は [[bands]] に別のidを定義してください",
                     ),
+                )
+            )
+    for name in scenario.goals.targets:
+        if name not in TARGETED:
+            problems.append(
+                Problem(
+                    Text("there is no such indicator", "その指標はありません"),
+                    value=name,
+                    expected=", ".join(TARGETED),
+                    where=f"{where}: goals.targets",
                 )
             )
     if scenario.area.bounds is not None:

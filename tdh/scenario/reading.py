@@ -198,6 +198,9 @@ _PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("surface", "buildings"),
     ("surface", "terrain"),
     ("demand", "population"),
+    ("demand", "commercial"),
+    ("demand", "roads"),
+    ("places", "path"),
     ("carriers", "sites"),
 )
 

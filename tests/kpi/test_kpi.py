@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import shapely
 
+import tdh
 from tdh import demand, kpi, mesh
 from tdh.errors import InputError
 from tdh.grid import Grid
+from tdh.results import Run
+from tdh.scenario import Goals
 
 CRS = "EPSG:6677"
 
@@ -115,6 +120,7 @@ def test_the_whole_table_by_hand() -> None:
     assert value("sub6", "b", "after") == 1.0
     assert value("infrastructure", "b", "after") > 0.0
     by_ward = table[table["municipality_code"].notna() & (table["carrier_id"] == "b")]
+    by_ward = by_ward[by_ward["kpi"] == "population"]
     assert by_ward["value"].tolist() == [1.0] * 4
 
 
@@ -152,3 +158,108 @@ def test_a_recount_on_the_23_wards(data_dir: Path) -> None:
     got = table[table["carrier_id"] == "a"].set_index("kpi")["value"]
     assert got["population"] == pytest.approx(served / total, rel=1e-12)
     assert got["sub6"] == pytest.approx(deployed / len(kilometres), rel=1e-12)
+
+
+def wide_of(run: Run) -> pd.DataFrame:
+    assert run.kpis is not None
+    whole = run.kpis[run.kpis["level"] == "metropolis"]
+    return whole.set_index(["kpi", "carrier"])
+
+
+def test_a_recount_of_a_run_from_its_files_alone(demo_run: Run) -> None:
+    """Rasters, cells and sites, with nothing of tdh.kpi: people by 500 m, deployment by 1 km."""
+    cells = pd.DataFrame(demo_run.cells.drop(columns="geometry")).reset_index()
+    degrees = demo_run.cells.to_crs("EPSG:6668").geometry
+    cells["half"] = list(zip((degrees.y * 240) // 1, (degrees.x * 160) // 1, strict=True))
+    cells["kilometre"] = list(zip((degrees.y * 120) // 1, (degrees.x * 80) // 1, strict=True))
+    served, stations = {}, {}
+    for entry in demo_run.manifest["bands"]:
+        carrier, band = entry["carrier_id"], entry["band"]
+        with rasterio.open(
+            demo_run.folder / f"coverage/{carrier}-{band['id']}-after.tif"
+        ) as raster:
+            signal = raster.read(1)
+        served[carrier] = signal[cells["row"], cells["col"]] >= band["covered_dbm"]
+        of_carrier = demo_run.sites["carrier_id"] == carrier
+        offered = demo_run.plan["carrier_id"] == carrier
+        points = pd.concat([demo_run.sites[of_carrier].geometry, demo_run.plan[offered].geometry])
+        at = gpd.GeoSeries(points, crs=demo_run.crs).to_crs("EPSG:6668")
+        stations[carrier] = set(zip((at.y * 120) // 1, (at.x * 80) // 1, strict=True))
+    found = wide_of(demo_run)
+
+    def population(good: np.ndarray) -> float:
+        share = pd.Series(good).groupby(cells["half"]).mean()
+        people = cells.groupby("half")["population"].sum()
+        return float(people[share >= 0.5].sum())
+
+    for carrier, good in served.items():
+        assert found.loc[("population", carrier), "covered_after"] == pytest.approx(
+            population(good), rel=1e-12
+        )
+        share = pd.Series(good).groupby(cells["kilometre"]).mean()
+        deployed = sum(m in stations[carrier] or part >= 0.75 for m, part in share.items())
+        assert found.loc[("sub6", carrier), "covered_after"] == deployed
+        assert found.loc[("sub6", carrier), "total"] == len(share)
+    number = np.sum(list(served.values()), axis=0)
+    for name, least in (("", 1), ("at_least_2", 2)):
+        assert found.loc[("population", name), "covered_after"] == pytest.approx(
+            population(number >= least), rel=1e-12
+        )
+
+
+def test_municipalities_add_up_to_the_whole(demo_run: Run) -> None:
+    assert demo_run.kpis is not None
+    keys = ["kpi", "carrier"]
+    columns = ["covered_before", "covered_after", "total"]
+    counted = demo_run.kpis[demo_run.kpis["kpi"].isin(["population", "sub6"])]
+    parts = counted[counted["level"] == "municipality"].groupby(keys)[columns].sum()
+    whole = counted[counted["level"] == "metropolis"].set_index(keys)[columns].loc[parts.index]
+    np.testing.assert_allclose(parts, whole, rtol=1e-12)
+
+
+def test_what_is_not_measured_is_said_and_not_invented(demo_run: Run) -> None:
+    found = wide_of(demo_run)
+    for name, key in (("commercial_uncovered_ha", "commercial"), ("roads", "roads")):
+        row = found.loc[(name, "")]
+        assert np.isnan(row[["before", "after", "total"]].to_numpy(float)).all()
+        assert key in row["note_en"]
+        assert key in row["note_ja"]
+        assert row["target"] >= 0
+
+
+def test_a_scenario_sets_its_own_targets(demo_run: Run, tmp_path: Path) -> None:
+    """Another year and a target of one's own; wards and areas drawn for the occasion."""
+    commercial = tmp_path / "commercial.geojson"
+    roads = tmp_path / "roads.geojson"
+    x, y = demo_run.cells.geometry.x, demo_run.cells.geometry.y
+    box = shapely.box(x.median() - 300, y.median() - 300, x.median() + 300, y.median() + 300)
+    gpd.GeoSeries([box], crs=demo_run.crs).to_crs("EPSG:6668").to_file(commercial)
+    line = shapely.LineString([(x.median() - 400, y.median()), (x.median() + 400, y.median())])
+    gpd.GeoSeries([line], crs=demo_run.crs).to_crs("EPSG:6668").to_file(roads)
+    scenario = demo_run.scenario.model_copy(
+        update={
+            "goals": Goals(year=2027, targets={"population": {2027: 1.0}, "roads": 0.5}),
+            "demand": demo_run.scenario.demand.model_copy(
+                update={"commercial": commercial, "roads": roads}
+            ),
+        }
+    )
+    folder = tmp_path / "run"
+    shutil.copytree(demo_run.folder, folder, copy_function=shutil.copy2)
+    again = tdh.run(scenario, folder, overwrite=True)
+    remade = {s["name"] for s in again.manifest["stages"] if not s["reused"]}
+    assert "kpis" in remade
+    assert "plan" not in remade
+    found = wide_of(again)
+    assert found.loc[("population", ""), "target"] == 1.0
+    assert found.loc[("roads", ""), "total"] == pytest.approx(0.8, rel=1e-3)
+    assert found.loc[("roads", ""), ["target", "target_year"]].tolist() == [0.5, 2027]
+    assert found.loc[("commercial_uncovered_ha", ""), "total"] == pytest.approx(36, rel=0.05)
+    # By hand: cells whose centres lie in the box and that no carrier reaches.
+    reached = np.zeros(len(x), dtype=bool)
+    for (carrier, band), own in again.bands.items():
+        signal = again.signal(carrier, band, "after")[again.cells["row"], again.cells["col"]]
+        reached |= signal >= own.covered_dbm
+    inside = shapely.contains_xy(box, x, y)
+    left = (inside & ~reached).sum() * again.scenario.area.cell_size_m**2 / 1e4
+    assert found.loc[("commercial_uncovered_ha", ""), "after"] == pytest.approx(left, abs=0.2)

@@ -1,14 +1,7 @@
-"""The numbers that the programme is judged by.
+"""Single indicators, by their definitions, on arrays over the plan's cells.
 
-* つながる東京: priority places, commercial area (ha) and roads (km) covered by any carrier, and by
-  at least k (展開方針 2023-08; targets of the 3か年アクションプラン 2023-12 in :data:`TARGETS`).
-* 5G人口カバー率: people of the 500 m meshes of which half or more of the area is covered.
-* サブ6展開率: 1 km meshes with an outdoor sub6 station, or with ¾ of the area covered by sub6.
-* 5G基盤展開率: 10 km meshes with a station of the wide-band kind.
-
-All work on arrays over the plan's cells: which carriers serve each cell, in the band class that
-is asked about. A mesh's area is the area of the plan's cells in it, so that the sea and what lies
-outside the plan do not count.
+All ask which carriers serve each cell, in the band class that counts. A mesh's area is the area of
+the plan's cells in it, so that the sea and what lies outside the plan do not count.
 """
 
 from __future__ import annotations
@@ -22,21 +15,12 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import ArrayLike
+from pyproj import Transformer
 
-from tdh import mesh, schemas
+from tdh import mesh
 from tdh.errors import InputError, Problem
 from tdh.grid import Grid
 from tdh.language import Text
-
-TARGETS: dict[str, dict[int, float]] = {
-    "places": {2023: 0.83, 2024: 0.85, 2025: 0.88, 2026: 0.96},
-    "commercial_uncovered_ha": {2023: 300.0, 2024: 250.0, 2025: 150.0, 2026: 0.0},
-    "roads": {2023: 0.88, 2024: 0.90, 2025: 0.93, 2026: 0.97},
-    "sub6": {2027: 0.80},
-    "population": {2025: 0.97, 2030: 0.99},
-}
-"""KPI to fiscal year to target; 2023 is the state of 2023-12. Sources: つながる東京
-3か年アクションプラン; 総務省 (sub6 per carrier, FY2027; population, national)."""
 
 EXACTLY = 1e-9
 """Shares that differ from a limit by less than this are equal to it."""
@@ -44,8 +28,11 @@ EXACTLY = 1e-9
 
 def meshes_of_cells(cells: gpd.GeoDataFrame, digits: int) -> np.ndarray:
     """The code of the mesh in which each cell's centre lies: str, (n_cells,)."""
-    points = cells.geometry.to_crs(mesh.CRS)
-    return mesh.from_lonlat(points.x.to_numpy(), points.y.to_numpy(), digits)
+    to_degrees = Transformer.from_crs(cells.crs, mesh.CRS, always_xy=True)
+    longitude, latitude = to_degrees.transform(
+        cells.geometry.x.to_numpy(), cells.geometry.y.to_numpy()
+    )
+    return mesh.from_lonlat(longitude, latitude, digits)
 
 
 def mesh_shares(codes: np.ndarray, covered: ArrayLike, people: ArrayLike) -> pd.DataFrame:
@@ -155,11 +142,24 @@ def area_covered_ha(
     areas: gpd.GeoSeries, cells: gpd.GeoDataFrame, grid: Grid, covered: ArrayLike
 ) -> tuple[float, float]:
     """Covered and whole area of polygons in ha, by the cells whose centres lie in them."""
-    inside = shapely.contains_xy(
-        areas.to_crs(grid.crs).union_all(), cells.geometry.x.to_numpy(), cells.geometry.y.to_numpy()
-    )
+    inside = cells_in(areas, cells, grid)
     size = grid.cell_size_m**2 / 10_000
     return float((inside & np.asarray(covered)).sum() * size), float(inside.sum() * size)
+
+
+def cells_in(areas: gpd.GeoSeries, cells: gpd.GeoDataFrame, grid: Grid) -> np.ndarray:
+    """Cells whose centres lie in any of some polygons: bool, (n_cells,)."""
+    inside: np.ndarray = shapely.contains_xy(
+        areas.to_crs(grid.crs).union_all(), cells.geometry.x.to_numpy(), cells.geometry.y.to_numpy()
+    )
+    return inside
+
+
+def length_by_cell_km(lines: gpd.GeoSeries, cells: pd.DataFrame, grid: Grid) -> np.ndarray:
+    """Length of lines in each cell, in km: float64, (n_cells,); pieces as for the whole length."""
+    column, length, _ = _pieces(lines.to_crs(grid.crs), cells, grid)
+    known = column >= 0
+    return np.bincount(column[known], length[known] / 1000, minlength=len(cells))
 
 
 def length_covered_km(
@@ -170,11 +170,8 @@ def length_covered_km(
     Lines are cut into pieces of at most a quarter of a cell; a piece counts to the cell in which
     its middle lies.
     """
-    column, length, _ = _pieces(lines.to_crs(grid.crs), cells, grid)
-    known = column >= 0
-    good = np.zeros(column.size, dtype=bool)
-    good[known] = np.asarray(covered, dtype=bool)[column[known]]
-    return float(length[good].sum() / 1000), float(length[known].sum() / 1000)
+    length = length_by_cell_km(lines, cells, grid)
+    return float(length[np.asarray(covered, dtype=bool)].sum()), float(length.sum())
 
 
 def places_covered(
@@ -250,127 +247,6 @@ class Service:
             if its == kind and (carrier is None or owner == carrier) and len(codes)
         ]
         return mesh.parents(np.concatenate(found), digits) if found else np.zeros(0, dtype="<U8")
-
-
-HIGH_BANDS = ("sub6", "mmw")
-"""高周波数帯5G: what the programme's goals for places, areas and roads are about."""
-
-
-def table(
-    cells: gpd.GeoDataFrame,
-    grid: Grid,
-    states: Mapping[str, Service],
-    *,
-    at_least: Sequence[int] = (1, 2),
-    rule: Literal[">=", ">"] = ">=",
-    places: gpd.GeoDataFrame | None = None,
-    commercial: gpd.GeoSeries | None = None,
-    roads: gpd.GeoSeries | None = None,
-    counted_1km: Sequence[str] | None = None,
-    classes: Sequence[str] = HIGH_BANDS,
-    year: int = 2026,
-    by_municipality: bool = True,
-) -> pd.DataFrame:
-    """All KPIs as one long table.
-
-    Parameters
-    ----------
-    cells : GeoDataFrame
-        Table ``cells``.
-    grid : Grid
-    states : mapping of name to Service
-        Such as ``before`` and ``after`` the plan.
-    at_least : sequence of int
-        Numbers of carriers: 1 is coverage by any, 2 the goal for 2030.
-    rule : {">=", ">"}
-        Of 5G人口カバー率.
-    places, commercial, roads : optional
-        What つながる東京 counts; KPIs without data are left out.
-    counted_1km : sequence of str, optional
-        Denominator of サブ6展開率.
-    classes : sequence of str
-        Classes of bands that count for places, areas and roads.
-    year : int
-        Fiscal year of the targets.
-    by_municipality : bool
-        Whether rows of municipalities follow those of the whole area (population only).
-
-    Returns
-    -------
-    DataFrame
-        Table ``kpis``.
-    """
-    half, kilometre = meshes_of_cells(cells, 9), meshes_of_cells(cells, 8)
-    ten = mesh.parents(kilometre, 6)
-    people = cells["population"].to_numpy(float)
-    rows: list[dict[str, object]] = []
-    for state, service in states.items():
-        who = {c: (service.of(c), service.of(c, classes), c) for c in service.carriers()}
-        for k in at_least:
-            name = "any" if k == 1 else f"at_least_{k}"
-            who[name] = (service.count() >= k, service.count(classes) >= k, None)  # type: ignore[assignment]
-        for name, (all_bands, high, carrier) in who.items():
-
-            def add(kpi: str, value: float, unit: str = "", code: str | None = None) -> None:
-                rows.append(
-                    {
-                        "kpi": kpi,
-                        "carrier_id": name,  # noqa: B023
-                        "state": state,  # noqa: B023
-                        "municipality_code": code,
-                        "value": value,
-                        "unit": unit,
-                        "target": np.nan if code else TARGETS.get(kpi, {}).get(year, np.nan),
-                    }
-                )
-
-            add("population", population_coverage(half, all_bands, people, rule=rule))
-            if carrier is not None or name == "any":
-                sub6 = service.of(carrier, ["sub6"]) if carrier else service.count(["sub6"]) >= 1
-                near = service.meshes_with_station(carrier, "sub6")
-                add("sub6", deployment(kilometre, sub6, near, counted=counted_1km))
-                wide = service.meshes_with_station(carrier, "sub6", 6)
-                wide = np.union1d(wide, service.meshes_with_station(carrier, "mmw", 6))
-                add("infrastructure", deployment(ten, all_bands, wide, limit=None))
-            if places is not None:
-                at = places_covered(places, cells, grid, high)
-                known = ~np.isnan(at)
-                add("places", float(at[known].mean()) if known.any() else np.nan)
-            if commercial is not None:
-                good, whole = area_covered_ha(commercial, cells, grid, high)
-                add("commercial_uncovered_ha", whole - good, "ha")
-            if roads is not None:
-                good, whole = length_covered_km(roads, cells, grid, high)
-                add("roads", good / whole if whole > 0 else np.nan)
-            if by_municipality:
-                codes = cells["municipality_code"].to_numpy()
-                covered = _whole_meshes(half, all_bands, rule)
-                for code, value in _by(codes, people, covered).items():
-                    add("population", value, code=str(code))
-    return _with_gap_to_target(pd.DataFrame(rows))
-
-
-def _whole_meshes(codes: np.ndarray, covered: np.ndarray, rule: Literal[">=", ">"]) -> np.ndarray:
-    """Cells of the 500 m meshes that count as covered."""
-    shares = mesh_shares(codes, covered, np.zeros(len(codes)))
-    good = pd.Series(reaches(shares["covered_share"], 0.5, rule), index=shares.index)
-    return good.reindex(codes).to_numpy()
-
-
-def _by(codes: np.ndarray, people: np.ndarray, covered: np.ndarray) -> pd.Series:
-    frame = pd.DataFrame({"code": codes, "people": people, "good": people * covered})
-    sums = frame.groupby("code")[["people", "good"]].sum()
-    return (sums["good"] / sums["people"]).where(sums["people"] > 0)
-
-
-def _with_gap_to_target(rows: pd.DataFrame) -> pd.DataFrame:
-    """Adds what is missing to the target (never negative), in the KPI's unit."""
-    less_is_better = rows["kpi"].eq("commercial_uncovered_ha")
-    missing = (rows["target"] - rows["value"]).where(
-        ~less_is_better, rows["value"] - rows["target"]
-    )
-    rows["missing"] = missing.clip(lower=0.0)
-    return schemas.conform(rows, "kpis")
 
 
 def _share(weight: pd.Series, counts: np.ndarray) -> float:
