@@ -38,7 +38,8 @@ TDH.App = class {
     const { meta } = this.store;
     this.state = { view: "gap", who: meta.carriers.length > 1 ? "any" : 0, band: "all", when: "after",
       shift: 0, opacity: 80, lang: meta.language, q: "", active: "",
-      layers: { chosen: true, assets: true, sites: false, regions: false, wards: true, gsi: false },
+      goal: "", layers: { chosen: true, sectors: true, assets: true, sites: false, places: true, stations: true,
+        regions: false, wards: true, gsi: false },
       filter: { kind: "", owner: "", municipality: "", status: "", height: "", score: "" } };
     if (meta.carriers.length > 1) this.state.who = 0;
     this.link = TDH.permalink.read(location.hash, this.state, meta);
@@ -71,10 +72,14 @@ TDH.App = class {
     await this.show();
     clock("raster");
     await store.loadAssets();
+    await store.loadOffers();
     this.marks();
+    this.placeMarks();
     this.speak();
     clock("marks");
     await store.loadDetails();
+    for (const part of ["sums", "goals", "kpis", "legend"]) this.panel[part]();
+    this.choropleth();
     this.details();
     this.listen();
     clock("details");
@@ -83,6 +88,7 @@ TDH.App = class {
     clock("interactive");
     await store.need(store.meta.carriers.map((_, i) => i), ["before", "after"]);
     this.ready = true;
+    this.paintPlaces();
     clock("all");
     this.read();
     document.documentElement.dataset.tdh = "ready";
@@ -155,7 +161,7 @@ TDH.App = class {
     this.panel.legend();
     if (this.table) this.filter();
     this.read();
-    if (this.opened !== undefined && this.map.hasLayer(this.popup)) this.popup.setContent(TDH.assetDetails(this.store, this.opened));
+    if (this.popup && this.map.hasLayer(this.popup)) this.fill();
     this.layers();
     this.remember();
   }
@@ -169,7 +175,8 @@ TDH.App = class {
     this.show();
     this.read();
     for (const layer of [this.chosenLayer, this.siteLayer]) if (layer) layer.repaint();
-    if (what === "raster") { this.panel.regions(); if (this.state.layers.regions) this.regionLines(); }
+    this.paintPlaces();
+    if (what === "raster") { this.panel.goals(); this.panel.regions(); if (this.state.layers.regions) this.regionLines(); }
     this.remember();
   }
 

@@ -44,25 +44,19 @@ TDH.assetDetails = function (store, i) {
       chosen.length ? t("chosen") : t("not_chosen")));
   if (assets.synthetic[i]) marks.append(el("span", { class: "badge warn" }, t("synthetic")));
   marks.append(el("span", { class: "badge" }, t("modelled")));
-  box.append(el("h3", {}, store.names.at(i) || store.ids.at(i)), marks);
-  const facts = el("dl", {});
-  const fact = (word, value) => {
-    if (value !== "" && value !== null && value !== undefined) {
-      facts.append(el("dt", {}, t(word)), el("dd", {}, String(value)));
-    }
-  };
-  fact("kind_label", store.label("kinds", assets.kind[i]));
-  fact("owner_u", meta.owners[assets.owner[i]]);
-  fact("address", store.addresses.at(i));
-  fact("municipality", (meta.municipalities[assets.municipality[i]] || {}).name);
+  const list = (facts) => el("dl", {}, ...facts.filter(([, v]) => v !== "" && v !== null && v !== undefined)
+    .flatMap(([word, value]) => [el("dt", {}, t(word)), el("dd", {}, String(value))]));
   const height = store.height(i), above = numbers.above[i];
   const mount = above === 65535 ? 65535 : above - 10000 + (height === null ? 0 : assets.height[i]);
-  fact("height", height === null ? null : TDH.number(height, 1));
-  fact("placement", store.label("placements", assets.placement[i])
-    + (mount === 65535 ? "" : ` / ${TDH.number(mount / 10, 1)} m`));
-  fact("id", store.ids.at(i));
-  fact("source", `${store.sources.at(numbers.source[i])} (${t("row")} ${numbers.row[i]})`);
-  box.append(facts, el("h4", {}, t("by_carrier")));
+  box.append(el("h3", {}, store.names.at(i) || store.ids.at(i)), marks, list([
+    ["kind_label", store.label("kinds", assets.kind[i])],
+    ["owner_u", meta.owners[assets.owner[i]]],
+    ["address", store.addresses.at(i) || (meta.municipalities[assets.municipality[i]] || {}).name],
+    ["height", height === null ? null : TDH.number(height, 1)],
+    ["placement", store.label("placements", assets.placement[i])
+      + (mount === 65535 ? "" : ` / ${TDH.number(mount / 10, 1)} m`)]]));
+  box.append(el("h4", {}, t("why")), TDH.reasons(store, i, chosen), el("div", { class: "paths" }),
+    el("h4", {}, t("by_carrier")));
   const body = el("tbody", {});
   meta.carriers.forEach((carrier, c) => {
     const mine = chosen.find((row) => row.carrier === c);
@@ -71,15 +65,21 @@ TDH.assetDetails = function (store, i) {
       el("td", {}, TDH.number(numbers[`score${c}`][i] / 10, 1)),
       el("td", {}, `${numbers[`rank${c}`][i] || "–"}`),
       el("td", {}, TDH.number(numbers[`people${c}`][i], 0)),
-      el("td", {}, TDH.number(numbers[`cells${c}`][i]))));
+      el("td", {}, TDH.number(numbers[`cells${c}`][i])),
+      el("td", {}, mine ? TDH.number(mine.gained) : "–")));
   });
   box.append(el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("who")),
-    ...["score_one", "rank", "gap_people", "cells"].map((k) => el("th", { scope: "col" }, t(k))))), body));
-  box.append(el("div", { class: "parts" }), el("h4", {}, t("why")), TDH.reasons(store, i, chosen));
-  const safe = TDH.exposureLine(store, i, chosen);
+    ...["score_one", "rank", "gap_people", "cells", "gain"].map((k) => el("th", { scope: "col" }, t(k))))), body));
+  box.append(el("div", { class: "parts" }));
+  const antennas = TDH.antennaTable(store, i), safe = TDH.exposureLine(store, i, chosen);
+  if (antennas) box.append(antennas);
   if (safe) box.append(el("p", { class: "small" }, safe));
-  box.append(el("p", { class: "small" },
-    el("a", { href: `report.html#${encodeURIComponent(`asset-${store.ids.at(i)}`)}` }, t("sheet"))));
+  box.append(el("h4", {}, t("origin")), list([["id", store.ids.at(i)],
+    ["source", `${store.sources.at(numbers.source[i])} (${t("row")} ${numbers.row[i]})`]]));
+  if (chosen.length) { // only offered assets have a sheet
+    box.append(el("p", { class: "small" },
+      el("a", { href: `report.html#${encodeURIComponent(`asset-${store.ids.at(i)}`)}` }, t("sheet"))));
+  }
   return box;
 };
 

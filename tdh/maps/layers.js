@@ -3,7 +3,8 @@ Object.assign(TDH.App.prototype, {
   base() {
     const { map, store } = this, { meta } = store;
     for (const [name, z] of [["land", 210], ["before", 250], ["after", 251], ["footprint", 300],
-      ["lines", 350], ["sites", 410], ["assets", 420], ["chosen", 430], ["wardnames", 500]]) {
+      ["lines", 350], ["stations", 400], ["places", 405], ["sites", 410], ["assets", 420], ["chosen", 430],
+      ["path", 440], ["wardnames", 500]]) {
       map.createPane(name).style.zIndex = z;
       map.getPane(name).style.pointerEvents = "none";
     }
@@ -70,6 +71,7 @@ Object.assign(TDH.App.prototype, {
     this.chosenIndex = chosen;
     this.chosenLayer = new TDH.PointLayer(this.chosenPoints, (c, k, x, y, z) => {
       const rows = store.carriersChosen(chosen[k]), r = z >= 13 ? 8 : 6, n = rows.length;
+      this.directions(c, rows, x, y, z);
       rows.forEach((row, j) => {
         const carrier = meta.carriers[row.carrier], u = x + (j - (n - 1) / 2) * r * 1.7;
         // Where one carrier is looked at, the others' sites step back.
@@ -82,9 +84,48 @@ Object.assign(TDH.App.prototype, {
       });
       c.globalAlpha = 1;
       if (state.active && store.ids && store.ids.at(chosen[k]) === state.active) this.ring(c, x, y, 7 + r * n);
-    }, { pane: "chosen", maxZoom: 20, margin: 60 });
+    }, { pane: "chosen", maxZoom: 20, margin: 80 });
     this.sitePoints = null;
   },
+
+  /* The sectors of an asset's offers, the first carrier's widest; far out they would hide the map. */
+  directions(c, rows, x, y, z) {
+    if (z < 13 || !this.state.layers.sectors) return;
+    const { store, state } = this, reach = [18, 27, 38, 52, 68][Math.min(4, z - 13)];
+    rows.forEach((row, j) => {
+      if (this.focused() && row.carrier !== state.who) return;
+      const r = reach * (this.focused() ? 1 : 1 - 0.22 * Math.min(3, j)), { colour } = store.meta.carriers[row.carrier];
+      for (const azimuth of store.directions(row.index)) TDH.sector(c, x, y, azimuth, r, colour, store.meta.antennas.beam);
+    });
+  },
+
+  /* Priority places, and stations as a base that needs no network. */
+  placeMarks() {
+    const { store } = this, { places } = store, kinds = store.meta.places ? store.meta.places.kinds : [];
+    this.placeSets = [];
+    if (!places) return;
+    for (const name of ["stations", "places"]) {
+      const index = Array.from(places.kind.keys()).filter((k) => (kinds[places.kind[k]].id === "station") === (name === "stations"));
+      if (!index.length) continue;
+      const points = new TDH.Points(index.map((k) => places.lon[k]), index.map((k) => places.lat[k]));
+      const cells = index.map((k) => store.cellAt(places.lat[k], places.lon[k]));
+      const layer = new TDH.PointLayer(points, (c, j, x, y, z) => {
+        const id = kinds[places.kind[index[j]]].id;
+        if (name === "stations") TDH.station(c, x, y, z, z >= 14 ? places.names.at(index[j]) : "");
+        else TDH.place(c, x, y, z, TDH.GLYPHS[id][TDH.lang], this.placeState(cells[j]), z >= 16 ? places.names.at(index[j]) : "");
+      }, { pane: name, maxZoom: 20, margin: 150 });
+      this.placeSets.push({ name, index, points, layer });
+    }
+  },
+
+  /* Whether a cell is served for whom the map shows: true, false, or null where it is not known yet. */
+  placeState(cell) {
+    const { store, state } = this, { who } = state;
+    const n = cell < 0 ? undefined : store.carriersAt(cell, store.carriersOf(who), state.when === "before" ? "before" : "after", state.shift);
+    return n === undefined ? null : n >= (who === "two" ? 2 : 1);
+  },
+
+  paintPlaces() { for (const { layer } of this.placeSets || []) layer.repaint(); },
 
   /* Whether what is shown is of one carrier. */
   focused() {
@@ -120,6 +161,12 @@ Object.assign(TDH.App.prototype, {
     store.meta.municipalities.forEach((m, i) => {
       let colour = "#f4f1ea";
       if (state.view === "kpi") {
+        const goal = this.panel.goal();
+        if (goal) {
+          const found = store.goalsOf(i).find((g) => g.kpi === goal.kpi && g.who === goal.who);
+          this.wards[i].setStyle({ fillColor: this.panel.goalColour(goal, found ? found[w] : null) });
+          return;
+        }
         const c = typeof state.who === "number" ? [state.who] : store.carriersOf("any");
         const people = c.reduce((a, k) => a + m.people[k], 0), gap = c.reduce((a, k) => a + m[w][k], 0);
         const x = people > 0 ? gap / people : 0, step = TDH.KPI_STEPS.filter((s) => x >= s).length - 1;
@@ -137,6 +184,11 @@ Object.assign(TDH.App.prototype, {
     set(this.chosenLayer, state.layers.chosen);
     set(this.outlines, state.layers.regions);
     if (state.layers.regions) this.regionLines();
+    for (const { name, layer } of this.placeSets || []) set(layer, state.layers[name]);
+    if (this.chosenLayer && this.sectorsDrawn !== state.layers.sectors) {
+      this.sectorsDrawn = state.layers.sectors;
+      this.chosenLayer.repaint();
+    }
     set(this.gsi, state.layers.gsi);
     map.getPane("land").style.opacity = state.layers.gsi ? 0.15 : 1;
     if (state.layers.sites && !this.siteLayer) await this.siteMarks();

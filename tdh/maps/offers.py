@@ -126,7 +126,7 @@ def profiles(run: Any, content: Content) -> None:
     """Paths of the offers in decimetres; heights count from the lowest point of the path."""
     at = _offers(run)
     cells = run.cells
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key, path in sorted(details.profiles(run).items(), key=lambda item: at.get(item[0], -1)):
         if key not in at or len(rows) == MOST_PROFILES:
             continue
@@ -178,7 +178,7 @@ def places(run: Any, content: Content, origin: tuple[float, float]) -> None:
         {
             "lon": (np.rint((lon - start[0]) * 1e6), "u32d"),
             "lat": (np.rint((lat - start[1]) * 1e6), "u32d"),
-            "kind": ([kinds.index(details.place_kind(k)) for k in frame["kind"]], "u8"),
+            "kind": (np.array([kinds.index(details.place_kind(k)) for k in frame["kind"]]), "u8"),
             "priority": (u16(frame["priority"], 100), "u16"),
         }
     )

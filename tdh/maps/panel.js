@@ -1,6 +1,6 @@
 /* The panel: what is shown, filters, legend, sums. It changes the state and calls update. */
 TDH.VIEWS = ["gap", "signal", "count", "change", "kpi", "none"];
-TDH.LAYERS = ["chosen", "assets", "sites", "regions", "wards"];
+TDH.LAYERS = ["chosen", "sectors", "assets", "sites", "places", "stations", "regions", "wards"];
 
 TDH.Panel = class {
   constructor(app) {
@@ -12,6 +12,7 @@ TDH.Panel = class {
     $("q").value = state.q;
     const on = (id, type, act) => $(id).addEventListener(type, act);
     on("band", "change", () => { state.band = $("band").value; app.update("raster"); });
+    on("goal", "change", () => { state.goal = $("goal").value; app.update("raster"); });
     on("shift", "input", () => { state.shift = Number($("shift").value); app.update("threshold"); });
     on("opacity", "input", () => { state.opacity = Number($("opacity").value); app.update("opacity"); });
     on("q", "input", () => { state.q = $("q").value; app.update("filter"); });
@@ -87,7 +88,7 @@ TDH.Panel = class {
       state.who = v; state.band = "all"; this.bands(); app.update("raster");
     });
     this.bands();
-    const layers = meta.gsi ? [...TDH.LAYERS, "gsi"] : TDH.LAYERS;
+    const layers = TDH.LAYERS.filter((k) => this.held(k)).concat(meta.gsi ? ["gsi"] : []);
     $("layers").replaceChildren(...layers.map((k) => {
       const input = el("input", { type: "checkbox", value: k });
       input.checked = state.layers[k];
@@ -114,6 +115,7 @@ TDH.Panel = class {
     $("sources").replaceChildren(...meta.attributions.map((a) => el("li", {}, a)));
     $("date").textContent = meta.date ? `${t("date")}: ${meta.date}` : "";
     this.sums();
+    this.goals();
     this.kpis();
     this.regions();
     this.said();
@@ -162,7 +164,7 @@ TDH.Panel = class {
         el("th", { scope: "col" }, t("sites_n")), el("th", { scope: "col" }, t("gap_before")),
         el("th", { scope: "col" }, t("gap_after")))),
       el("tbody", {}, ...meta.sums.map((row, i) => line(TDH.chip(meta.carriers[i]), row)),
-        line(t("total"), total, true))),
+        line(t("total"), total, true))), this.goalLines(),
       el("p", {}, `${t("best")}: ${meta.status[TDH.lang]} – ${t("gap_pct", { g: n(meta.gap * 100, 2) })}`));
   }
 
@@ -177,7 +179,7 @@ TDH.Panel = class {
       el("td", {}, n(m.before.reduce((a, b) => a + b, 0))), el("td", {}, n(m.after.reduce((a, b) => a + b, 0))),
       ...meta.carriers.map((_, c) => el("td", {},
         `${share(m.people[c] - m.before[c], m.people[c])} → ${share(m.people[c] - m.after[c], m.people[c])}`))));
-    this.$("kpi-sheet").replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
+    this.$("kpi-sheet").replaceChildren(...this.goalTable(), el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
   }
 
   /* --- legend ------------------------------------------------------------------------------ */
@@ -221,9 +223,9 @@ TDH.Panel = class {
       key(TDH.css([15, 108, 189]), t("newly"));
       key("#f4f1ea", t("no_change"));
     } else if (view === "kpi") {
-      title(t("gap_share"));
-      [0, 0.25, 0.5, 0.75].forEach((x, i) => key(TDH.css(TDH.mix(TDH.KPI_RAMP, x)),
-        `${TDH.number(TDH.KPI_STEPS[i] * 100, 0)}–${TDH.number((TDH.KPI_STEPS[i + 1] || 1) * 100, 0)}%`));
+      const goal = this.goal();
+      title(goal ? this.goalName(goal) : t("gap_share"));
+      for (const [colour, text] of this.goalSteps(goal)) key(colour, text);
       parts.push(keys);
     }
     const more = el("ul", { class: "keys" });
@@ -237,6 +239,17 @@ TDH.Panel = class {
       const context = dots.getContext("2d");
       [10, 45, 90].forEach((score, i) => TDH.dot(context, 7 + 14 * i, 7, score, 4.5));
       more.append(el("li", {}, dots, t("dots")));
+    }
+    if (state.layers.sectors && this.held("sectors")) {
+      const beams = el("canvas", { width: "44", height: "16", "aria-hidden": "true" });
+      TDH.sector(beams.getContext("2d"), 8, 13, 45, 15, "#455", store.meta.antennas.beam);
+      TDH.sector(beams.getContext("2d"), 34, 8, null, 9, "#455", 0);
+      more.append(el("li", {}, beams, t("sector_mark")));
+    }
+    if (state.layers.places && this.held("places")) {
+      const boxes = el("canvas", { width: "44", height: "18", "aria-hidden": "true" });
+      [true, false].forEach((served, i) => TDH.place(boxes.getContext("2d"), 10 + 22 * i, 9, 16, TDH.GLYPHS.disaster_hospital[TDH.lang], served, ""));
+      more.append(el("li", {}, boxes, t("place_mark")));
     }
     if (state.layers.sites) {
       const site = el("canvas", { width: "22", height: "16", "aria-hidden": "true" });

@@ -170,3 +170,60 @@ TDH.shape = function (context, shape, x, y, r) {
     context.closePath();
   }
 };
+
+/* A sector of an antenna, or a ring where it serves all round. */
+TDH.sector = function (context, x, y, azimuth, r, colour, beam) {
+  const half = (beam / 360) * Math.PI, a = azimuth === null ? 0 : ((azimuth - 90) * Math.PI) / 180;
+  context.beginPath();
+  if (azimuth === null) context.arc(x, y, r * 0.75, 0, 7);
+  else { context.moveTo(x, y); context.arc(x, y, r, a - half, a + half); }
+  context.closePath();
+  context.fillStyle = colour;
+  context.globalAlpha = azimuth === null ? 0.16 : 0.3;
+  context.fill();
+  context.globalAlpha = 1;
+  context.lineWidth = 2.6; context.strokeStyle = "rgba(255,255,255,0.85)"; context.stroke();
+  context.lineWidth = 1.3; context.strokeStyle = colour; context.stroke();
+};
+
+TDH.GLYPHS = { town_hall: { ja: "庁", en: "G" }, disaster_hospital: { ja: "病", en: "H" },
+  temporary_stay: { ja: "滞", en: "S" }, evacuation_area: { ja: "避", en: "E" },
+  station: { ja: "駅", en: "R" }, other: { ja: "他", en: "P" } };
+
+TDH.label = function (context, x, y, text) {
+  if (!text) return;
+  context.font = "600 11px system-ui, 'Noto Sans CJK JP', sans-serif";
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  const shown = text.length > 14 ? `${text.slice(0, 13)}…` : text;
+  context.lineWidth = 3; context.strokeStyle = "rgba(255,255,255,0.9)"; context.lineJoin = "round";
+  context.strokeText(shown, x, y);
+  context.fillStyle = "#25323d";
+  context.fillText(shown, x, y);
+};
+
+TDH.station = function (context, x, y, z, name) {
+  const w = z >= 13 ? 9 : 6, h = z >= 13 ? 6 : 4;
+  context.beginPath();
+  context.rect(x - w / 2, y - h / 2, w, h);
+  context.fillStyle = "#fff"; context.fill();
+  context.lineWidth = 1.6; context.strokeStyle = "#3a4650"; context.stroke();
+  TDH.label(context, x + w / 2 + 3, y, name);
+};
+
+/* A priority place: dark where it is served, orange where it is not, grey where that is not known. */
+TDH.place = function (context, x, y, z, glyph, served, name) {
+  const s = z >= 13 ? 15 : 8, colour = served === null ? "#66727c" : served ? "#0b3d63" : "#b33c00";
+  context.beginPath();
+  context.rect(x - s / 2, y - s / 2, s, s);
+  context.fillStyle = colour; context.fill();
+  context.lineWidth = served === false ? 2.4 : 1.4; context.strokeStyle = served === false ? "#ffd166" : "#fff"; context.stroke();
+  if (z >= 13) {
+    context.fillStyle = "#fff";
+    context.font = "700 10.5px system-ui, 'Noto Sans CJK JP', sans-serif";
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.fillText(glyph, x, y + 0.5);
+  }
+  TDH.label(context, x + s / 2 + 3, y, name);
+};

@@ -15,26 +15,94 @@ Object.assign(TDH.App.prototype, {
     if (go && (map.getZoom() < 14 || !map.getBounds().contains(at))) map.setView(at, Math.max(15, map.getZoom()), { animate: false });
     this.opened = i;
     state.active = store.ids.at(i);
-    this.popup = this.popup || L.popup({ maxWidth: 410, minWidth: 380, autoPanPaddingTopLeft: [60, 20], autoPanPaddingBottomRight: [290, 20] });
-    this.popup.setLatLng(at).setContent(TDH.assetDetails(store, i)).openOn(map);
-    TDH.partsInto(store, i, this.popup.getContent());
-    const close = this.popup.getElement().querySelector(".leaflet-popup-close-button");
-    if (close) close.setAttribute("aria-label", TDH.t("close"));
+    delete this.openedPlace;
+    this.openAt(at);
     await this.footprint(i);
     this.chosenLayer.repaint();
     this.remember();
   },
 
+  /* The one popup, of an asset or a place. */
+  openAt(at) {
+    const { map } = this;
+    this.popup = this.popup || L.popup({ maxWidth: 410, minWidth: 380, autoPanPaddingTopLeft: [60, 20], autoPanPaddingBottomRight: [310, 20] });
+    this.popup.setLatLng(at);
+    this.fill();
+    this.popup.openOn(map);
+    const close = this.popup.getElement().querySelector(".leaflet-popup-close-button");
+    if (close) close.setAttribute("aria-label", TDH.t("close"));
+  },
+
+  async fill() {
+    const { store, popup } = this;
+    if (this.openedPlace !== undefined) {
+      popup.setContent(TDH.placeDetails(store, this.openedPlace, this.state.shift));
+      return;
+    }
+    const i = this.opened, box = TDH.assetDetails(store, i);
+    popup.setContent(box);
+    await TDH.partsInto(store, i, box);
+    this.drawPaths(await TDH.profilesInto(store, i, box), i);
+    // What came later made it higher.
+    if (this.map.hasLayer(popup) && popup.getContent() === box) popup.update();
+  },
+
+  openPlace(k) {
+    const { store, state } = this;
+    this.openedPlace = k;
+    state.active = "";
+    this.clearPrint();
+    this.openAt(L.latLng(store.places.lat[k], store.places.lon[k]));
+  },
+
+  /* The paths of an asset's offers on the map: whole where clear, dashed where blocked. */
+  drawPaths(paths, i) {
+    const { store, map } = this;
+    this.pathLines = this.pathLines || L.layerGroup();
+    this.pathLines.clearLayers();
+    if (this.opened !== i || this.openedPlace !== undefined || !map.hasLayer(this.popup)) return;
+    this.pathRenderer = this.pathRenderer || L.canvas({ pane: "path", padding: 0.3 });
+    for (const { offer, row } of paths) {
+      if (!row.cell) continue;
+      const [lng, lat] = store.toGeo(row.cell[1] + 0.5, row.cell[0] + 0.5, [0, 0]);
+      const { colour } = store.meta.carriers[offer.carrier], ends = [[store.lat[i], store.lon[i]], [lat, lng]];
+      const common = { renderer: this.pathRenderer, pane: "path", interactive: false };
+      L.polyline(ends, { ...common, color: "#fff", weight: 5, opacity: 0.9 }).addTo(this.pathLines);
+      L.polyline(ends, { ...common, color: colour, weight: 2.4, dashArray: row.los ? null : "5 5" }).addTo(this.pathLines);
+      L.circleMarker(ends[1], { ...common, radius: 4.5, color: "#fff", weight: 2, fillColor: colour, fillOpacity: 1 }).addTo(this.pathLines);
+    }
+    this.pathLines.addTo(map);
+  },
+
+  clearPrint() {
+    this.print.show(null);
+    this.put(this.print, false);
+    if (this.pathLines) this.pathLines.remove();
+    this.chosenLayer.repaint();
+  },
+
+  /* What an asset serves: pale where others serve already, strong where it is the first. */
   async footprint(i) {
     const { store } = this, rows = store.carriersChosen(i).filter((row) => row.footprint);
     this.put(this.print, rows.length > 0);
     if (!rows.length) { this.print.show(null); return; }
     this.prints = this.prints || await TDH.block("data-footprints");
     const pick = typeof this.state.who === "number" ? rows.find((r) => r.carrier === this.state.who) || rows[0] : rows[0];
+    await store.need([pick.carrier], ["before"]);
     const [at, row, col, h, w] = pick.footprint, data = new Uint8Array(h * w);
-    for (let k = 0; k < h * w; k++) data[k] = (this.prints[at + (k >> 3)] >> (k & 7)) & 1;
+    const before = store.margin(pick.carrier, "before"), { cols } = store.meta.grid;
+    let fresh = 0;
+    for (let r = 0, k = 0; r < h; r++) {
+      for (let c = 0; c < w; c++, k++) {
+        if (!((this.prints[at + (k >> 3)] >> (k & 7)) & 1)) continue;
+        data[k] = before[(row + r) * cols + col + c] >= 128 ? 1 : 2;
+        fresh += data[k] - 1;
+      }
+    }
+    this.fresh = fresh;
     const lut = new Uint32Array(256);
-    lut[1] = TDH.abgr(TDH.rgb("#ffb000"), 165);
+    lut[1] = TDH.abgr(TDH.rgb("#ffb000"), 96);
+    lut[2] = TDH.abgr(TDH.rgb("#ffb000"), 225);
     this.print.show(new TDH.Pyramid(data, h, w, "max"), lut, [row, col]);
   },
 
@@ -46,6 +114,17 @@ Object.assign(TDH.App.prototype, {
       if (k >= 0) return this.chosenIndex[k];
     }
     return state.layers.assets && (map.getZoom() >= 14 || !this.crowded(x, y)) ? store.points.nearest(x, y, reach) : -1;
+  },
+
+  /* The priority place or station at a point, or -1. */
+  hitPlace(latlng, pixels) {
+    const { map, state } = this, reach = pixels / (256 * 2 ** map.getZoom());
+    for (const { name, index, points } of (this.placeSets || []).slice().reverse()) {
+      if (!state.layers[name]) continue;
+      const j = points.nearest(TDH.mercator.x(latlng.lng), TDH.mercator.y(latlng.lat), reach);
+      if (j >= 0) return index[j];
+    }
+    return -1;
   },
 
   crowded(x, y) {
@@ -75,7 +154,7 @@ Object.assign(TDH.App.prototype, {
         waiting = false;
         if (!last || (map.dragging && map.dragging.moving())) return;
         this.read(last);
-        map.getContainer().classList.toggle("pointing", this.hit(last, 9) >= 0);
+        map.getContainer().classList.toggle("pointing", this.hit(last, 9) >= 0 || this.hitPlace(last, 8) >= 0);
       });
     });
     map.on("mouseout", () => { last = null; this.read(); });
@@ -84,15 +163,17 @@ Object.assign(TDH.App.prototype, {
     map.on("click", (e) => {
       if (this.measure.active || this.boxes.active) return;
       const i = this.hit(e.latlng, 12);
+      const place = i >= 0 ? -1 : this.hitPlace(e.latlng, 10);
       if (i >= 0) this.open(i, false);
+      else if (place >= 0) this.openPlace(place);
       else if (this.state.layers.assets && map.getZoom() < 16
         && this.crowded(TDH.mercator.x(e.latlng.lng), TDH.mercator.y(e.latlng.lat))) map.setView(e.latlng, map.getZoom() + 2);
     });
     // While a zoom is under way the marks of the old scale would be drawn many times too large.
-    const marks = ["sites", "assets", "chosen"].map((name) => map.getPane(name));
+    const marks = ["stations", "places", "sites", "assets", "chosen"].map((name) => map.getPane(name));
     map.on("zoomstart", () => { for (const pane of marks) pane.style.visibility = "hidden"; });
     map.on("zoomend", () => { for (const pane of marks) pane.style.visibility = ""; });
-    map.on("popupclose", () => { this.state.active = ""; this.print.show(null); this.put(this.print, false); this.chosenLayer.repaint(); this.remember(); });
+    map.on("popupclose", () => { this.state.active = ""; this.clearPrint(); this.remember(); });
     window.addEventListener("hashchange", () => {
       if (location.hash === this.hash) return;
       const link = TDH.permalink.read(location.hash, this.state, this.store.meta);

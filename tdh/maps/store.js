@@ -113,6 +113,27 @@ TDH.Store = class {
     return out;
   }
 
+  /* How many carriers serve a cell; undefined while a raster that it takes is still packed. */
+  carriersAt(cell, carriers, when, shift) {
+    let n = 0;
+    for (const c of carriers) {
+      let served = false;
+      for (const b of this.meta.carriers[c].bands) {
+        const codes = this.codes(c, b.id, when);
+        if (!codes) return undefined;
+        if (cell >= 0 && codes[cell] > 1 && codes[cell] >= this.code(b.covered + shift)) served = true;
+      }
+      if (served) n++;
+    }
+    return n;
+  }
+
+  /* Goals of a municipality, or of the whole area where it is -1. */
+  goalsOf(municipality) {
+    return (this.goals ? this.goals.rows : []).filter((row) => row[2] === municipality)
+      .map(([kpi, who, , before, after, target]) => ({ kpi, who, before, after, target }));
+  }
+
   cellAt(lat, lng) {
     const [c, r] = this.toCell(lng, lat, [0, 0]), { rows, cols } = this.meta.grid;
     const col = Math.floor(c), row = Math.floor(r);
@@ -133,14 +154,51 @@ TDH.Store = class {
     this.lon = lon; this.lat = lat;
     this.points = new TDH.Points(lon, lat);
     this.chosen = new Map();
-    for (const row of this.meta.plan) {
+    for (const [index, row] of this.meta.plan.entries()) {
+      row.index = index;
       if (!this.chosen.has(row.asset)) this.chosen.set(row.asset, []);
       this.chosen.get(row.asset).push(row);
     }
   }
 
+  /* Sectors of each offer, and the places of the area. */
+  async loadOffers() {
+    const { antennas, places } = this.meta;
+    this.sectors = new Map();
+    if (antennas) {
+      const table = TDH.columns(antennas.layout, await TDH.block("data-antennas"), antennas.n);
+      const tenths = (v, less) => (v === 65535 ? null : v / 10 - less);
+      for (let k = 0; k < antennas.n; k++) {
+        if (!this.sectors.has(table.offer[k])) this.sectors.set(table.offer[k], []);
+        this.sectors.get(table.offer[k]).push({ band: table.band[k], azimuth: tenths(table.azimuth[k], 0),
+          tilt: tenths(table.tilt[k], 90), height: tenths(table.height[k], 0), eirp: tenths(table.eirp[k], 100) });
+      }
+    }
+    if (places) {
+      const table = TDH.columns(places.layout, await TDH.block("data-places"), places.n);
+      this.places = { kind: table.kind, priority: table.priority,
+        lon: Array.from(table.lon, (v) => places.origin[0] + v * 1e-6),
+        lat: Array.from(table.lat, (v) => places.origin[1] + v * 1e-6),
+        names: await TDH.texts("data-places-names", places.n) };
+    }
+  }
+
+  /* Where an offer's sectors look, each direction once; null is all round. */
+  directions(offer) {
+    return Array.from(new Set((this.sectors.get(offer) || []).map((s) => s.azimuth)));
+  }
+
+  /* The path of an offer, or undefined. */
+  async profile(offer) {
+    const k = this.meta.profiles.indexOf(offer);
+    if (k < 0) return undefined;
+    this.paths = this.paths || JSON.parse(new TextDecoder().decode(await TDH.block("data-profiles")));
+    return this.paths[k];
+  }
+
   async loadDetails() {
     const { assets } = this.meta;
+    this.goals = JSON.parse(new TextDecoder().decode(await TDH.block("data-goals")));
     this.numbers = TDH.columns(assets.more, await TDH.block("data-numbers"), assets.n);
     const top = (this.top = new Uint16Array(assets.n));
     this.meta.carriers.forEach((_, c) => {

@@ -177,7 +177,7 @@ TDH.permalink = {
   write(state, map) {
     const centre = map.getCenter(), q = new URLSearchParams();
     q.set("map", `${map.getZoom()}/${centre.lat.toFixed(5)}/${centre.lng.toFixed(5)}`);
-    for (const key of ["view", "who", "band", "when", "shift", "opacity", "lang", "q"]) {
+    for (const key of ["view", "who", "band", "when", "shift", "opacity", "lang", "q", "goal"]) {
       if (state[key] !== "" && state[key] !== undefined) q.set(key, String(state[key]));
     }
     q.set("layers", Object.keys(state.layers).filter((k) => state.layers[k]).join(","));
@@ -208,6 +208,7 @@ TDH.permalink = {
       const on = q.get("layers").split(",");
       for (const key of Object.keys(state.layers)) if (key !== "gsi") state.layers[key] = on.includes(key);
     }
+    if (/^\d+\.\d+$/.test(q.get("goal") || "")) state.goal = q.get("goal");
     if (q.get("q")) state.q = q.get("q");
     for (const key of Object.keys(state.filter)) {
       const value = q.get(`f.${key}`);

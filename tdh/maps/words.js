@@ -1,6 +1,13 @@
 /* Every word of the page in both languages. */
 TDH.WORDS = {
   ja: {
+    goal: "指標", goals: "プログラムの目標", target: "目標", goal_state: "達成状況", goal_met: "達成",
+    goal_missing: "あと {n}", points: "ポイント", l_sectors: "選定局のアンテナ方向", l_places: "重点施設", l_stations: "鉄道駅",
+    sector_mark: "選定局の向き(円は無指向)", place_mark: "重点施設(橙は不足)",
+    path: "アンテナから対象地点までの断面", path_facts: "{b}、距離 {d} m、{s} dBm、対象セル {n} 人", los: "見通しあり", nlos: "見通しなし(遮蔽)",
+    axis_height: "標高 (m)", axis_distance: "アンテナからの距離 (m)", k_ground: "地盤", k_building: "建物", k_sight_key: "見通し線",
+    gain: "計画での増分 (人)", origin: "台帳",
+    antennas: "アンテナ", azimuth: "方位", tilt: "チルト", eirp: "EIRP (dBm)", omni: "無指向",
     show: "表示する内容", view: "主題", v_gap: "不足と解消", v_signal: "電波の強さ",
     v_count: "つながる事業者数", v_change: "計画による改善", v_kpi: "市区町村別の指標", v_none: "なし",
     who: "事業者", any: "いずれか1社", two: "2社以上", band: "バンド", all_bands: "全バンド",
@@ -44,6 +51,13 @@ TDH.WORDS = {
     contributions: "スコアの内訳", share: "割合", north_arrow: "上が北です",
   },
   en: {
+    goal: "Indicator", goals: "Goals of the programme", target: "Target", goal_state: "State", goal_met: "met",
+    goal_missing: "{n} to go", points: " points", l_sectors: "Directions of chosen antennas", l_places: "Priority places", l_stations: "Railway stations",
+    sector_mark: "Direction of a chosen antenna (ring: all round)", place_mark: "Priority place (orange: in a gap)",
+    path: "Section from the antenna to the place it serves", path_facts: "{b}, {d} m, {s} dBm, {n} people in the cell", los: "Line of sight", nlos: "Blocked",
+    axis_height: "Height above datum (m)", axis_distance: "Distance from the antenna (m)", k_ground: "Terrain", k_building: "Buildings", k_sight_key: "Line of sight",
+    gain: "Gained in the plan", origin: "Register entry",
+    antennas: "Antennas", azimuth: "Azimuth", tilt: "Tilt", eirp: "EIRP (dBm)", omni: "all round",
     show: "What to show", view: "Theme", v_gap: "Gap and what closes", v_signal: "Signal strength",
     v_count: "Carriers that serve", v_change: "Improvement by the plan", v_kpi: "By municipality",
     v_none: "Nothing", who: "Carrier", any: "Any carrier", two: "Two or more", band: "Band",

@@ -44,6 +44,12 @@ def fake_run() -> Any:
 
 
 @pytest.fixture(scope="session")
+def poor_run() -> Any:
+    """A run of before antennas, profiles, places and goals were kept."""
+    return load("fake_run").FakeRun(n_assets=200, rows=50, cols=60, rich=False)
+
+
+@pytest.fixture(scope="session")
 def hostile_run() -> Any:
     """A run whose register, carriers, owners and sources hold markup and scripts."""
     run = load("fake_run").FakeRun(n_assets=200, rows=50, cols=60, names=ATTACKS)
