@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from tdh.cli import options
-from tdh.language import Text
+from tdh.language import Text, current
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tdh.results import Run
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -22,9 +24,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
         Text(
             "The programme's indicators of the run folder RUN, before and after its plan, with the "
             "targets of YEAR: population coverage (500 m), sub6 and infrastructure deployment (1 km, "
-            "10 km), and with files of them places, commercial areas and main roads.",
-            "計算フォルダの指標(5G人口カバー率・サブ6展開率・基盤展開率、ファイルがあれば主要施設・"
-            "商業地域・主要道路)を、計画の前後と目標とともに示します。",
+            "10 km), places, commercial areas and main roads. Files and settings that are not given "
+            "here are the scenario's; what has no data is listed as not measured.",
+            "計算フォルダの指標(5G人口カバー率・サブ6展開率・基盤展開率・主要施設・商業地域・"
+            "主要道路)を、計画の前後と目標とともに示します。ここで指定しないファイルと設定は"
+            "シナリオのものを使い、データのない指標は未計測と示します。",
         )
     ),
 )
@@ -36,14 +40,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--commercial", type=_FILE, help=str(Text("Commercial areas (polygons).", "商業地域(面)。"))
 )
 @click.option("--roads", type=_FILE, help=str(Text("Main roads (lines).", "主要道路(線)。")))
-@click.option(
-    "--year", default=2026, show_default=True, help=str(Text("Fiscal year.", "目標の年度。"))
-)
+@click.option("--year", type=int, help=str(Text("Fiscal year of the targets.", "目標の年度。")))
 @click.option(
     "--rule",
     type=click.Choice([">=", ">"]),
-    default=">=",
-    show_default=True,
     help=str(
         Text(
             "A 500 m mesh counts from half of its area, or above.",
@@ -54,6 +54,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--municipalities", is_flag=True, help=str(Text("Also per municipality.", "市区町村別も表示。"))
 )
+@click.option(
+    "--xlsx",
+    type=_FILE,
+    help=str(Text("Also write an Excel workbook.", "Excelファイルにも書き出す。")),
+)
+@options.overwrite
 @options.as_json
 @options.lang
 def command(
@@ -61,36 +67,71 @@ def command(
     places: Path | None,
     commercial: Path | None,
     roads: Path | None,
-    year: int,
-    rule: Literal[">=", ">"],
+    year: int | None,
+    rule: Literal[">=", ">"] | None,
     municipalities: bool,
+    xlsx: Path | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     import tdh
     from tdh.cli import tables
+    from tdh.files import must_not_exist
     from tdh.pipeline import kpis
 
-    table = kpis.of_run(
-        tdh.read_run(run), places=places, commercial=commercial, roads=roads, rule=rule, year=year
+    if xlsx is not None:
+        must_not_exist(xlsx, overwrite)
+    opened = tdh.read_run(run)
+    table = kpis.compared(
+        opened, places=places, commercial=commercial, roads=roads, rule=rule, year=year
     )
+    if xlsx is not None:
+        from tdh.reports import goals
+
+        goals.write_goals(opened, table, xlsx, current())
     if not municipalities:
-        table = table[table["municipality_code"].isna()].drop(columns="municipality_code")
-    if not as_json:
-        table = _side_by_side(table)
-    tables.show(table, "kpi_values", as_json)
+        table = table[table["level"] == "metropolis"].drop(columns="municipality_code")
+    if as_json:
+        tables.show(_by_state(table), "kpi_values", as_json=True)
+        return
+    tables.show(_in_words(opened, table), "kpis", as_json=False)
 
 
-def _side_by_side(table: pd.DataFrame) -> pd.DataFrame:
-    """Before and after in one row, shares in percent; JSON keeps the table as it is."""
+def _by_state(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each state, as the table ``kpi_values``, with the notes."""
+    import pandas as pd
+
+    shared = table.drop(
+        columns=["before", "after", "covered_before", "covered_after", "missing_before", "missing"]
+    ).rename(columns={"carrier": "carrier_id"})
+    shared["carrier_id"] = shared["carrier_id"].replace("", "any")
+    states = [
+        shared.assign(
+            state=state,
+            value=table[state],
+            covered=table[f"covered_{state}"],
+            missing=table["missing" if state == "after" else "missing_before"],
+        )
+        for state in ("before", "after")
+    ]
+    return pd.concat(states, ignore_index=True)
+
+
+def _in_words(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """Names for ids, shares in percent, and only what fits a terminal."""
+    from tdh import kpi
+    from tdh.reports import goals
+
+    language = current()
     shown = table.copy()
+    shown["kpi"] = [kpi.label(name).render(language) for name in table["kpi"]]
+    shown["carrier"] = goals.carrier_names(run, table["carrier"], language)
     share = shown["unit"].fillna("") == ""
-    for column in ("value", "target", "missing"):
+    figures = ["before", "after", "target", "missing"]
+    for column in figures:
         shown[column] = shown[column].where(~share, shown[column] * 100)
     shown["unit"] = shown["unit"].where(~share, "%")
-    keys = [c for c in ("kpi", "carrier_id", "municipality_code", "unit") if c in shown.columns]
-    after = (
-        shown[shown["state"] == "after"].drop(columns="state").rename(columns={"value": "after"})
-    )
-    before = shown[shown["state"] == "before"].set_index(keys)["value"].rename("before")
-    merged = after.join(before, on=keys)
-    return merged[[*keys, "before", "after", "target", "missing"]]
+    shown["target_year"] = [str(int(y)) if y == y else "" for y in table["target_year"]]
+    keys = [c for c in ("municipality_code", "kpi", "carrier") if c in shown.columns]
+    note = f"note_{language}"
+    return shown[[*keys, "unit", *figures, "target_year", "total", "total_unit", note]]

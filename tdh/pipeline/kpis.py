@@ -83,6 +83,32 @@ def counted(
     )
 
 
+def compared(
+    run: Run,
+    *,
+    places: Path | None = None,
+    commercial: Path | None = None,
+    roads: Path | None = None,
+    at_least: Sequence[int] | None = None,
+    rule: Literal[">=", ">"] | None = None,
+    year: int | None = None,
+) -> pd.DataFrame:
+    """All indicators of a run, before and after in one row (table ``kpis``).
+
+    The run's own table where nothing else is asked for; parameters as :func:`of_run`.
+    """
+    asked = (places, commercial, roads, at_least, rule, year)
+    if run.kpis is not None and all(value is None for value in asked):
+        return run.kpis
+    return kpi.wide(
+        counted(
+            run, places=places, commercial=commercial, roads=roads, at_least=at_least, rule=rule
+        ),
+        year=year or run.scenario.goals.year,
+        targets=run.scenario.goals.targets_by_year,
+    )
+
+
 def goals(context: Context) -> dict[str, Any]:
     """Stage: the table ``kpis``, as Parquet and as CSV for spreadsheets."""
     settings = context.scenario.goals
