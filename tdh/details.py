@@ -6,7 +6,7 @@ and runs without such inputs have none of them: then every function here returns
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -87,7 +87,8 @@ class Goal:
 
     ``carrier_id`` is a carrier, :data:`ANY`, or ``at_least_2``; ``unit`` is empty where the values
     are shares from 0 to 1; ``municipality_code`` is empty for the whole area. Values that are not
-    known are None.
+    known are None; where neither is, ``note`` says why it was not measured. ``total`` counts what
+    there is to cover, in ``total_unit``.
     """
 
     kpi: str
@@ -97,6 +98,15 @@ class Goal:
     after: float | None
     target: float | None
     unit: str
+    target_year: int | None = None
+    total: float | None = None
+    total_unit: str = ""
+    note: Text = field(default_factory=lambda: Text("", ""))
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is a value."""
+        return self.before is not None or self.after is not None
 
     @property
     def less_is_better(self) -> bool:
@@ -206,7 +216,7 @@ def place_kind(kind: object) -> str:
 
 
 def goals(run: Any) -> list[Goal]:
-    """The programme's goals before and after the plan; those with neither value are left out.
+    """The programme's goals before and after the plan, also those that were not measured.
 
     Reads a row per goal (``before``, ``after``) as well as a row per goal and ``state``.
     """
@@ -226,7 +236,7 @@ def goals(run: Any) -> list[Goal]:
         )
         facts = table.drop_duplicates(keys).set_index(keys)[["unit", "target"]]
         table = facts.join(wide).reset_index()
-    found = [
+    return [
         Goal(
             row["kpi"],
             row["carrier_id"] or ANY,
@@ -235,14 +245,26 @@ def goals(run: Any) -> list[Goal]:
             _number(row.get("after")),
             _number(row.get("target")),
             row["unit"],
+            None if (year := _number(row.get("target_year"))) is None else round(year),
+            _number(row.get("total")),
+            _word(row.get("total_unit")),
+            Text(
+                "{text}", "{note}", text=_word(row.get("note_en")), note=_word(row.get("note_ja"))
+            ),
         )
         for row in table.to_dict("records")
     ]
-    return [goal for goal in found if goal.before is not None or goal.after is not None]
+
+
+def _word(value: Any) -> str:
+    return "" if value is None or value != value else str(value)
 
 
 def goal_label(kpi: str) -> Text:
     """A goal in words; one that is not known, by its name."""
+    kind = kpi.removeprefix("places_")
+    if kind != kpi and kind in PLACE_KINDS:
+        return Text("{kind}: covered", "{kind}のカバー率", kind=PLACE_KINDS[kind])
     return GOALS.get(kpi, Text("{name}", "{name}", name=kpi))
 
 

@@ -28,7 +28,7 @@ Object.assign(TDH.Panel.prototype, {
   /* The choice of goals that there are by municipality. */
   goals() {
     const { app, $ } = this, { state, store } = app, el = TDH.element;
-    const rows = store.goals ? store.goals.rows.filter((r) => r[2] >= 0) : [];
+    const rows = store.goals ? store.goals.rows.filter((r) => r[2] >= 0 && (r[3] !== null || r[4] !== null)) : [];
     const keys = Array.from(new Set(rows.map((r) => `${r[0]}.${r[1]}`)));
     $("goal").replaceChildren(el("option", { value: "" }, TDH.t("gap_share")), ...keys.map((key) => {
       const [kpi, who] = key.split(".").map(Number);
@@ -56,7 +56,8 @@ Object.assign(TDH.Panel.prototype, {
   /* Goals of the whole area by any carrier, in the panel. */
   goalLines() {
     const { store } = this.app, el = TDH.element, t = TDH.t;
-    const any = store.goals ? store.goalsOf(-1).filter((g) => store.goals.whos[g.who].carrier < 0).slice(0, 5) : [];
+    const any = store.goals ? store.goalsOf(-1).filter((g) => store.goals.whos[g.who].carrier < 0 && g.after !== null)
+      .sort((a, b) => (a.target === null) - (b.target === null)).slice(0, 4) : [];
     if (!any.length) return null;
     return el("table", { class: "goals" }, el("caption", {}, t("goals")), el("tbody", {}, ...any.map((g) => el("tr", {},
       el("th", { scope: "row" }, store.goals.kpis[g.kpi][TDH.lang], el("small", {}, ` ${store.goals.whos[g.who][TDH.lang]}`)),
@@ -67,7 +68,7 @@ Object.assign(TDH.Panel.prototype, {
   goalTable() {
     const { store } = this.app, el = TDH.element, t = TDH.t, all = store.goals ? store.goalsOf(-1) : [];
     if (!all.length) return [];
-    const head = ["goal", "who", "before", "after", "target", "goal_state"];
+    const head = ["goal", "who", "before", "after", "target", "goal_state", "note"];
     return [el("table", { class: "goal-table" }, el("caption", {}, t("goals")),
       el("thead", {}, el("tr", {}, ...head.map((k) => el("th", { scope: "col" }, t(k))))),
       el("tbody", {}, ...all.map((g) => {
@@ -75,7 +76,8 @@ Object.assign(TDH.Panel.prototype, {
         return el("tr", {}, el("th", { scope: "row" }, store.goals.kpis[g.kpi][TDH.lang]),
           el("td", { class: "left" }, who.carrier < 0 ? who[TDH.lang] : TDH.chip(store.meta.carriers[who.carrier])),
           el("td", {}, this.goalText(g.kpi, g.before)), el("td", {}, this.goalText(g.kpi, g.after)),
-          el("td", {}, this.goalText(g.kpi, g.target)), el("td", { class: "left" }, this.goalState(g)));
+          el("td", {}, this.goalText(g.kpi, g.target)), el("td", { class: "left" }, this.goalState(g)),
+          el("td", { class: "left" }, store.goals.notes[g.note][TDH.lang]));
       })))];
   },
 

@@ -198,12 +198,15 @@ def goals(run: Any, content: Content) -> None:
     names = {c.id: c.name for c in run.carriers}
     kpis = list(dict.fromkeys(g.kpi for g in found))
     whos = list(dict.fromkeys(g.carrier_id for g in found))
+    said = {g.note.render("ja"): g.note for g in found}
+    notes = list(said)
     rows = [
         [
             kpis.index(g.kpi),
             whos.index(g.carrier_id),
             codes[g.municipality_code] if g.municipality_code else -1,
             *(None if v is None else round(v, 5) for v in (g.before, g.after, g.target)),
+            notes.index(g.note.render("ja")),
         ]
         for g in found
         if not g.municipality_code or g.municipality_code in codes
@@ -219,6 +222,7 @@ def goals(run: Any, content: Content) -> None:
             | both(details.who_label(w, names))
             for w in whos
         ],
+        "notes": [both(note) for note in said.values()],
         "rows": rows,
     }
     content.blocks["data-goals"] = _packed(table)

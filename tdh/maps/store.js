@@ -131,7 +131,7 @@ TDH.Store = class {
   /* Goals of a municipality, or of the whole area where it is -1. */
   goalsOf(municipality) {
     return (this.goals ? this.goals.rows : []).filter((row) => row[2] === municipality)
-      .map(([kpi, who, , before, after, target]) => ({ kpi, who, before, after, target }));
+      .map(([kpi, who, , before, after, target, note]) => ({ kpi, who, before, after, target, note }));
   }
 
   cellAt(lat, lng) {
