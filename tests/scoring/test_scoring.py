@@ -127,7 +127,7 @@ def test_footprints_in_chunks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     matrix = sparse.random_array((50, 200), density=0.1, rng=rng, format="csr").astype(bool)
     values = rng.uniform(0, 1, (200, 2))
     whole = scoring.sums(matrix, values)
-    monkeypatch.setattr(scoring, "_CHUNK", 7)
+    monkeypatch.setattr(scoring.values, "_CHUNK", 7)
     assert np.allclose(scoring.sums(matrix, values), whole, rtol=1e-14)
 
 

@@ -1,0 +1,239 @@
+"""The table of scores: one row per carrier and asset, with every contribution and the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from tdh import gaps, schemas
+from tdh.errors import InputError, Problem
+from tdh.language import Text
+from tdh.scoring.scorer import SiteScorer
+from tdh.scoring.values import endurance, installability, sums
+from tdh.scoring.weights import DEFAULT_WEIGHTS, LABELS
+
+CLOSES = Text(
+    "Alone serves {people:,.0f} people and {closed:,} cells of the gap; {score:.1f} points ({parts})",
+    "未充足人口{people:,.0f}人・{closed:,}セルをこのアセットだけで解消。{score:.1f}点({parts})",
+)
+NOTHING = Text("Closes nothing of the carrier's gap", "この事業者の未整備エリアを解消しません")
+
+
+def score_assets(
+    assets: pd.DataFrame,
+    footprints: Mapping[str, sparse.csr_array] | Mapping[tuple[str, str], sparse.csr_array],
+    unmet: np.ndarray,
+    weights: Mapping[str, float] | None = None,
+    *,
+    cells: pd.DataFrame,
+    market_share: Mapping[str, float] | None = None,
+    gap_cells: np.ndarray | None = None,
+    places: np.ndarray | None = None,
+    more: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> pd.DataFrame:
+    """Score every asset for every carrier.
+
+    Parameters
+    ----------
+    assets : DataFrame
+        Table ``assets``, in the order of the footprints' rows.
+    footprints : mapping of carrier, or of (carrier, band), to csr_array of bool
+        Cells that each asset would serve, (n_assets, n_cells). Carriers' bands are united.
+    unmet : ndarray of float, shape (n_carriers, n_cells)
+        Unmet people (:func:`tdh.gaps.unmet_matrix`), carriers in the order of ``footprints``.
+    weights : mapping of component to float, optional
+        What differs from :data:`DEFAULT_WEIGHTS`.
+    cells : DataFrame
+        Table ``cells``.
+    market_share : mapping of carrier to float, optional
+        Share of residents who are its customers; equal shares by default.
+    gap_cells : ndarray of bool, shape (n_carriers, n_cells), optional
+        Gap cells, inhabited or not (:func:`tdh.gaps.gap_matrix`); by default those with people.
+    places : ndarray of float, shape (n_cells,), optional
+        Priorities of the places that must be served, summed by cell.
+    more : mapping of component to mapping of carrier to ndarray, shape (n_assets,), optional
+        Values of further components, such as ``quality``.
+
+    Returns
+    -------
+    DataFrame
+        Table ``scores``: one row per carrier and asset. ``contribution_<component>`` columns add
+        up to the score; the rank breaks ties by people, then by id.
+    """
+    united = _unite(footprints)
+    carriers = list(united)
+    gap = np.asarray(unmet > 0 if gap_cells is None else gap_cells)
+    shares = market_share or dict.fromkeys(carriers, 1.0 / len(carriers))
+    problems = _mismatches(united, assets, unmet, gap, cells)
+    if problems:
+        raise InputError(*problems)
+    served = {
+        carrier: sums(
+            united[carrier],
+            np.column_stack(
+                [
+                    unmet[k],
+                    gap[k],
+                    unmet[k] * gaps.deficit(cells, unmet[k], shares[carrier]),
+                    gap[k] * (np.zeros(len(cells)) if places is None else places),
+                ]
+            ),
+        )
+        for k, carrier in enumerate(carriers)
+    }
+    everyone = np.sum([s[:, 0] for s in served.values()], axis=0)
+    constant = {"installability": installability(assets), "resilience": endurance(assets)}
+    tables = []
+    for carrier in carriers:
+        people, closed, behind, important = served[carrier].T
+        components = {
+            "people": people,
+            "area": closed,
+            "equity": behind,
+            "sharing": everyone - people if len(carriers) > 1 else None,
+            "places": important if places is not None else None,
+            **{name: of[carrier] for name, of in (more or {}).items()},
+            **constant,
+        }
+        tables.append(_table(assets.index, carrier, components, weights))
+    scores = schemas.conform(pd.concat(tables, ignore_index=True), "scores")
+    parts = [c for c in scores.columns if c.startswith("contribution_")]
+    scores[parts] = scores[parts].fillna(0.0)  # what no data speak of contributes nothing
+    return scores
+
+
+def score_public(
+    assets: pd.DataFrame,
+    footprints: Mapping[str, sparse.csr_array] | Mapping[tuple[str, str], sparse.csr_array],
+    unmet: np.ndarray,
+    weights: Mapping[str, float] | None = None,
+    *,
+    cells: pd.DataFrame,
+    gap_cells: np.ndarray | None = None,
+    places: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Score every asset for the public: all carriers' gaps that it could close, together.
+
+    As :func:`score_assets`, with one row per asset and ``carrier_id`` ``public``. A cell counts
+    once for every carrier that the asset would bring there; there is no part for sharing.
+    """
+    united = _unite(footprints)
+    n = len(united)
+    gap = np.asarray(unmet > 0 if gap_cells is None else gap_cells)
+    problems = _mismatches(united, assets, unmet, gap, cells)
+    if problems:
+        raise InputError(*problems)
+    repeated = cells.iloc[np.tile(np.arange(len(cells)), n)]
+    return score_assets(
+        assets,
+        {"public": sparse.csr_array(sparse.hstack(list(united.values()), format="csr"))},
+        unmet.reshape(1, -1),
+        weights,
+        cells=repeated,
+        # Customers of all carriers are the residents, once.
+        market_share={"public": 1.0 / n},
+        gap_cells=gap.reshape(1, -1),
+        places=None if places is None else np.tile(places, n),
+    )
+
+
+def _table(
+    ids: pd.Index,
+    carrier: str,
+    components: Mapping[str, np.ndarray | None],
+    weights: Mapping[str, float] | None,
+) -> pd.DataFrame:
+    """One carrier's rows of the table ``scores``."""
+    known = {n: components[n] for n in DEFAULT_WEIGHTS if components.get(n) is not None}
+    values = pd.DataFrame(known, dtype=float)
+    # What closes nothing earns nothing.
+    values[~(values["area"] > 0)] = 0.0
+    points = SiteScorer(weights).fit(values).transform(values)
+    people = values["people"].to_numpy()
+    order = np.lexsort((ids.to_numpy(dtype=str), -people, -points["score"].to_numpy().round(9)))
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[order] = np.arange(1, len(ids) + 1)
+    table = pd.DataFrame(
+        {
+            "asset_id": ids,
+            "carrier_id": carrier,
+            "people_newly_served": people,
+            "gap_cells_closed": values["area"].round().astype(np.int64),
+            "score": points["score"].clip(0.0, 100.0),
+            "rank": rank,
+        }
+    )
+    parts = points.drop(columns="score")
+    table = pd.concat([table, parts], axis=1)
+    for language in ("ja", "en"):
+        table[f"reason_{language}"] = reasons(table, language)
+    return table
+
+
+def reasons(table: pd.DataFrame, language: str) -> list[str]:
+    """In words: what each asset closes, and the three greatest parts of its score."""
+    ja = language == "ja"
+    prefix = "contribution_"
+    names = [c for c in table.columns if c.startswith(prefix)]
+    labels = [LABELS[c.removeprefix(prefix)].render("ja" if ja else "en") for c in names]
+    gap, template = ("", CLOSES.ja) if ja else (" ", CLOSES.en)
+    nothing = NOTHING.render("ja" if ja else "en")
+    parts = table[names].to_numpy()
+    largest = np.argsort(-parts, axis=1, kind="stable")[:, :3]
+    words = []
+    for people, closed, score, row, best in zip(
+        table["people_newly_served"],
+        table["gap_cells_closed"],
+        table["score"],
+        parts,
+        largest,
+        strict=True,
+    ):
+        shown = [f"{labels[j]}{gap}{row[j]:.1f}" for j in best if row[j] >= 0.05]
+        inner = ("、" if ja else ", ").join(shown)
+        filled = template.format(people=people, closed=closed, score=score, parts=inner)
+        words.append(filled if closed else nothing)
+    return words
+
+
+def _unite(
+    footprints: Mapping[str, sparse.csr_array] | Mapping[tuple[str, str], sparse.csr_array],
+) -> dict[str, sparse.csr_array]:
+    """Carrier to what any of its bands serves."""
+    united: dict[str, sparse.csr_array] = {}
+    for key, footprint in footprints.items():
+        carrier = key if isinstance(key, str) else key[0]
+        if carrier in united:
+            footprint = (united[carrier] + footprint).astype(bool)
+        united[carrier] = sparse.csr_array(footprint)
+    return united
+
+
+def _mismatches(
+    footprints: Mapping[str, sparse.csr_array],
+    assets: pd.DataFrame,
+    unmet: np.ndarray,
+    gap: np.ndarray,
+    cells: pd.DataFrame,
+) -> list[Problem]:
+    rows = (len(footprints), len(cells))
+    expected = {
+        f"footprints, {c}": (f.shape, (len(assets), len(cells))) for c, f in footprints.items()
+    }
+    expected |= {"unmet": (unmet.shape, rows), "gap_cells": (gap.shape, rows)}
+    return [
+        Problem(
+            Text(
+                "the number of assets, carriers or cells differs",
+                "アセット・事業者・セルの数が違います",
+            ),
+            value=found,
+            expected=str(wanted),
+            where=where,
+        )
+        for where, (found, wanted) in expected.items()
+        if found != wanted
+    ]
