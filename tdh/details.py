@@ -21,6 +21,9 @@ BEAM_DEG = 65.0
 
 MOST_POINTS = 96
 
+BUILDING_M = 0.5
+"""Least height above terrain that is a building."""
+
 GOALS: dict[str, Text] = {
     "population": Text("People covered (5G, 500 m)", "5G人口カバー率(500 mメッシュ)"),
     "sub6": Text("Sub6 deployment (1 km)", "サブ6展開率(1 kmメッシュ)"),
@@ -79,6 +82,15 @@ class Profile:
         part = (self.distance_m - self.distance_m[0]) / span
         sight: np.ndarray = self.antenna_m + (self.receiver_m - self.antenna_m) * part
         return sight
+
+    @property
+    def between(self) -> np.ndarray:
+        """Points that may block: not those of the buildings on which the two ends stand."""
+        open_air = self.top_m - self.ground_m <= BUILDING_M
+        inner: np.ndarray = np.maximum.accumulate(open_air)
+        inner &= np.maximum.accumulate(open_air[::-1])[::-1]
+        inner[[0, -1]] = False
+        return inner
 
 
 @dataclass(frozen=True)
@@ -176,7 +188,8 @@ def profiles(run: Any) -> dict[tuple[str, str], Profile]:
             float(row["people"]),
             float(row["rsrp_dbm"]),
             bool(row["line_of_sight"]),
-            *ends.tolist(),
+            float(ends[0]),
+            float(ends[1]),
             *thinned(along, ground, top),
         )
     return found

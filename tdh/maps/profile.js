@@ -25,7 +25,11 @@ TDH.pathOf = function (row) {
 TDH.profilePicture = function (row, label) {
   const { svg: el } = TDH, t = TDH.t, path = TDH.pathOf(row);
   const W = 372, H = 158, left = 38, right = 10, top = 20, bottom = 30;
-  const low = Math.min(...path.ground, path.to), high = Math.max(...path.top, path.from, path.to);
+  // The buildings on which the two ends stand do not block; a tower among them is cut off above.
+  const built = path.top.map((h, k) => h - path.ground[k] > 0.5), first = built.indexOf(false), last = built.lastIndexOf(false);
+  const between = (k) => first >= 0 && k > Math.max(first, 0) && k < Math.min(last, path.top.length - 1);
+  const low = Math.min(...path.ground, path.to);
+  const high = Math.max(...path.top.filter((_, k) => between(k)), path.from, path.to, low + 5);
   const step = TDH.niceStep(high - low, 4), y0 = Math.floor(low / step) * step;
   const y1 = Math.max(y0 + step, Math.ceil(high / step) * step);
   const X = (d) => left + ((W - left - right) * d) / path.length;
@@ -43,7 +47,7 @@ TDH.profilePicture = function (row, label) {
     note(X(d), H - bottom + 14, TDH.number(d), { "text-anchor": "middle" });
   }
   const floor = `L${X(path.length).toFixed(1)} ${H - bottom}L${left} ${H - bottom}Z`;
-  root.append(el("path", { class: "building", d: `M${line(path.top)}${floor}` }),
+  root.append(el("path", { class: "building", d: `M${line(path.top.map((h) => Math.min(h, y1)))}${floor}` }),
     el("path", { class: "ground", d: `M${line(path.ground)}${floor}` }));
   // What stands above the line of sight, filled where it does.
   let over = "", run = [];
@@ -54,7 +58,7 @@ TDH.profilePicture = function (row, label) {
     }
     run = [];
   };
-  path.top.forEach((h, k) => { if (k && k < path.top.length - 1 && h > path.sight[k]) run.push(k); else flush(); });
+  path.top.forEach((h, k) => { if (between(k) && h > path.sight[k]) run.push(k); else flush(); });
   flush();
   if (over) root.append(el("path", { class: "blocked", d: over }));
   const end = X(path.length).toFixed(1), start = X(0).toFixed(1);

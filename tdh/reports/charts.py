@@ -40,7 +40,8 @@ SIMPLIFY_CELLS = 0.6
 MOST_PIXELS = 1400
 
 
-def _svg(width: float, height: float, label: str) -> ET.Element:
+def new_svg(width: float, height: float, label: str) -> ET.Element:
+    """An empty picture, named for readers who cannot see it."""
     root = ET.Element(
         "svg",
         xmlns="http://www.w3.org/2000/svg",
@@ -52,7 +53,8 @@ def _svg(width: float, height: float, label: str) -> ET.Element:
     return root
 
 
-def _text(parent: ET.Element, x: float, y: float, text: str, **attributes: Any) -> ET.Element:
+def draw_text(parent: ET.Element, x: float, y: float, text: str, **attributes: Any) -> ET.Element:
+    """A text; attributes with ``_`` for ``-``."""
     node = ET.SubElement(parent, "text", x=f"{x:.1f}", y=f"{y:.1f}", fill=INK)
     node.set("font-size", "12")
     for name, value in attributes.items():
@@ -61,9 +63,10 @@ def _text(parent: ET.Element, x: float, y: float, text: str, **attributes: Any) 
     return node
 
 
-def _line(
+def draw_line(
     parent: ET.Element, x1: float, y1: float, x2: float, y2: float, stroke: str = LINE
 ) -> None:
+    """A straight line."""
     ET.SubElement(
         parent,
         "line",
@@ -75,7 +78,8 @@ def _line(
     )
 
 
-def _markup(root: ET.Element) -> Markup:
+def markup(root: ET.Element) -> Markup:
+    """The picture as text that a template takes as it is."""
     return Markup(ET.tostring(root, encoding="unicode"))
 
 
@@ -132,24 +136,24 @@ def before_after(
     }
     left, right, row, width = 150.0, 130.0, 40.0, 720.0
     height = row * len(labels) + 48
-    root = _svg(width, height, words["title"].render(language))
+    root = new_svg(width, height, words["title"].render(language))
     largest = max([*before, *after, 1.0])
     step = nice_step(largest)
     scale = (width - left - right) / max(largest, step)
     ticks = int(largest // step)
     for k in range(ticks + 1):
         x = left + k * step * scale
-        _line(root, x, 22, x, height - 22)
-        _text(
+        draw_line(root, x, 22, x, height - 22)
+        draw_text(
             root, x, height - 7, f"{k * step:,.0f}", text_anchor="middle", font_size=11, fill=SOFT
         )
     for i, (key, colour) in enumerate((("before", "#e0955f"), ("after", display.CLOSED_COLOUR))):
         x = left + 130 * i
         ET.SubElement(root, "rect", x=f"{x}", y="3", width="12", height="12", fill=colour)
-        _text(root, x + 17, 13, words[key].render(language))
+        draw_text(root, x + 17, 13, words[key].render(language))
     for i, (label, b, a) in enumerate(zip(labels, before, after, strict=True)):
         y = 24 + i * row
-        _text(root, left - 8, y + 22, label, text_anchor="end", font_size=13)
+        draw_text(root, left - 8, y + 22, label, text_anchor="end", font_size=13)
         for value, colour, top in ((b, "#e0955f", y + 3), (a, display.CLOSED_COLOUR, y + 18)):
             ET.SubElement(
                 root,
@@ -162,8 +166,10 @@ def before_after(
             )
         change = a - b
         percent = f" ({change / b:+.1%})" if b > 0 else ""
-        _text(root, left + max(a, b) * scale + 6, y + 22, f"{change:+,.0f}{percent}", font_size=12)
-    return _markup(root)
+        draw_text(
+            root, left + max(a, b) * scale + 6, y + 22, f"{change:+,.0f}{percent}", font_size=12
+        )
+    return markup(root)
 
 
 def gains(series: Sequence[tuple[str, str, str, Sequence[float]]], language: Language) -> Markup:
@@ -176,7 +182,7 @@ def gains(series: Sequence[tuple[str, str, str, Sequence[float]]], language: Lan
     """
     title = Text("People gained by number of sites", "提供数と増分充足人口(累計)")
     width, height, left, right, bottom, top = 540.0, 300.0, 58.0, 158.0, 44.0, 16.0
-    root = _svg(width, height, title.render(language))
+    root = new_svg(width, height, title.render(language))
     sums = [np.concatenate([[0.0], np.cumsum(values)]) for *_, values in series]
     most = max((len(s) - 1 for s in sums), default=1) or 1
     largest = max((float(s[-1]) for s in sums), default=1.0) or 1.0
@@ -185,11 +191,13 @@ def gains(series: Sequence[tuple[str, str, str, Sequence[float]]], language: Lan
     sx, sy = (width - left - right) / most, (height - top - bottom) / ceiling
     for k in range(round(ceiling / step) + 1):
         y = height - bottom - k * step * sy
-        _line(root, left, y, width - right, y)
-        _text(root, left - 7, y + 4, f"{k * step:,.0f}", text_anchor="end", font_size=11, fill=SOFT)
+        draw_line(root, left, y, width - right, y)
+        draw_text(
+            root, left - 7, y + 4, f"{k * step:,.0f}", text_anchor="end", font_size=11, fill=SOFT
+        )
     stride = max(1, round(nice_step(most, 6)))
     for k in range(0, most + 1, stride):
-        _text(
+        draw_text(
             root,
             left + k * sx,
             height - bottom + 16,
@@ -198,7 +206,7 @@ def gains(series: Sequence[tuple[str, str, str, Sequence[float]]], language: Lan
             font_size=11,
             fill=SOFT,
         )
-    _text(
+    draw_text(
         root,
         (left + width - right) / 2,
         height - 6,
@@ -222,7 +230,7 @@ def gains(series: Sequence[tuple[str, str, str, Sequence[float]]], language: Lan
         # Labels of curves that end close together are moved apart.
         place = max([y + 4, *(e + 15 for e in ends)])
         ends.append(place)
-        _text(
+        draw_text(
             root,
             width - right + 14,
             place,
@@ -230,7 +238,7 @@ def gains(series: Sequence[tuple[str, str, str, Sequence[float]]], language: Lan
             fill=colour,
             font_weight=700,
         )
-    return _markup(root)
+    return markup(root)
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -331,7 +339,7 @@ def map_picture(
     width = 900.0
     scale = width / grid.n_cols
     map_height = grid.n_rows * scale
-    root = _svg(width, map_height + 30, Text("Map of the plan", "計画の地図").render(language))
+    root = new_svg(width, map_height + 30, Text("Map of the plan", "計画の地図").render(language))
     picture = base64.b64encode(png(palette[shown])).decode("ascii")
     factor = math.ceil(
         max(grid.n_rows, grid.n_cols) / shown.shape[0 if grid.n_rows >= grid.n_cols else 1]
@@ -366,7 +374,7 @@ def map_picture(
         run.municipalities["municipality"], run.municipalities.representative_point(), strict=True
     ):
         x, y = place(point.x, point.y)
-        _text(
+        draw_text(
             root,
             x,
             y,
@@ -386,7 +394,7 @@ def map_picture(
         offset = 0.0 if len(carriers) == 1 else (order[row.carrier_id] - (len(order) - 1) / 2) * 3
         _mark(root, shape, x + offset, y, 6.5, colours[row.carrier_id])
         if number:
-            _text(
+            draw_text(
                 root,
                 x + 9,
                 y + 4,
@@ -398,7 +406,7 @@ def map_picture(
                 paint_order="stroke",
             )
     _furniture(root, map_height, scale / grid.cell_size_m, language, entries)
-    return _markup(root)
+    return markup(root)
 
 
 def _furniture(
@@ -421,7 +429,7 @@ def _furniture(
             fill=colour,
             stroke="#666",
         )
-        _text(root, left + 26, top + 20, text.render(language), font_size=13)
+        draw_text(root, left + 26, top + 20, text.render(language), font_size=13)
     length = nice_step(105 / pixels_per_m, 1)
     x = 880 - length * pixels_per_m
     ET.SubElement(
@@ -435,13 +443,15 @@ def _furniture(
         },
     )
     label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    _text(root, x - 6, top + 20, label, text_anchor="end", font_size=12)
+    draw_text(root, x - 6, top + 20, label, text_anchor="end", font_size=12)
     ET.SubElement(root, "path", {"d": "M876 8l8 22-8-5-8 5Z", "fill": INK})
-    _text(root, 876, 43, Text("N", "北").render(language), text_anchor="middle", font_weight=700)
+    draw_text(
+        root, 876, 43, Text("N", "北").render(language), text_anchor="middle", font_weight=700
+    )
 
 
 def mark(shape: str, colour: str) -> Markup:
     """A carrier's mark, to stand in a line of text."""
     root = ET.Element("svg", {"class": "mark", "viewBox": "-10 -10 20 20", "aria-hidden": "true"})
     ET.SubElement(root, "path", {"d": shape_path(shape, 0, 0, 8), "fill": colour})
-    return _markup(root)
+    return markup(root)

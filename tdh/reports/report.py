@@ -11,12 +11,13 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from tdh import display
+from tdh import details, display
 from tdh.files import atomic
 from tdh.language import Language, Text
-from tdh.reports import charts
+from tdh.reports import charts, figures, goals
 
 MOST_SHEETS = 1000
+MOST_PROFILES = 500
 
 
 def write_report(run: Any, path: str | os.PathLike[str], language: Language = "ja") -> None:
@@ -76,6 +77,7 @@ def _facts(run: Any, language: Language) -> dict[str, Any]:
         "carriers": _carriers(run, found, language),
         "shares": _shares(run, found),
         "kpi": _kpi(run, found),
+        "goals": goals.facts(run, language),
         "bars": charts.before_after(
             [c.name for c in run.carriers],
             [float(summary["carriers"][c]["people_in_gap_before"]) for c in ids],
@@ -110,7 +112,7 @@ def _carriers(run: Any, found: display.Service, language: Language) -> list[dict
             "mark": marks[c.id],
             "synthetic": c.synthetic,
             "share": c.market_share,
-            **run.summary["carriers"][c.id],
+            **{k: v for k, v in run.summary["carriers"][c.id].items() if k != "bands"},
             "picture": charts.map_picture(run, found, [c.id], language, number=True),
         }
         for c in run.carriers
@@ -173,6 +175,8 @@ def _sites(run: Any, language: Language) -> list[dict[str, Any]]:
     kinds = display.kind_labels(language)
     names, marks = {c.id: c.name for c in run.carriers}, _marks(run)
     scores = run.scores.set_index(["asset_id", "carrier_id"])
+    paths, drawn = details.profiles(run), 0
+    sectors = _sectors(run)
     total = run.plan.groupby("asset_id")["people_gained"].sum()
     sheets = []
     for asset_id in total.sort_values(ascending=False, kind="stable").index[:MOST_SHEETS]:
@@ -181,6 +185,8 @@ def _sites(run: Any, language: Language) -> list[dict[str, Any]]:
         for row in run.plan[run.plan["asset_id"] == asset_id].itertuples():
             key = (asset_id, row.carrier_id)
             score = scores.loc[key] if key in scores.index else None
+            path = paths.get(key) if drawn < MOST_PROFILES else None
+            drawn += path is not None
             offers.append(
                 {
                     "carrier": names[row.carrier_id],
@@ -192,6 +198,8 @@ def _sites(run: Any, language: Language) -> list[dict[str, Any]]:
                     "score": None if score is None else float(score["score"]),
                     "rank": None if score is None else int(score["rank"]),
                     "reason": row.reason_ja if language == "ja" else row.reason_en,
+                    "path": None if path is None else _path(path, language),
+                    "sectors": sectors.get(key, []),
                 }
             )
         placement = display.PLACEMENTS.get(asset["placement"], Text("", ""))
@@ -221,6 +229,38 @@ def _sites(run: Any, language: Language) -> list[dict[str, Any]]:
             }
         )
     return sheets
+
+
+def _path(path: details.Profile, language: Language) -> dict[str, Any]:
+    """The section from an antenna to the place that it is offered for."""
+    return {
+        "picture": figures.profile(path, language),
+        "band": path.band,
+        "distance": float(path.distance_m[-1] - path.distance_m[0]),
+        "rsrp": path.rsrp_dbm,
+        "people": path.people,
+    }
+
+
+def _sectors(run: Any) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """(asset, carrier) to its antennas, one entry a band."""
+    table = details.antennas(run)
+    if table is None:
+        return {}
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for key, rows in table.groupby(["asset_id", "carrier_id", "band"], sort=False):
+        azimuths = sorted(rows["azimuth_deg"].dropna())
+        first = rows.iloc[0]
+        found.setdefault((key[0], key[1]), []).append(
+            {
+                "band": key[2],
+                "azimuths": ", ".join(f"{a:.0f}°" for a in azimuths),
+                "tilt": None if first["tilt_deg"] != first["tilt_deg"] else first["tilt_deg"],
+                "height": first["height_agl_m"],
+                "eirp": first["eirp_dbm"],
+            }
+        )
+    return found
 
 
 def _findings(run: Any) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ _shared = _maps_conftest()
 ATTACKS = _shared.ATTACKS
 fake_run = _shared.fake_run
 hostile_run = _shared.hostile_run
+poor_run = _shared.poor_run
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
 import sqlite3
 import struct
@@ -19,8 +20,8 @@ import openpyxl
 import pyogrio
 import pytest
 
-from tdh import display, reports
-from tdh.reports import charts
+from tdh import details, display, reports
+from tdh.reports import charts, figures, report
 from tdh.reports.geopackage import read_styles
 
 
@@ -263,3 +264,82 @@ def test_an_empty_plan_is_no_error(fake_run: Any, tmp_path: Path) -> None:
     from tdh import maps
 
     maps.save(maps.plan_map(run), tmp_path / "map.html")
+
+
+# --- goals, paths and antennas ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pages(fake_run: Any) -> dict[str, str]:
+    return {language: report.render(fake_run, language) for language in ("ja", "en")}
+
+
+def test_goals_stand_on_the_directors_pages(pages: dict[str, str]) -> None:
+    first, second, annex = pages["ja"].split('<section class="page"')[1:4]
+    assert "91.0% → 97.5%  達成" in second
+    assert "84.0% → 90.0%  あと6.0ポイント" in second
+    assert "210.0 ha → 90.0 ha  あと90.0 ha" in second
+    assert "2社以上" in annex
+    assert "プログラムの目標" not in first
+    assert "84.0% → 90.0%  6.0 points to go" in pages["en"]
+
+
+def test_goals_that_were_not_measured_are_named(fake_run: Any, monkeypatch: Any) -> None:
+    table = fake_run.kpis.copy()
+    lost = table["kpi"] == "places"
+    table.loc[lost, ["before", "after"]] = np.nan
+    table.loc[lost, "note_ja"] = "未計測: 施設の台帳がありません"
+    monkeypatch.setattr(fake_run, "kpis", table)
+    text = report.render(fake_run, "ja")
+    assert "未計測: 重点施設のカバー率" in text
+    assert "施設の台帳がありません" in text
+
+
+def test_bullets_are_as_long_as_their_values() -> None:
+    rows = [figures.Bullet("目標", "全社", 0.25, 0.5, 0.75, "25% → 50%", False)]
+    root = ET.fromstring(figures.bullets(rows, "ja"))
+    bars = [r for r in root if r.tag.endswith("rect")][3:]
+    track, before, after, target = (float(r.get("width")) for r in bars)
+    assert before == pytest.approx(track / 4, abs=0.1)
+    assert after == pytest.approx(track / 2, abs=0.1)
+    left = float(bars[0].get("x"))
+    assert float(bars[3].get("x")) + target / 2 == pytest.approx(left + 0.75 * track, abs=0.1)
+
+
+def test_paths_are_drawn_once_an_offer(pages: dict[str, str], fake_run: Any) -> None:
+    assert pages["ja"].count('<figure class="path">') == len(fake_run.plan)
+    assert pages["ja"].count('aria-label="見通しあり"') == fake_run.profiles["line_of_sight"].sum()
+
+
+def test_only_what_stands_between_blocks(fake_run: Any) -> None:
+    for path in details.profiles(fake_run).values():
+        blocked = "#c8470b" in figures.profile(path, "ja")
+        assert blocked != path.line_of_sight
+    tower = dataclasses.replace(path, top_m=np.where(path.distance_m > 300, 200.0, path.ground_m))
+    assert not tower.between[tower.distance_m > 300].any()
+    assert "#c8470b" not in figures.profile(tower, "ja")
+
+
+def test_antennas_in_the_sheets(pages: dict[str, str], fake_run: Any) -> None:
+    table = fake_run.antennas
+    roof = table[table["azimuth_deg"].notna()]
+    first = roof[(roof["asset_id"] == roof["asset_id"].iloc[0])].head(3)
+    words = ", ".join(f"{a:.0f}°" for a in sorted(first["azimuth_deg"]))
+    assert f"方位 {words}" in pages["ja"]
+    assert "方位 無指向" in pages["ja"]
+
+
+def test_report_of_a_run_without_any_of_it(poor_run: Any) -> None:
+    text = report.render(poor_run, "ja")
+    assert "プログラムの目標" not in text
+    assert '<figure class="path">' not in text
+
+
+def test_report_of_hostile_goals_and_paths(hostile_run: Any) -> None:
+    text = report.render(hostile_run, "ja")
+    assert "<script" not in text
+    assert "<img src=x" not in text
+
+
+def test_bands_are_named_plainly(pages: dict[str, str]) -> None:
+    assert "バンド: n78, n28" in pages["ja"]
