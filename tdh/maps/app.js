@@ -6,16 +6,6 @@ TDH.KPI_STEPS = [0, 0.05, 0.15, 0.3];
 TDH.countColour = (n, of) => (n === 0 ? TDH.rgb(TDH.PLAN_COLOURS.remaining)
   : n === 1 ? [246, 190, 120] : TDH.mix(TDH.ramps.above, of < 3 ? 0.7 : 0.15 + (0.85 * (n - 2)) / (of - 2)));
 
-TDH.dot = function (context, x, y, score, r) {
-  context.beginPath();
-  context.arc(x, y, r, 0, 7);
-  context.fillStyle = TDH.css(TDH.mix(TDH.ramps.score, score / 100));
-  context.fill();
-  context.lineWidth = 1.2;
-  context.strokeStyle = "#2b2140";
-  context.stroke();
-};
-
 TDH.wedge = function (context, x, y, azimuth, r, colour) {
   const a = ((azimuth - 90) * Math.PI) / 180;
   context.beginPath();

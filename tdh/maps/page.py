@@ -37,11 +37,14 @@ KNOWN_ADDRESSES = (
     "https://leafletjs.com",  # Leaflet's own name, shown as text
 )
 
+KIT_SCRIPTS = ("codec.js", "raster.js", "points.js", "kit.js")
+
 OUR_SCRIPTS = (
     "codec.js",
     "words.js",
     "raster.js",
     "points.js",
+    "kit.js",
     "store.js",
     "details.js",
     "profile.js",
@@ -105,6 +108,12 @@ def own(name: str) -> str:
 def library() -> str:
     """All our scripts in the order in which they need each other."""
     return "\n".join(own(name) for name in OUR_SCRIPTS)
+
+
+@cache
+def kit() -> str:
+    """What single layers need (:mod:`tdh.maps.layers`)."""
+    return "\n".join(own(name) for name in KIT_SCRIPTS)
 
 
 class Raw(Element):

@@ -227,3 +227,13 @@ TDH.place = function (context, x, y, z, glyph, served, name) {
   }
   TDH.label(context, x + s / 2 + 3, y, name);
 };
+
+TDH.dot = function (context, x, y, score, r) {
+  context.beginPath();
+  context.arc(x, y, r, 0, 7);
+  context.fillStyle = TDH.css(TDH.mix(TDH.ramps.score, score / 100));
+  context.fill();
+  context.lineWidth = 1.2;
+  context.strokeStyle = "#2b2140";
+  context.stroke();
+};
