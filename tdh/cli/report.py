@@ -45,10 +45,35 @@ from tdh.language import Text, current
     is_flag=True,
     help=str(Text("Also plan.czml for Cesium.", "Cesium用の plan.czml も書く。")),
 )
+@click.option(
+    "--geoparquet",
+    is_flag=True,
+    help=str(
+        Text("Also the tables as geoparquet/*.parquet.", "表を geoparquet/*.parquet にも書く。")
+    ),
+)
+@click.option(
+    "--slides",
+    is_flag=True,
+    help=str(
+        Text(
+            "Also slides/*.png, 16:9 (needs matplotlib).",
+            "スライド用の slides/*.png も書く(matplotlibが必要)。",
+        )
+    ),
+)
 @options.overwrite
 @options.lang
 def command(
-    run: Path, out: Path | None, pdf: bool, png: bool, kml: bool, czml: bool, overwrite: bool
+    run: Path,
+    out: Path | None,
+    pdf: bool,
+    png: bool,
+    kml: bool,
+    czml: bool,
+    geoparquet: bool,
+    slides: bool,
+    overwrite: bool,
 ) -> None:
     import tdh
     from tdh import reports
@@ -58,7 +83,7 @@ def command(
     folder = out or run
     language = current()
     page = folder / "report.html"
-    writers: dict[Path, Callable[[Path], None]] = {
+    writers: dict[Path, Callable[[Path], object]] = {
         page: lambda p: reports.write_report(opened, p, language=language),
         folder / "offers.xlsx": lambda p: reports.write_workbook(opened, p, language=language),
         folder / "plan.gpkg": lambda p: reports.write_geopackage(opened, p),
@@ -71,6 +96,10 @@ def command(
         writers[folder / "plan.kmz"] = lambda p: reports.write_kml(opened, p, language)
     if czml:
         writers[folder / "plan.czml"] = lambda p: reports.write_czml(opened, p, language)
+    if geoparquet:
+        writers[folder / "geoparquet"] = lambda p: reports.write_geoparquet(opened, p)
+    if slides:
+        writers[folder / "slides"] = lambda p: reports.write_slides(opened, p, language)
     for target in writers:
         must_not_exist(target, overwrite)
     for target, write in writers.items():

@@ -65,7 +65,7 @@ TDH.kit = {
     site: (spec, table) => (c, i, x, y, z) => {
       const azimuth = table.azimuth[i], colour = spec.colours[table.carrier[i]];
       if (z < 13) { c.fillStyle = colour; c.fillRect(x - 1.5, y - 1.5, 3, 3); }
-      else TDH.sector(c, x, y, azimuth === 65535 ? null : azimuth / 10, z >= 15 ? 22 : 14, colour, spec.beam);
+      else TDH.sector(c, x, y, azimuth === 65535 ? null : azimuth / 10, azimuth === 65535 ? 6 : z >= 15 ? 22 : 14, colour, spec.beam);
     },
     offer: (spec, table) => (c, i, x, y, z) => {
       const carrier = table.carrier[i], colour = spec.colours[carrier];

@@ -1,7 +1,8 @@
 """What a run says on paper and in the tools that people already use.
 
 :func:`write_report` for whoever decides, :func:`write_workbook` for Excel, :func:`write_geopackage`
-for QGIS, and in :mod:`tdh.reports.exports` KML, CZML, COG, PDF and PNG.
+for QGIS, :func:`write_slides` for
+presentations, and in :mod:`tdh.reports.exports` KML, CZML, COG, PDF and PNG.
 """
 
 from tdh.reports.exports import (
@@ -12,8 +13,9 @@ from tdh.reports.exports import (
     write_pdf,
     write_picture,
 )
-from tdh.reports.geopackage import write_geopackage
+from tdh.reports.geopackage import write_geopackage, write_geoparquet
 from tdh.reports.report import write_report
+from tdh.reports.slides import write_slides
 from tdh.reports.workbook import write_workbook
 
 __all__ = [
@@ -21,9 +23,11 @@ __all__ = [
     "write_cog",
     "write_czml",
     "write_geopackage",
+    "write_geoparquet",
     "write_kml",
     "write_pdf",
     "write_picture",
     "write_report",
+    "write_slides",
     "write_workbook",
 ]

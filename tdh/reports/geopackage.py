@@ -13,7 +13,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from tdh import display
+from tdh import details, display
 from tdh.files import atomic
 
 QGIS_SHAPES = {
@@ -40,13 +40,7 @@ def write_geopackage(run: Any, path: str | os.PathLike[str]) -> None:
     path : path
         The ``.gpkg`` file.
     """
-    layers = {
-        "municipalities": _municipalities(run),
-        "gap_regions": _regions(run),
-        "sites": run.sites.reset_index(),
-        "assets": _assets(run),
-        "offers": _offers(run),
-    }
+    layers = tables(run)
     styles = {
         "municipalities": _municipality_style(),
         "gap_regions": _region_style(run),
@@ -67,6 +61,49 @@ def write_geopackage(run: Any, path: str | os.PathLike[str]) -> None:
                 promote_to_multi=areas,
             )
         _write_styles(draft, styles)
+
+
+def tables(run: Any) -> dict[str, gpd.GeoDataFrame]:
+    """The tables of a plan for other tools, each with its geometry in the plan's CRS."""
+    return {
+        "municipalities": _municipalities(run),
+        "gap_regions": _regions(run),
+        "sites": run.sites.reset_index(),
+        "assets": _assets(run),
+        "offers": _offers(run),
+    }
+
+
+def write_geoparquet(run: Any, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write the same tables as GeoParquet files, and places and antennas where the run has them.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    folder : path
+        Folder of the files; made if it is missing.
+
+    Returns
+    -------
+    list of Path
+        ``municipalities``, ``gap_regions``, ``sites``, ``assets``, ``offers``, and where they are
+        known ``antennas`` and ``places``; zstd, with the plan's CRS.
+    """
+    frames = tables(run)
+    antennas, places = details.antennas(run), details.places(run)
+    if antennas is not None:
+        at = run.assets.geometry.reindex(antennas["asset_id"]).to_numpy()
+        frames["antennas"] = gpd.GeoDataFrame(antennas, geometry=at, crs=run.crs)
+    if places is not None:
+        frames["places"] = places
+    written = []
+    for name, frame in frames.items():
+        path = Path(folder) / f"{name}.parquet"
+        with atomic(path) as draft:
+            frame.to_parquet(draft, index=False, compression="zstd", write_covering_bbox=True)
+        written.append(path)
+    return written
 
 
 def _offers(run: Any) -> gpd.GeoDataFrame:

@@ -3,150 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-import xlsxwriter
-from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
 from tdh import display
 from tdh.files import atomic
 from tdh.language import Language, Text
+from tdh.reports import goal_sheets
+from tdh.reports.book import Book, Column
 
 MAX_FINDINGS = 50_000
-MAX_TEXT = 32_000
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a sheet.
-
-    Parameters
-    ----------
-    heading : Text
-        With the unit in brackets.
-    values : sequence
-        One a row.
-    width : float
-        In characters.
-    kind : str
-        ``text``, ``int``, ``number`` (one decimal), ``share``, ``degrees`` or ``link``.
-    scale : str or None
-        ``good`` or ``bad``: a colour scale on which much is good or bad.
-    """
-
-    heading: Text
-    values: Sequence[Any]
-    width: float = 12
-    kind: str = "text"
-    scale: str | None = None
-
-
-class _Book:
-    """A workbook with the formats that all sheets share."""
-
-    def __init__(self, path: str, language: Language) -> None:
-        # No text is ever read as a formula or an address: only what is written as such is one.
-        self.book = xlsxwriter.Workbook(
-            path,
-            {
-                "strings_to_formulas": False,
-                "strings_to_urls": False,
-                "strings_to_numbers": False,
-                "nan_inf_to_errors": False,
-            },
-        )
-        self.language: Language = language
-        font = {"font_name": "Yu Gothic" if language == "ja" else "Calibri", "font_size": 10}
-        self.book.formats[0].set_font_name(font["font_name"])
-        self.book.formats[0].set_font_size(10)
-        base = {**font, "valign": "top"}
-        edge = {**base, "bottom": 4, "bottom_color": "#B8C4CE"}
-        self.formats: dict[str, Format] = {
-            "head": self.book.add_format(
-                {
-                    **base,
-                    "bold": True,
-                    "bg_color": "#12283C",
-                    "font_color": "#FFFFFF",
-                    "text_wrap": True,
-                    "valign": "vcenter",
-                    "border": 1,
-                    "border_color": "#456480",
-                }
-            ),
-            "title": self.book.add_format({**base, "bold": True, "font_size": 16}),
-            "h2": self.book.add_format(
-                {**base, "bold": True, "font_size": 12, "font_color": "#0B5CAD", "bottom": 1}
-            ),
-            "warn": self.book.add_format(
-                {**base, "bold": True, "bg_color": "#FFD166", "text_wrap": True}
-            ),
-            "plain": self.book.add_format({**base, "text_wrap": True}),
-            "text": self.book.add_format(edge),
-            "quoted": self.book.add_format({**edge, "quote_prefix": True}),
-            "int": self.book.add_format({**edge, "num_format": "#,##0"}),
-            "number": self.book.add_format({**edge, "num_format": "#,##0.0"}),
-            "share": self.book.add_format({**edge, "num_format": "0.0%"}),
-            "degrees": self.book.add_format({**edge, "num_format": "0.000000"}),
-            "link": self.book.add_format({**edge, "font_color": "#0B5CAD", "underline": 1}),
-        }
-
-    def say(self, text: Text) -> str:
-        return text.render(self.language)
-
-    def text(self, sheet: Worksheet, row: int, col: int, value: object, form: str = "text") -> None:
-        """Write text as text, marked as such where a spreadsheet could take it for a formula."""
-        shown = "" if value is None or value != value else str(value)[:MAX_TEXT]
-        risky = shown.startswith(_RISKY) and form == "text"
-        sheet.write_string(row, col, shown, self.formats["quoted" if risky else form])
-
-    def table(self, name: Text, columns: list[Column], frozen: int = 1) -> Worksheet:
-        """A sheet with a frozen header, a filter, widths and formats."""
-        sheet = self.book.add_worksheet(self.say(name))
-        sheet.set_row(0, 44)
-        rows = len(columns[0].values)
-        for col, column in enumerate(columns):
-            sheet.set_column(col, col, column.width)
-            self.text(sheet, 0, col, self.say(column.heading), "head")
-            self._column(sheet, col, column)
-            if column.scale and rows:
-                low, high = (
-                    ("#FFFFFF", "#8CB9E0") if column.scale == "good" else ("#FFFFFF", "#F0A080")
-                )
-                sheet.conditional_format(
-                    1,
-                    col,
-                    rows,
-                    col,
-                    {"type": "2_color_scale", "min_color": low, "max_color": high},
-                )
-        sheet.freeze_panes(1, frozen)
-        sheet.autofilter(0, 0, max(rows, 1), len(columns) - 1)
-        sheet.set_landscape()
-        sheet.set_paper(8)  # A3
-        sheet.fit_to_pages(1, 0)
-        sheet.repeat_rows(0)
-        sheet.set_footer("&L&A&R&P / &N")
-        return sheet
-
-    def _column(self, sheet: Worksheet, col: int, column: Column) -> None:
-        form = self.formats[column.kind]
-        for row, value in enumerate(column.values, 1):
-            if column.kind == "text":
-                self.text(sheet, row, col, value)
-            elif column.kind == "link":
-                url, shown = value
-                sheet.write_url(row, col, url, form, shown)
-            elif value is None or value != value:
-                sheet.write_blank(row, col, None, form)
-            else:
-                sheet.write_number(row, col, float(value), form)
 
 
 def write_workbook(run: Any, path: str | os.PathLike[str], language: Language = "ja") -> None:
@@ -166,9 +35,11 @@ def write_workbook(run: Any, path: str | os.PathLike[str], language: Language = 
     Texts of registers are written as text cells, never as formulas or links.
     """
     with atomic(path) as draft:
-        book = _Book(str(draft), language)
+        book = Book(str(draft), language)
         _explanations(book, run)
         _offers(book, run)
+        goal_sheets.antennas(book, run)
+        goal_sheets.goals(book, run)
         _carriers(book, run)
         _municipalities(book, run)
         _assets(book, run)
@@ -184,7 +55,7 @@ ASSETS = Text("Assets", "アセット評価")
 FINDINGS = Text("Findings", "データ品質")
 
 
-def _explanations(book: _Book, run: Any) -> None:
+def _explanations(book: Book, run: Any) -> None:
     sheet = book.book.add_worksheet(book.say(Text("Read me", "説明")))
     sheet.hide_gridlines(2)
     sheet.set_column(0, 0, 26)
@@ -219,7 +90,7 @@ def _explanations(book: _Book, run: Any) -> None:
         book.text(sheet, row, 1, value, "plain")
         row += 1
     row = _section(book, sheet, row + 1, Text("Sheets", "シートの説明"))
-    for name, meaning in _SHEETS:
+    for name, meaning in goal_sheets.sheets(run, _SHEETS):
         sheet.write_url(
             row, 0, f"internal:'{book.say(name)}'!A1", book.formats["link"], book.say(name)
         )
@@ -242,7 +113,7 @@ def _explanations(book: _Book, run: Any) -> None:
         row += 1
 
 
-def _section(book: _Book, sheet: Worksheet, row: int, title: Text) -> int:
+def _section(book: Book, sheet: Worksheet, row: int, title: Text) -> int:
     book.text(sheet, row, 0, book.say(title), "h2")
     book.text(sheet, row, 1, "", "h2")
     return row + 1
@@ -327,7 +198,7 @@ _WORDS = (
 )
 
 
-def _offers(book: _Book, run: Any) -> None:
+def _offers(book: Book, run: Any) -> None:
     plan = run.plan
     names = {c.id: c.name for c in run.carriers}
     assets = run.assets.reindex(plan["asset_id"])
@@ -387,7 +258,7 @@ def _offers(book: _Book, run: Any) -> None:
     )
 
 
-def _carriers(book: _Book, run: Any) -> None:
+def _carriers(book: Book, run: Any) -> None:
     rows = [(c, run.summary["carriers"][c.id]) for c in run.carriers]
     book.table(
         CARRIERS,
@@ -435,7 +306,7 @@ def _carriers(book: _Book, run: Any) -> None:
     )
 
 
-def _municipalities(book: _Book, run: Any) -> None:
+def _municipalities(book: Book, run: Any) -> None:
     table = display.by_municipality(run)
     names = {c.id: c.name for c in run.carriers}
     people = table["people"].where(table["people"] > 0)
@@ -480,7 +351,7 @@ def _municipalities(book: _Book, run: Any) -> None:
     )
 
 
-def _assets(book: _Book, run: Any) -> None:
+def _assets(book: Book, run: Any) -> None:
     best = display.best_scores(run.scores)
     assets = run.assets.loc[run.assets.index.isin(best.index)]
     assets = assets.loc[best.index.intersection(assets.index, sort=False)]
@@ -529,7 +400,7 @@ def _assets(book: _Book, run: Any) -> None:
     book.table(ASSETS, columns, frozen=2)
 
 
-def _findings(book: _Book, run: Any) -> None:
+def _findings(book: Book, run: Any) -> None:
     table = run.findings
     more = len(table) - MAX_FINDINGS
     table = table.head(MAX_FINDINGS)

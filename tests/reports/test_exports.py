@@ -10,12 +10,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
 
 from tdh import reports
-from tdh.reports import exports
+from tdh.reports import exports, slides
 
 KML = {"k": exports.KML}
 
@@ -54,6 +55,50 @@ def test_czml(fake_run: Any, tmp_path: Path) -> None:
         assert 139 < lon < 140 and 35 < lat < 36
         assert middle * 2 == pytest.approx(packet["cylinder"]["length"])
         assert "description" not in packet
+
+
+def test_geoparquet(fake_run: Any, tmp_path: Path) -> None:
+    written = reports.write_geoparquet(fake_run, tmp_path / "geo")
+    names = {p.stem for p in written}
+    assert names == {
+        "municipalities", "gap_regions", "sites", "assets", "offers", "antennas", "places"
+    }  # fmt: skip
+    for path in written:
+        assert gpd.read_parquet(path).crs == fake_run.crs
+    offers = gpd.read_parquet(tmp_path / "geo/offers.parquet")
+    assert offers["people_gained"].tolist() == fake_run.plan["people_gained"].tolist()
+    assert offers.geometry.geom_equals(fake_run.plan.geometry).all()
+    antennas = gpd.read_parquet(tmp_path / "geo/antennas.parquet")
+    first = antennas.iloc[0]
+    assert first.geometry == fake_run.assets.geometry[first["asset_id"]]
+
+
+def test_geoparquet_of_a_run_without_antennas(poor_run: Any, tmp_path: Path) -> None:
+    names = {p.stem for p in reports.write_geoparquet(poor_run, tmp_path)}
+    assert "antennas" not in names
+    assert "places" not in names
+
+
+def test_slides(fake_run: Any, hostile_run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    written = reports.write_slides(fake_run, tmp_path, dpi=48)
+    assert [p.name for p in written] == [
+        "plan.png",
+        *(f"gap-{c.id}.png" for c in fake_run.carriers),
+    ]
+    head = written[0].read_bytes()[16:24]
+    assert struct.unpack(">II", head) == (640, 360)
+    again = reports.write_slides(fake_run, tmp_path / "again", dpi=48)
+    assert [p.read_bytes() for p in again] == [p.read_bytes() for p in written]
+    assert len(reports.write_slides(hostile_run, tmp_path / "hostile", dpi=48)) == 5
+
+
+def test_slides_without_a_japanese_font(monkeypatch: Any, fake_run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(slides, "FONTS", ("No Such Font",))
+    with pytest.raises(slides.SlideError, match="font"):
+        reports.write_slides(fake_run, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_cog(fake_run: Any, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def test_sheets(workbook: Any) -> None:
     assert workbook.sheetnames == [
         "説明",
         "提供計画",
+        "アンテナ諸元",
+        "目標と指標",
         "事業者別",
         "市区町村別",
         "アセット評価",
@@ -58,6 +60,33 @@ def test_offers_sheet(workbook: Any, fake_run: Any) -> None:
     links = [sheet.cell(row, head.index("地図") + 1).hyperlink for row in (2, 3)]
     assert all(link is not None and link.target.startswith("map.html") for link in links)
     assert sheet.conditional_formatting
+
+
+def test_goals_and_antennas_sheets(workbook: Any, fake_run: Any) -> None:
+    sheet = workbook["目標と指標"]
+    head = [cell.value for cell in sheet[1]]
+    rows = [dict(zip(head, (c.value for c in row), strict=True)) for row in sheet.iter_rows(2)]
+    assert len(rows) == len(fake_run.kpis)
+    assert rows[0]["範囲"] == "全域"
+    assert rows[0]["計画後"] == pytest.approx(97.5)
+    assert rows[0]["達成状況"] == "達成"
+    hectares = next(r for r in rows if r["単位"] == "ha")
+    assert (hectares["現状"], hectares["達成状況"]) == (210, "あと90.0 ha")
+    assert rows[-1]["範囲"] in set(fake_run.municipalities["municipality"])
+    antennas = workbook["アンテナ諸元"]
+    assert antennas.max_row == len(fake_run.antennas) + 1
+    azimuths = [antennas.cell(r, 5).value for r in range(2, antennas.max_row + 1)]
+    expected = fake_run.antennas["azimuth_deg"].dropna()
+    assert sorted(a for a in azimuths if a is not None) == sorted(expected)
+    named = [cell.value for cell in workbook["説明"]["A"]]
+    assert {"アンテナ諸元", "目標と指標"} <= set(named)
+
+
+def test_workbook_of_a_run_without_any_of_it(poor_run: Any, tmp_path: Path) -> None:
+    reports.write_workbook(poor_run, tmp_path / "a.xlsx")
+    names = openpyxl.load_workbook(tmp_path / "a.xlsx").sheetnames
+    assert "アンテナ諸元" not in names
+    assert "目標と指標" not in names
 
 
 def test_english_workbook(fake_run: Any, tmp_path: Path) -> None:
