@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -62,6 +64,18 @@ from tdh.language import Text, current
         )
     ),
 )
+@click.option(
+    "--buildings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=str(
+        Text(
+            "Also 3dtiles/CARRIER/tileset.json: the buildings of this file (outlines with heights, or "
+            "CityGML), coloured by each carrier's signal with the plan, for Cesium.",
+            "この建物ファイル(高さ付き外形またはCityGML)を計画後の電波で色分けした3D Tiles "
+            "(3dtiles/事業者/tileset.json、Cesium用)も書く。",
+        )
+    ),
+)
 @options.overwrite
 @options.lang
 def command(
@@ -73,6 +87,7 @@ def command(
     czml: bool,
     geoparquet: bool,
     slides: bool,
+    buildings: Path | None,
     overwrite: bool,
 ) -> None:
     import tdh
@@ -98,6 +113,12 @@ def command(
         writers[folder / "plan.czml"] = lambda p: reports.write_czml(opened, p, language)
     if geoparquet:
         writers[folder / "geoparquet"] = lambda p: reports.write_geoparquet(opened, p)
+    if buildings:
+        frame = reports.read_buildings(buildings)
+        for carrier in opened.carriers:
+            writers[folder / "3dtiles" / carrier.id] = partial(
+                _tiles, opened, frame=frame, carrier=carrier.id
+            )
     if slides:
         writers[folder / "slides"] = lambda p: reports.write_slides(opened, p, language)
     for target in writers:
@@ -105,3 +126,9 @@ def command(
     for target, write in writers.items():
         write(target)
         click.echo(str(target))
+
+
+def _tiles(run: Any, folder: Path, *, frame: Any, carrier: str) -> None:
+    from tdh import reports
+
+    reports.write_3d_tiles(run, folder, frame, carrier)

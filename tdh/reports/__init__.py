@@ -16,10 +16,13 @@ from tdh.reports.exports import (
 from tdh.reports.geopackage import write_geopackage, write_geoparquet
 from tdh.reports.report import write_report
 from tdh.reports.slides import write_slides
+from tdh.reports.tiles3d import read_buildings, write_3d_tiles
 from tdh.reports.workbook import write_workbook
 
 __all__ = [
     "PrintError",
+    "read_buildings",
+    "write_3d_tiles",
     "write_cog",
     "write_czml",
     "write_geopackage",
