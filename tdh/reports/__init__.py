@@ -5,10 +5,10 @@ for QGIS, :func:`write_slides` for
 presentations, and in :mod:`tdh.reports.exports` KML, CZML, COG, PDF and PNG.
 """
 
+from tdh.reports.czml import write_czml
 from tdh.reports.exports import (
     PrintError,
     write_cog,
-    write_czml,
     write_kml,
     write_pdf,
     write_picture,

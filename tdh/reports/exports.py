@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -114,51 +113,6 @@ def _sub(parent: ET.Element, tag: str, text: str | None = None) -> ET.Element:
 
 def _height(value: Any) -> float:
     return 0.0 if value is None or value != value else float(value)
-
-
-# --- Cesium --------------------------------------------------------------------------------------
-
-
-def write_czml(run: Any, path: str | os.PathLike[str], language: Language = "ja") -> None:
-    """Write the offers as CZML for Cesium: a mast to the antenna's height, in the carrier's colour.
-
-    Heights count from the ground (``RELATIVE_TO_GROUND``), so that they stand right on any terrain.
-    Descriptions are left to the names: Cesium shows a description as HTML.
-    """
-    packets: list[dict[str, Any]] = [{"id": "document", "name": run.name, "version": "1.0"}]
-    points = run.plan.geometry.to_crs(GEOGRAPHIC_CRS)
-    assets = run.assets.reindex(run.plan["asset_id"])
-    colours = display.colours(run)
-    names = {c.id: c.name for c in run.carriers}
-    for row, asset, point in zip(
-        run.plan.to_dict("records"), assets.to_dict("records"), points, strict=True
-    ):
-        hexes = colours[row["carrier_id"]]
-        rgba = [int(hexes[i : i + 2], 16) for i in (1, 3, 5)]
-        height = max(_height(asset["mounting_height_m"]), 1.0)
-        packets.append(
-            {
-                "id": f"{row['carrier_id']}/{row['asset_id']}",
-                "name": f"{names[row['carrier_id']]} {row['order']}. {asset['name']}",
-                "position": {
-                    "cartographicDegrees": [round(point.x, 7), round(point.y, 7), height / 2]
-                },
-                "cylinder": {
-                    "length": height,
-                    "topRadius": 1.5,
-                    "bottomRadius": 1.5,
-                    "heightReference": "RELATIVE_TO_GROUND",
-                    "material": {"solidColor": {"color": {"rgba": [*rgba, 220]}}},
-                },
-                "properties": {
-                    "people_gained": round(float(row["people_gained"]), 1),
-                    "synthetic": bool(asset["synthetic"]),
-                    "modelled": True,
-                },
-            }
-        )
-    with atomic(path) as draft:
-        draft.write_text(json.dumps(packets, ensure_ascii=False), encoding="utf-8")
 
 
 # --- rasters -------------------------------------------------------------------------------------

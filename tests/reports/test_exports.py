@@ -14,6 +14,8 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
+from pyproj import Geod, Transformer
 
 from tdh import reports
 from tdh.reports import exports, slides
@@ -44,17 +46,70 @@ def test_kmz_and_hostile_names(hostile_run: Any, attacks: list[str], tmp_path: P
     assert any(attacks[0] in name for name in names)
 
 
-def test_czml(fake_run: Any, tmp_path: Path) -> None:
-    reports.write_czml(fake_run, tmp_path / "plan.czml")
-    packets = json.loads((tmp_path / "plan.czml").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def packets(fake_run: Any, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    path = tmp_path_factory.mktemp("czml") / "plan.czml"
+    reports.write_czml(fake_run, path)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_czml(packets: list[dict[str, Any]], fake_run: Any) -> None:
     assert packets[0]["id"] == "document" and packets[0]["version"] == "1.0"
-    assert len(packets) == len(fake_run.plan) + 1
     assert len({p["id"] for p in packets}) == len(packets)
-    for packet in packets[1:]:
+    masts = [p for p in packets if "cylinder" in p]
+    assert len(masts) == len(fake_run.plan)
+    for packet in masts:
         lon, lat, middle = packet["position"]["cartographicDegrees"]
         assert 139 < lon < 140 and 35 < lat < 36
         assert middle * 2 == pytest.approx(packet["cylinder"]["length"])
         assert "description" not in packet
+
+
+def test_czml_sectors_look_where_the_antennas_do(
+    packets: list[dict[str, Any]], fake_run: Any
+) -> None:
+    wedges = [p for p in packets if "/sector/" in p["id"]]
+    unique = fake_run.antennas.drop_duplicates(["asset_id", "carrier", "azimuth_deg"])
+    assert len(wedges) == len(unique)
+    geod = Geod(ellps="GRS80")
+    roof = unique[unique["azimuth_deg"].notna()].iloc[0]
+    mine = [p for p in wedges if p["id"] == f"{roof['carrier']}/{roof['asset_id']}/sector/0"]
+    points = np.array(mine[0]["polygon"]["positions"]["cartographicDegrees"]).reshape(-1, 3)
+    middle = points[1:][len(points[1:]) // 2]
+    azimuth, _, metres = geod.inv(*points[0, :2], *middle[:2])
+    assert azimuth % 360 == pytest.approx(roof["azimuth_deg"], abs=0.5)  # grid north, not true
+    assert metres == pytest.approx(45, abs=0.1)
+    assert mine[0]["polygon"]["height"] == roof["height_agl_m"]
+
+
+def test_czml_newly_served_cells(packets: list[dict[str, Any]], fake_run: Any) -> None:
+    asset, carrier = fake_run.plan.iloc[0][["asset_id", "carrier_id"]]
+    served = np.zeros(len(fake_run.cells), dtype=bool)
+    for (owner, band), spec in fake_run.bands.items():
+        if owner == carrier:
+            coverage = fake_run.footprint(owner, band)
+            row = coverage.footprint(spec.covered_dbm)[[coverage.site_ids.get_loc(asset)]]
+            served[row.indices] = True
+    cells = (served & ~fake_run._served(carrier, "before")).sum()
+    mine = [p for p in packets if p["id"].startswith(f"{carrier}/{asset}/newly-served/")]
+    to_plan = Transformer.from_crs("EPSG:6668", fake_run.crs, always_xy=True)
+
+    def area(flat: list[float]) -> float:
+        points = np.array(flat).reshape(-1, 3)
+        return shapely.Polygon(np.column_stack(to_plan.transform(*points[:, :2].T))).area
+
+    total = 0.0
+    for packet in mine:
+        total += area(packet["polygon"]["positions"]["cartographicDegrees"])
+        total -= sum(area(h) for h in packet["polygon"]["holes"]["cartographicDegrees"])
+    assert cells > 0
+    assert total == pytest.approx(cells * fake_run.cell_size_m**2, rel=1e-3)
+
+
+def test_czml_of_a_run_without_antennas(poor_run: Any, tmp_path: Path) -> None:
+    reports.write_czml(poor_run, tmp_path / "a.czml")
+    found = json.loads((tmp_path / "a.czml").read_text(encoding="utf-8"))
+    assert not [p for p in found if "/sector/" in p["id"]]
 
 
 def test_geoparquet(fake_run: Any, tmp_path: Path) -> None:
