@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from tdh import units
 from tdh.coverage.footprint import Coverage
-from tdh.coverage.sites import SiteArrays, levels_dbm, site_arrays
+from tdh.coverage.sites import Antennas, SiteArrays, antenna_arrays, levels_dbm, site_arrays
 from tdh.errors import DomainError, Problem, SchemaError
 from tdh.grid import Grid
 from tdh.language import Text
@@ -187,6 +187,7 @@ def compute_many(
     radius_m: float | None = None,
     floor_dbm: float = FLOOR_DBM,
     model: Model | None = None,
+    antennas: Mapping[str, pd.DataFrame] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Coverage]:
@@ -217,6 +218,9 @@ def compute_many(
         Weaker signals are not kept.
     model : Model, optional
         How loss is predicted; by default :class:`tdh.radio.prediction.Model`.
+    antennas : mapping of str to DataFrame, optional
+        Sectors by name of the band, where they differ between bands: azimuths_deg and tilt_deg for
+        the index of ``sites``. By default those of ``sites``.
     threads : int, optional
         By default as many as the process may use. The result does not depend on it.
     progress : callable, optional
@@ -238,7 +242,12 @@ def compute_many(
     _check(sites, surface, grid, receiver_height_m)
     points = receivers(cells, surface, grid, receiver_height_m)
     arrays = site_arrays(sites, surface, radius_m)
-    job = _Job.of(arrays, points, surface, grid, list(bands.values()), receiver_height_m, model)
+    given = {id(frame): frame for frame in (antennas or {}).values()}
+    read = {key: antenna_arrays(frame.loc[sites.index]) for key, frame in given.items()}
+    held = [read.get(id((antennas or {}).get(name)), arrays.antennas) for name in bands]
+    job = _Job.of(
+        arrays, points, surface, grid, list(bands.values()), receiver_height_m, model, held
+    )
     tiles = job.tiles()
     parts: list[_Part | None] = [None] * len(tiles)
     done = 0
@@ -318,8 +327,11 @@ class _Job:
     grid: np.ndarray
     receivers: Receivers
     sites: SiteArrays
+    azimuths: np.ndarray
+    tilts: np.ndarray
     laws: np.ndarray
     levels: np.ndarray
+    plans: np.ndarray
     bands: np.ndarray
     entry: np.ndarray
     clutter: np.ndarray
@@ -336,6 +348,7 @@ class _Job:
         bands: list[Band],
         receiver_height_m: float,
         model: Model,
+        antennas: Sequence[Antennas],
     ) -> _Job:
         top = np.zeros((1, 1), dtype=np.float32) if surface is None else surface.top_m
         frame = np.zeros(4)
@@ -354,12 +367,16 @@ class _Job:
             for b in bands
         ]
         building = model.indoor or model.indoor_cells
+        azimuths, tilts, plans = _distinct(antennas)
         return cls(
             surface=frame,
             top=top,
             grid=np.array([grid.x_min_m, grid.y_max_m, grid.cell_size_m]),
             receivers=points,
             sites=sites,
+            azimuths=azimuths,
+            tilts=tilts,
+            plans=plans,
             laws=np.stack(
                 [
                     prediction.law_constants(
@@ -430,10 +447,12 @@ class _Job:
             self.receivers.points,
             self.receivers.inside,
             self.sites.numbers,
-            self.sites.azimuths,
+            self.azimuths,
+            self.tilts,
             self.sites.environments,
             self.laws,
             self.levels,
+            self.plans,
             self.bands,
             self.entry,
             self.clutter,
@@ -451,6 +470,20 @@ class _Job:
             [seen[b, : used[b]].astype(bool) for b in range(n_bands)],
             counts,
         )
+
+
+def _distinct(antennas: Sequence[Antennas]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Azimuths and tilts without repetition, and which of them each band uses."""
+    known = list({id(a): a for a in antennas}.values())
+    width = max(a.azimuths.shape[1] for a in known)
+    azimuths = np.stack(
+        [
+            np.pad(a.azimuths, ((0, 0), (0, width - a.azimuths.shape[1])), constant_values=np.nan)
+            for a in known
+        ]
+    )
+    plans = np.array([next(i for i, a in enumerate(known) if a is own) for own in antennas])
+    return azimuths, np.stack([a.tilts for a in known]), plans
 
 
 def _assemble(

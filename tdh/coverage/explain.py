@@ -189,7 +189,7 @@ def explain_link(
                 ),
             )
         )
-    x1, y1, z1, roof, _, tilt = arrays.numbers[0]
+    x1, y1, z1, roof, _ = arrays.numbers[0]
     indoors = False
     ground = 0.0
     if surface is not None:
@@ -200,11 +200,12 @@ def explain_link(
     distance = math.hypot(east, north)
     flat = max(distance, prediction.NEAREST_M)
     direct = math.hypot(flat, up)
-    gain = float(prediction.antenna_gain_db(east, north, up, arrays.azimuths, 0, tilt))
+    azimuths, tilt = arrays.antennas.azimuths, arrays.antennas.tilts[0]
+    gain = float(prediction.antenna_gain_db(east, north, up, azimuths, 0, tilt))
     law = prediction.law_constants(
         arrays.environments, arrays.heights_m, band.frequency_ghz, receiver_height_m, model
-    )[:, None]
-    los, nlos = (float(v) for v in prediction.law_db(law, 0, 0, math.log10(direct), flat, direct))
+    )[0]
+    los, nlos = (float(v) for v in prediction.law_db(law, math.log10(direct), flat, direct))
     scenario = tr38901.SCENARIOS[int(arrays.environments[0])]
     eirp = level - band.carrier_to_rsrp_db
     lines = [
@@ -267,7 +268,7 @@ def explain_link(
         )
     if indoors or model.indoor is not None:
         building = model.indoor or model.indoor_cells
-        elevation = int(abs(float(prediction.bearing_deg(up, flat))) + 0.5)
+        elevation = int(abs(float(prediction.bearing_deg(up, distance))) + 0.5)
         table = prediction.entry_table(band.frequency_ghz, building, model.entry_percent)
         entry = float(table[elevation])
         lines.append(

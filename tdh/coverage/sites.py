@@ -92,13 +92,39 @@ def candidate_sites(
 
 
 @dataclass(frozen=True, eq=False)
+class Antennas:
+    """Sectors of sites; see :func:`tdh.radio.antenna.site_pattern_db`."""
+
+    azimuths: np.ndarray
+    """float64 (n, sectors), NaN where there is none."""
+    tilts: np.ndarray
+    """float64 (n,), NaN where none is given."""
+
+
+def antenna_arrays(sites: pd.DataFrame) -> Antennas:
+    """The sectors of sites: ``azimuths_deg`` ("0 120 240"), else ``azimuth_deg``; ``tilt_deg``."""
+    single = _floats(sites, "azimuth_deg")
+    several = _words(sites, "azimuths_deg")
+    cache: Mapping[str | None, list[float]] = {
+        words: [float(a) for a in (words or "").replace(";", " ").split()] for words in set(several)
+    }
+    width = max([1, *(len(v) for v in cache.values())])
+    azimuths = np.full((len(sites), width), np.nan)
+    azimuths[:, 0] = single
+    for row, words in enumerate(several):
+        values = cache[words]
+        if values:
+            azimuths[row, : len(values)] = values
+    return Antennas(azimuths, _floats(sites, "tilt_deg"))
+
+
+@dataclass(frozen=True, eq=False)
 class SiteArrays:
     """Sites as the compiled core takes them; see :func:`tdh.radio.prediction.predict`."""
 
     numbers: np.ndarray
-    """float64 (n, 6): x, y, z, roof, radius, tilt."""
-    azimuths: np.ndarray
-    """float64 (n, sectors), NaN where there is none."""
+    """float64 (n, 5): x, y, z, roof, radius."""
+    antennas: Antennas
     environments: np.ndarray
     """int64 (n,): positions in tr38901.SCENARIOS."""
     heights_m: np.ndarray
@@ -170,14 +196,13 @@ def site_arrays(
         ground = surface.ground_m(x, y).astype(float)
         building = surface.building_height_m(x, y).astype(float)
         roof = np.where((building > 0) & ~poles, building + ground, np.nan)
-    tilt = _floats(sites, "tilt_deg")
     numbers = np.ascontiguousarray(
-        np.stack([x, y, ground + heights, roof, radius, tilt], axis=1), dtype=float
+        np.stack([x, y, ground + heights, roof, radius], axis=1), dtype=float
     )
     positions = np.searchsorted(np.array(["RMa", "UMa", "UMi"]), filled.astype(str))
     environments = np.array([2, 0, 1], dtype=np.int64)[positions]
     return SiteArrays(
-        numbers, _azimuths(sites), environments, heights, _floats(sites, "eirp_dbm"), poles
+        numbers, antenna_arrays(sites), environments, heights, _floats(sites, "eirp_dbm"), poles
     )
 
 
@@ -199,20 +224,3 @@ def _words(sites: pd.DataFrame, column: str) -> list[str | None]:
     if column not in sites.columns:
         return [None] * len(sites)
     return [None if pd.isna(v) or not str(v) else str(v) for v in sites[column]]
-
-
-def _azimuths(sites: pd.DataFrame) -> np.ndarray:
-    """Sectors of each site: ``azimuths_deg`` ("0 120 240") wins over ``azimuth_deg``."""
-    single = _floats(sites, "azimuth_deg")
-    several = _words(sites, "azimuths_deg")
-    cache: Mapping[str | None, list[float]] = {
-        words: [float(a) for a in (words or "").replace(";", " ").split()] for words in set(several)
-    }
-    width = max([1, *(len(v) for v in cache.values())])
-    out = np.full((len(sites), width), np.nan)
-    out[:, 0] = single
-    for row, words in enumerate(several):
-        values = cache[words]
-        if values:
-            out[row, : len(values)] = values
-    return out

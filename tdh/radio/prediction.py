@@ -174,9 +174,18 @@ _EDGE_DB = p526.bullington_excess_db(
 ).astype(np.float32)
 _APART_DB = 24.0
 _APART_STEPS = 64.0
-_SUM_DB = (
-    10.0 * np.log10(1.0 + 10.0 ** (-np.arange(0.0, _APART_DB, 1.0 / _APART_STEPS) / 10.0))
+_SUM_DB = np.append(
+    10.0 * np.log10(1.0 + 10.0 ** (-np.arange(0.0, _APART_DB, 1.0 / _APART_STEPS) / 10.0)), 0.0
 ).astype(np.float32)
+# log2 over [1, 2] in powers, within 2e-7: what is left is single precision's own rounding.
+_LOG2 = (
+    np.polynomial.Chebyshev.interpolate(np.log2, 9, domain=[1.0, 2.0])
+    .convert(kind=np.polynomial.Polynomial)
+    .coef.astype(np.float32)
+)
+
+# Abramowitz and Stegun's 4.4.49: the arc tangent of 0 to 1 within 1e-5, here in degrees.
+_ATAN = np.degrees([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351]).astype(np.float32)
 
 
 @_njit
@@ -195,9 +204,8 @@ def blend_db(los_db, nlos_db, diffracted_db):  # type: ignore[no-untyped-def]
 
     Looked up, within 0.02 dB.
     """
-    place = int(abs(nlos_db - diffracted_db) * _APART_STEPS + 0.5)
-    gain = _SUM_DB[place] if place < _SUM_DB.size else 0.0
-    return max(min(nlos_db, diffracted_db) - gain, los_db)
+    place = min(int(abs(nlos_db - diffracted_db) * _APART_STEPS + 0.5), _SUM_DB.size - 1)
+    return max(min(nlos_db, diffracted_db) - _SUM_DB[place], los_db)
 
 
 @_njit
@@ -326,13 +334,109 @@ def antenna_gain_db(east, north, up, azimuths, site, tilt):  # type: ignore[no-u
 
 
 @_njit
-def law_db(laws, site, band, x, distance_2d, distance_3d):  # type: ignore[no-untyped-def]
+def law_db(law, x, distance_2d, distance_3d):  # type: ignore[no-untyped-def]
     """LOS and NLOS loss by a site's constants (:func:`law_constants`), x = log10 of 3D distance."""
-    if distance_2d <= laws[site, band, 3]:
-        los = laws[site, band, 0] + laws[site, band, 1] * x + laws[site, band, 2] * distance_3d
+    if distance_2d <= law[3]:
+        los = law[0] + law[1] * x + law[2] * distance_3d
     else:
-        los = laws[site, band, 4] + laws[site, band, 5] * x
-    return los, max(los, laws[site, band, 6] + laws[site, band, 7] * x)
+        los = law[4] + law[5] * x
+    return los, max(los, law[6] + law[7] * x)
+
+
+@_njit
+def _log2(values, whole, rest, out, n):  # type: ignore[no-untyped-def]
+    """log2 of positive float32 values; ``whole`` int32 and ``rest`` float32 are for work.
+
+    Plain steps over arrays, here and below: the compiler turns them into vector instructions, which
+    it cannot do with calls into a library of mathematics.
+    """
+    bits, rest_bits = values.view(np.int32), rest.view(np.int32)
+    for i in range(n):
+        whole[i] = (bits[i] >> 23) - 127
+        rest_bits[i] = (bits[i] & 0x7FFFFF) | 0x3F800000
+    for i in range(n):
+        m = rest[i]
+        total = _LOG2[9]
+        for k in range(8, -1, -1):
+            total = total * m + _LOG2[k]
+        out[i] = total + np.float32(whole[i])
+
+
+@_njit
+def _angles_deg(y, x, out, n):  # type: ignore[no-untyped-def]
+    """:func:`bearing_deg` of float32 arrays."""
+    for i in range(n):
+        a, b = abs(x[i]), abs(y[i])
+        q = min(a, b) / max(max(a, b), np.float32(1e-20))
+        t = q * q
+        angle = q * (_ATAN[0] + t * (_ATAN[1] + t * (_ATAN[2] + t * (_ATAN[3] + t * _ATAN[4]))))
+        angle = np.float32(90.0) - angle if b > a else angle
+        angle = np.float32(180.0) - angle if x[i] < 0 else angle
+        out[i] = -angle if y[i] < 0 else angle
+
+
+@_njit
+def _gains_db(bearing, elevation, azimuths, tilt, off, out, n):  # type: ignore[no-untyped-def]
+    """:func:`antenna_gain_db` of float32 arrays of angles; ``off`` is for work."""
+    several = not math.isnan(azimuths[0])
+    if not several and math.isnan(tilt):
+        out[:n] = 0.0
+        return
+    for i in range(n):
+        off[i] = 360.0 if several else 0.0
+    for azimuth in azimuths:
+        if math.isnan(azimuth):
+            continue
+        towards = np.float32(azimuth % 360.0)
+        for i in range(n):
+            turn = abs(bearing[i] - towards)
+            turn = min(turn, abs(turn - np.float32(360.0)))
+            off[i] = min(off[i], turn)
+    down = np.float32(0.0 if math.isnan(tilt) else tilt)
+    for i in range(n):
+        flat, steep = off[i] / np.float32(65.0), (elevation[i] + down) / np.float32(65.0)
+        limit = np.float32(30.0)
+        loss = min(np.float32(12.0) * flat * flat, limit)
+        loss += min(np.float32(12.0) * steep * steep, limit)
+        out[i] = -min(loss, limit)
+
+
+@_njit
+def _losses_db(law, x, flat, direct, blocked, nu_log2, shift, edges, offset, out, n):  # type: ignore[no-untyped-def]
+    """Loss of links over a surface in one band: :func:`law_db`, :func:`edge_loss_db`, :func:`blend_db`."""
+    c = law.astype(np.float32)
+    low, per_step = np.float32(_NU_LOG2[0]), np.float32(_NU_STEPS)
+    half, last_edge, last_sum = np.float32(0.5), _EDGE_DB.size - 1, _SUM_DB.size - 1
+    move, more = np.float32(shift), np.float32(offset)
+    for i in range(n):
+        near = c[0] + c[1] * x[i] + c[2] * direct[i]
+        los = near if flat[i] <= c[3] else c[4] + c[5] * x[i]
+        loss = max(los, c[6] + c[7] * x[i])
+        if edges:
+            place = int((nu_log2[i] + move - low) * per_step + half)
+            edge = _EDGE_DB[np.uint64(min(max(place, 0), last_edge))]
+            over = los + edge + np.float32(2e-5) * flat[i] + more
+            apart = int(abs(loss - over) * np.float32(_APART_STEPS) + half)
+            loss = max(min(loss, over) - _SUM_DB[np.uint64(min(apart, last_sum))], los)
+        out[i] = loss if blocked[i] else los
+
+
+@_njit
+def _expected_losses_db(law, x, flat, direct, share, clutter, out, n):  # type: ignore[no-untyped-def]
+    """Loss of links without a surface in one band: :func:`expected_db`."""
+    for i in range(n):
+        los, nlos = law_db(law, float(x[i]), float(flat[i]), float(direct[i]))
+        step = int(min(flat[i] / _CLUTTER_STEP_M, clutter.size - 1))
+        out[i] = expected_db(share[i], los, max(nlos, los + clutter[step]))
+
+
+@_njit
+def _keep(signal, q, n, floor_dbm):  # type: ignore[no-untyped-def]
+    """Signals in dBm as they are stored, 0 below the floor."""
+    low, step, half = np.float32(OFFSET_DBM), np.float32(1.0 / STEP_DB), np.float32(0.5)
+    for i in range(n):
+        stored = int(min(max((signal[i] - low) * step + half, np.float32(0.0)), np.float32(255.0)))
+        q[i] = stored if signal[i] >= floor_dbm else 0
 
 
 @_njit
@@ -345,11 +449,13 @@ def predict(  # type: ignore[no-untyped-def]
     lookup,
     receivers,  # float64 (n_cells, 3): x, y, z
     inside,  # uint8 (n_cells,): 1 indoors
-    sites,  # float64 (n_sites, 6): x, y, z, roof, radius, tilt
-    azimuths,  # float64 (n_sites, n_sectors)
+    sites,  # float64 (n_sites, 5): x, y, z, roof, radius
+    azimuths,  # float64 (n_plans, n_sites, n_sectors)
+    tilts,  # float64 (n_plans, n_sites)
     environments,  # int64 (n_sites,)
     laws,  # float64 (n_sites, n_bands, 8)
     levels,  # float64 (n_sites, n_bands): SS-RSRP without loss, NaN: not transmitted
+    plans,  # int64 (n_bands,): which of the antenna plans the band uses
     bands,  # float64 (n_bands, 3): log2 1/sqrt(wavelength), rain dB/m, 1 where entry loss everywhere
     entry,  # float32 (n_bands, 91)
     clutter,  # float32 (n_bands, n)
@@ -363,14 +469,26 @@ def predict(  # type: ignore[no-untyped-def]
     """Signals of sites ``first..last`` at all receivers in their radius, appended per band.
 
     ``columns`` int32, ``data`` uint8 and ``in_sight`` uint8 are (n_bands, capacity); ``counts``
-    (n_bands, last − first) takes how many of them are each site's.
+    (n_bands, last − first) takes how many of them are each site's. A row of the grid at a time:
+    first the geometry, link by link, then what follows from it, all links of the row together.
     """
-    n_bands = laws.shape[1]
+    n_bands, n_plans = laws.shape[1], azimuths.shape[0]
     used = np.zeros(n_bands, np.int64)
     has_surface = surface[0] != 0.0
     n_rows, n_cols = lookup.shape
+    edges = options[0] != 0.0
+    cell = np.empty(n_cols, np.int32)
+    hidden = np.empty(n_cols, np.bool_)
+    indoors = np.empty(n_cols, np.float32)
+    east, north, up, nu, share, work, part, distance, flat, direct, x, bearing, elevation = (
+        np.empty((13, n_cols), np.float32)
+    )
+    gains = np.empty((n_plans, n_cols), np.float32)
+    signal = np.empty(n_cols, np.float32)
+    whole = np.empty(n_cols, np.int32)
+    stored = np.empty(n_cols, np.uint8)
     for s in range(first, last):
-        x1, y1, z1, roof, radius, tilt = sites[s]
+        x1, y1, z1, roof, radius = sites[s]
         before = used.copy()
         cx1, cy1 = (x1 - surface[1]) / surface[3], (surface[2] - y1) / surface[3]
         r0 = max(math.floor((grid[1] - y1 - radius) / grid[2]), 0)
@@ -379,6 +497,8 @@ def predict(  # type: ignore[no-untyped-def]
         c1 = min(math.ceil((x1 + radius - grid[0]) / grid[2]), n_cols)
         for r in range(r0, r1):
             centre_y = grid[1] - (r + 0.5) * grid[2]
+            n = 0
+            any_indoors = False
             for c in range(c0, c1):
                 k = lookup[r, c]
                 if k < 0:
@@ -387,15 +507,9 @@ def predict(  # type: ignore[no-untyped-def]
                 if (centre_x - x1) ** 2 + (centre_y - y1) ** 2 > radius * radius:
                     continue
                 x0, y0, z0 = receivers[k, 0], receivers[k, 1], receivers[k, 2]
-                east, north, up = x0 - x1, y0 - y1, z0 - z1
-                distance = math.sqrt(east * east + north * north)
-                flat = max(distance, NEAREST_M)
-                direct = math.sqrt(flat * flat + up * up)
-                x = math.log10(direct)
-                gain = antenna_gain_db(east, north, up, azimuths, s, tilt)
-                blocked, nu, share = False, 0.0, 1.0
+                blocked, edge = False, 1.0
                 if has_surface:
-                    blocked, nu, _, _, _ = link_geometry(
+                    blocked, edge, _, _, _ = link_geometry(
                         top,
                         (x0 - surface[1]) / surface[3],
                         (surface[2] - y0) / surface[3],
@@ -407,46 +521,64 @@ def predict(  # type: ignore[no-untyped-def]
                         roof,
                         inside[k] != 0,
                         options[2],
-                        options[0] != 0.0,
+                        edges,
                     )
+                cell[n], hidden[n], indoors[n] = k, blocked, inside[k]
+                east[n], north[n], up[n], nu[n] = x0 - x1, y0 - y1, z0 - z1, max(edge, 1e-6)
+                any_indoors |= inside[k] != 0
+                n += 1
+            if n == 0:
+                continue
+            for i in range(n):
+                square = east[i] * east[i] + north[i] * north[i]
+                distance[i] = np.sqrt(square)
+                near = max(square, np.float32(NEAREST_M * NEAREST_M))
+                flat[i] = np.sqrt(near)
+                part[i] = near + up[i] * up[i]
+                direct[i] = np.sqrt(part[i])
+            _log2(part, whole, work, x, n)
+            for i in range(n):
+                x[i] *= np.float32(0.5 * math.log10(2.0))
+            if edges and has_surface:
+                part[:n] = nu[:n]
+                _log2(part, whole, work, nu, n)
+            if not has_surface:
+                for i in range(n):
+                    far = int(min(distance[i], probability.shape[1] - 1))
+                    share[i] = probability[environments[s], far]
+                    hidden[i] = share[i] < 0.5
+            _angles_deg(east, north, bearing, n)
+            _angles_deg(up, distance, elevation, n)
+            for p in range(n_plans):
+                _gains_db(bearing, elevation, azimuths[p, s], tilts[p, s], work, gains[p], n)
+            for b in range(n_bands):
+                level = levels[s, b]
+                if math.isnan(level):
+                    continue
+                if has_surface:
+                    _losses_db(
+                        laws[s, b], x, flat, direct, hidden, nu, bands[b, 0], edges, options[1], part, n
+                    )  # fmt: skip
                 else:
-                    share = probability[
-                        environments[s], int(min(distance, probability.shape[1] - 1))
-                    ]
-                if blocked:
-                    nu = math.log2(max(nu, 1e-6))
-                elevation = 0
-                if inside[k] != 0 or bands[0, 2] != 0.0:
-                    elevation = int(abs(bearing_deg(up, flat)) + 0.5)
-                for b in range(n_bands):
-                    level = levels[s, b]
-                    if math.isnan(level):
-                        continue
-                    los, nlos = law_db(laws, s, b, x, flat, direct)
-                    if has_surface:
-                        loss = los
-                        if blocked:
-                            loss = nlos
-                            if options[0] != 0.0:
-                                edge = edge_loss_db(nu + bands[b, 0], distance)
-                                loss = blend_db(los, nlos, los + edge + options[1])
-                    else:
-                        step = int(min(distance / _CLUTTER_STEP_M, clutter.shape[1] - 1))
-                        hidden = max(nlos, los + clutter[b, step])
-                        loss = expected_db(share, los, hidden)
-                    if inside[k] != 0 or bands[b, 2] != 0.0:
-                        loss += entry[b, elevation]
-                    signal = level + gain - loss - bands[b, 1] * direct
-                    if signal < options[3]:
-                        continue
-                    q = math.floor((signal - OFFSET_DBM) / STEP_DB + 0.5)
-                    if q < 1:
-                        continue
-                    n = used[b]
-                    columns[b, n] = k
-                    data[b, n] = min(q, 255)
-                    in_sight[b, n] = 0 if blocked or share < 0.5 else 1
-                    used[b] = n + 1
+                    _expected_losses_db(laws[s, b], x, flat, direct, share, clutter[b], part, n)
+                gain, rain = gains[plans[b]], np.float32(bands[b, 1])
+                for i in range(n):
+                    signal[i] = np.float32(level) + gain[i] - part[i] - rain * direct[i]
+                everywhere = bands[b, 2] != 0.0
+                if any_indoors or everywhere:
+                    for i in range(n):
+                        steep = int(abs(elevation[i]) + np.float32(0.5))
+                        share_in = np.float32(1.0) if everywhere else indoors[i]
+                        signal[i] -= entry[b, np.uint64(steep)] * share_in
+                _keep(signal, stored, n, options[3])
+                m = used[b]
+                for i in range(n):
+                    if stored[i]:
+                        columns[b, m] = cell[i]
+                        data[b, m] = stored[i]
+                        in_sight[b, m] = not hidden[i]
+                        m += 1
+                used[b] = m
         for b in range(n_bands):
             counts[b, s - first] = used[b] - before[b]
 
