@@ -1,6 +1,6 @@
 "use strict";
 /* What codec.py packed: base64, deflate, predicted bytes. Everything lives under one name. */
-var TDH = {};
+var TDH = window.TDH || {};
 
 TDH.element = function (tag, attributes, ...children) {
   const node = document.createElement(tag);

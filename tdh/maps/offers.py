@@ -43,7 +43,7 @@ def plan(run: Any, content: Content) -> None:
             bits.append(packed)
             at += len(packed)
         rows.append(entry)
-    content.meta["plan"] = rows
+    content.blocks["data-plan"] = _packed(rows)
     content.blocks["data-footprints"] = codec.deflate(b"".join(bits))
 
 
@@ -88,7 +88,7 @@ class _Footprints:
 
 
 def antennas(run: Any, content: Content) -> None:
-    """Sectors of the offers, by the offer's place in ``meta.plan``."""
+    """Sectors of the offers, by the offer's place in the plan."""
     table = details.antennas(run)
     content.meta["antennas"] = None
     if table is None:

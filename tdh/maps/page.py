@@ -44,7 +44,6 @@ OUR_SCRIPTS = (
     "words.js",
     "raster.js",
     "points.js",
-    "kit.js",
     "store.js",
     "details.js",
     "profile.js",
@@ -107,13 +106,24 @@ def own(name: str) -> str:
 @cache
 def library() -> str:
     """All our scripts in the order in which they need each other."""
-    return "\n".join(own(name) for name in OUR_SCRIPTS)
+    return "\n".join(_lean(own(name)) for name in OUR_SCRIPTS)
+
+
+def _lean(script: str) -> str:
+    """A script without indents and without comments that have lines of their own.
+
+    >>> _lean("/* What\\n   it is. */\\nif (a) {\\n  b(); // why\\n  // how\\n}\\n")
+    'if (a) {\\nb(); // why\\n}'
+    """
+    bare = re.sub(r"^[ \t]*/\*.*?\*/[ \t]*$", "", script, flags=re.DOTALL | re.MULTILINE)
+    lines = (line.strip() for line in bare.split("\n"))
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 @cache
 def kit() -> str:
     """What single layers need (:mod:`tdh.maps.layers`)."""
-    return "\n".join(own(name) for name in KIT_SCRIPTS)
+    return "\n".join(_lean(own(name)) for name in KIT_SCRIPTS)
 
 
 class Raw(Element):

@@ -154,7 +154,8 @@ TDH.Store = class {
     this.lon = lon; this.lat = lat;
     this.points = new TDH.Points(lon, lat);
     this.chosen = new Map();
-    for (const [index, row] of this.meta.plan.entries()) {
+    const plan = JSON.parse(new TextDecoder().decode(await TDH.block("data-plan")));
+    for (const [index, row] of plan.entries()) {
       row.index = index;
       if (!this.chosen.has(row.asset)) this.chosen.set(row.asset, []);
       this.chosen.get(row.asset).push(row);
