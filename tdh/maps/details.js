@@ -141,7 +141,7 @@ TDH.readout = function (store, at, shift) {
         if (q === 0) return el("td", { class: "none" }, "–");
         const good = q > 1 && q >= store.code(band.covered + shift);
         const cell = el("td", { class: good ? "good" : "bad" },
-          q === 1 ? t("nothing") : `${(q / 2 - 150.5).toFixed(1)}`);
+          q === 1 ? t("nothing_short") : `${(q / 2 - 150.5).toFixed(1)}`);
         cell.dataset.value = q === 1 ? "" : String(q / 2 - 150.5);
         cell.dataset.key = store.key(c, band.id, when);
         return cell;

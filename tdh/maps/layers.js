@@ -111,7 +111,7 @@ Object.assign(TDH.App.prototype, {
       const cells = index.map((k) => store.cellAt(places.lat[k], places.lon[k]));
       const layer = new TDH.PointLayer(points, (c, j, x, y, z) => {
         const id = kinds[places.kind[index[j]]].id;
-        if (name === "stations") TDH.station(c, x, y, z, z >= 14 ? places.names.at(index[j]) : "");
+        if (name === "stations") TDH.station(c, x, y, z, z >= 15 ? places.names.at(index[j]) : "");
         else TDH.place(c, x, y, z, TDH.GLYPHS[id][TDH.lang], this.placeState(cells[j]), z >= 16 ? places.names.at(index[j]) : "");
       }, { pane: name, maxZoom: 20, margin: 150 });
       this.placeSets.push({ name, index, points, layer });

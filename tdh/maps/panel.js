@@ -258,7 +258,6 @@ TDH.Panel = class {
     }
     parts.push(more, el("p", { class: "note" }, t("scale_note")));
     root.replaceChildren(...parts.filter((p) => p !== more || more.children.length));
-    root.style.maxHeight = "calc(100% - 40px)";
   }
 
   ticks(list) {

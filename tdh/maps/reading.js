@@ -116,6 +116,30 @@ Object.assign(TDH.App.prototype, {
     return state.layers.assets && (map.getZoom() >= 14 || !this.crowded(x, y)) ? store.points.nearest(x, y, reach) : -1;
   },
 
+  /* As on a sheet of A3, or back. Chromium prints what a canvas cleared as white: the canvases of
+     lines are replaced by pictures of themselves while it prints. */
+  paper(on) {
+    const { map } = this;
+    if (on === document.body.classList.contains("printing")) return;
+    document.body.classList.toggle("printing", on);
+    map.invalidateSize({ animate: false });
+    if (!on) {
+      for (const copy of document.querySelectorAll(".paper-copy")) copy.remove();
+      for (const canvas of document.querySelectorAll("canvas.leaflet-zoom-animated")) canvas.style.visibility = "";
+      return;
+    }
+    for (const canvas of document.querySelectorAll("canvas.leaflet-zoom-animated")) {
+      if (!canvas.width || !canvas.height) continue;
+      const copy = TDH.element("canvas", { class: "paper-copy", "aria-hidden": "true" });
+      copy.width = canvas.width; copy.height = canvas.height;
+      copy.style.cssText = canvas.style.cssText;
+      copy.style.position = "absolute"; copy.style.left = copy.style.top = "0";
+      copy.getContext("2d").drawImage(canvas, 0, 0);
+      canvas.after(copy);
+      canvas.style.visibility = "hidden";
+    }
+  },
+
   /* The priority place or station at a point, or -1. */
   hitPlace(latlng, pixels) {
     const { map, state } = this, reach = pixels / (256 * 2 ** map.getZoom());
@@ -182,7 +206,7 @@ Object.assign(TDH.App.prototype, {
       this.opacity();
       this.show();
     });
-    window.addEventListener("beforeprint", () => map.invalidateSize({ animate: false }));
-    window.addEventListener("afterprint", () => map.invalidateSize({ animate: false }));
+    window.addEventListener("beforeprint", () => this.paper(true));
+    window.addEventListener("afterprint", () => this.paper(false));
   },
 });

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 
 from tdh import display, maps
 
@@ -282,6 +286,26 @@ def test_keyboard_and_measure(open_map: Any, map_file: Path) -> None:
     assert said.replace(",", "").startswith(f"{expected:.0f} m") or "km" in said
     page.keyboard.press("Escape")
     assert app(page, "measure.active") is False
+
+
+def test_sheet_of_paper_shows_the_raster(open_map: Any, map_file: Path, tmp_path: Path) -> None:
+    reader = shutil.which("pdftoppm")
+    if reader is None:
+        pytest.skip("no pdftoppm on this machine")
+    page = open_map(map_file, "#view=count&who=any&layers=wards")
+    width = page.evaluate("TDH.app.map.getSize().x")
+    page.pdf(path=tmp_path / "map.pdf", prefer_css_page_size=True, print_background=True)
+    picture = tmp_path / "map"
+    subprocess.run([reader, "-r", "30", "-png", tmp_path / "map.pdf", picture], check=True)
+    (sheet,) = tmp_path.glob("map*.png")
+    with pytest.warns(NotGeoreferencedWarning), rasterio.open(sheet) as opened:
+        pixels = opened.read([1, 2, 3]).astype(int)
+    rows, cols = pixels.shape[1:]
+    assert cols / rows == pytest.approx(420 / 297, rel=0.02)  # one sheet of A3
+    middle = pixels[:, rows // 4 : -rows // 4, cols // 4 : -cols // 4]
+    assert (np.ptp(middle, axis=0) > 40).mean() > 0.4  # coloured, not white
+    assert page.evaluate("TDH.app.map.getSize().x") == width
+    assert page.locator(".paper-copy").count() == 0
 
 
 def test_print_hides_tools_and_keeps_the_legend(open_map: Any, map_file: Path) -> None:
