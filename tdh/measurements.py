@@ -41,6 +41,9 @@ _RSRP_RANGE_DBM = (-160.0, -20.0)
 _LEAST_POINTS = 60
 _LEAST_BLOCKS = 4
 _REFERENCE_M = 100.0
+_LAW = ("level_dbm", "slope_db", "far_slope_db", "beamwidth_deg", "limit_db", "trust", "turn_deg")
+_MOST_TURN_DEG = 20.0
+"""A common error of all azimuths: magnetic north instead of true north is 4–10° off."""
 _WORTHWHILE = 0.95
 """Trees that lower the error at what was left out by less than 5 % are not worth their risk."""
 
@@ -188,7 +191,9 @@ def link_features(points: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> pd.DataF
     -------
     DataFrame
         ``x_m``, ``y_m``, ``distance_m`` (3D), ``off_deg`` (0–180 off boresight; 0 for an
-        omnidirectional antenna), ``elevation_deg``, ``site``, ``device``; index of ``points``.
+        omnidirectional antenna), ``turn_deg`` (−180 to 180, clockwise from the stated azimuth; NaN
+        for an omnidirectional antenna), ``elevation_deg``, ``site``, ``device``; index of
+        ``points``.
         Further columns (``predicted_dbm``, line of sight, blocking edges, clutter heights …) may
         be added for :class:`MeasuredCoverage`.
     """
@@ -206,23 +211,28 @@ def link_features(points: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> pd.DataF
     north = points.geometry.y.to_numpy() - sites.geometry.y.to_numpy()[of]
     flat = np.hypot(east, north)
     height = sites["antenna_height_agl_m"].to_numpy(float)[of] - 1.5
-    off = np.zeros(len(points))
+    turn = np.full(len(points), np.nan)
     if "azimuth_deg" in sites.columns:
         azimuth = sites["azimuth_deg"].to_numpy(float)[of]
-        turn = np.degrees(np.arctan2(east, north)) - azimuth
-        off = np.nan_to_num(np.abs((turn + 180.0) % 360.0 - 180.0))
+        turn = _half_turn(np.degrees(np.arctan2(east, north)) - azimuth)
     return pd.DataFrame(
         {
             "x_m": points.geometry.x.to_numpy(),
             "y_m": points.geometry.y.to_numpy(),
             "distance_m": np.hypot(flat, height),
-            "off_deg": off,
+            "off_deg": np.nan_to_num(np.abs(turn)),
+            "turn_deg": turn,
             "elevation_deg": np.degrees(np.arctan2(height, np.maximum(flat, 1.0))),
             "site": points["site"].astype("str").to_numpy(),
             "device": points["device"].astype("str").to_numpy() if "device" in points else "",
         },
         index=points.index,
     )
+
+
+def _half_turn(angle_deg: np.ndarray) -> np.ndarray:
+    out: np.ndarray = (angle_deg + 180.0) % 360.0 - 180.0
+    return out
 
 
 class MeasuredCoverage(RegressorMixin, BaseEstimator):
@@ -244,7 +254,9 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
     law_ : dict of str to float
         ``level_dbm`` at 100 m on boresight, ``slope_db`` per decade, ``far_slope_db`` added beyond
         100 m, ``beamwidth_deg``, ``limit_db`` of the pattern; with ``predicted_dbm`` in X, the
-        same as corrections of that prediction, with ``trust`` its factor.
+        same as corrections of that prediction, with ``trust`` its factor. ``turn_deg``: how far
+        clockwise of their stated azimuths all antennas point, as a register of magnetic bearings
+        makes them; 0 where X has no ``turn_deg``.
     offsets_ : dict of (site, device) to float
         dB of each measured pair, shrunk to 0; a pair that was not measured gets its device's mean.
     block_rmse_, site_rmse_ : dict of str to float
@@ -369,26 +381,27 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
     def _fit_parts(self, X: pd.DataFrame, y: np.ndarray) -> None:
         pairs = X["site"].astype("str") + "\n" + X["device"].astype("str")
         number, names = pd.factorize(pairs)
-        start = np.array([0.0, 0.0, 0.0, 50.0, 25.0, 1.0])
+        start = np.array([0.0, 0.0, 0.0, 50.0, 25.0, 1.0, 0.0])
         if "predicted_dbm" not in X.columns:
             start[:3] = np.median(y), -35.0, 0.0
         # Priors: 3GPP's slope (36.7 dB a decade in UMi), its element's width and limit.
-        weight = np.array([0.0, 0.5, 0.5, 0.3, 0.5, 60.0])
+        weight = np.array([0.0, 0.5, 0.5, 0.3, 0.5, 60.0, 0.5])
+
+        n = len(start)
 
         def rest(q: np.ndarray) -> np.ndarray:
-            error = y - self._law(X, q[:6]) - q[6:][number]
-            return np.concatenate([error, weight * (q[:6] - start), 3.0 * q[6:]])
+            error = y - self._law(X, q[:n]) - q[n:][number]
+            return np.concatenate([error, weight * (q[:n] - start), 3.0 * q[n:]])
 
         wide = np.full(len(names), 40.0)
-        low = np.concatenate([[-250, -120, -120, 20, 5, 0.0], -wide])
-        high = np.concatenate([[250, 60, 60, 180, 60, 2.0], wide])
+        low = np.concatenate([[-250, -120, -120, 20, 5, 0.0, -_MOST_TURN_DEG], -wide])
+        high = np.concatenate([[250, 60, 60, 180, 60, 2.0, _MOST_TURN_DEG], wide])
         guess = np.concatenate([start, np.zeros(len(names))])
         found = least_squares(rest, guess, bounds=(low, high), loss="soft_l1", f_scale=8.0)
-        self.parameters_ = found.x[:6]
-        keys = ("level_dbm", "slope_db", "far_slope_db", "beamwidth_deg", "limit_db", "trust")
-        self.law_ = dict(zip(keys, self.parameters_.tolist(), strict=True))
-        offsets = found.x[6:] - found.x[6:].mean()
-        self.parameters_[0] += found.x[6:].mean()
+        self.parameters_ = found.x[:n]
+        offsets = found.x[n:] - found.x[n:].mean()
+        self.parameters_[0] += found.x[n:].mean()
+        self.law_ = dict(zip(_LAW, self.parameters_.tolist(), strict=True))
         self.offsets_ = {
             tuple(n.split("\n")): float(v) for n, v in zip(names, offsets, strict=True)
         }
@@ -397,7 +410,8 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         self.features_ = [
             c
             for c in X.columns
-            if c not in ("site", "device", "x_m", "y_m") and pd.api.types.is_numeric_dtype(X[c])
+            if c not in ("site", "device", "x_m", "y_m", "turn_deg")
+            and pd.api.types.is_numeric_dtype(X[c])
         ]
         self.trees_ = None
         if self.residual != "never":
@@ -409,6 +423,9 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
     def _law(self, X: pd.DataFrame, q: np.ndarray) -> np.ndarray:
         decades = np.log10(np.maximum(X["distance_m"].to_numpy(float), 1.0) / _REFERENCE_M)
         off = X["off_deg"].to_numpy(float)
+        if "turn_deg" in X.columns:
+            turned = np.abs(_half_turn(X["turn_deg"].to_numpy(float) - q[6]))
+            off = np.where(np.isnan(turned), off, turned)
         pattern = q[4] * -np.expm1(-12.0 * (off / q[3]) ** 2 / q[4])
         median = q[0] + q[1] * decades + q[2] * np.maximum(decades, 0.0) - pattern
         if "predicted_dbm" in X.columns:

@@ -60,6 +60,18 @@ def test_an_invented_law_is_found_again() -> None:
     assert not model.residual_used_  # there is nothing left to learn
 
 
+def test_a_common_error_of_the_azimuths_is_found() -> None:
+    """Magnetic bearings in the register: every antenna points 9° short of what it says."""
+    X, y = invented(7)
+    told = X.assign(turn_deg=(X["turn_deg"] - 9.0 + 180.0) % 360.0 - 180.0)
+    model = measurements.MeasuredCoverage(residual="never").fit(told, y)
+    assert model.law_["turn_deg"] == pytest.approx(-9.0, abs=1.5)
+    blind = measurements.MeasuredCoverage(residual="never")
+    blind.fit(told.assign(off_deg=told["turn_deg"].abs()).drop(columns="turn_deg"), y)
+    errors = [np.std(y - m.predict(told)) for m in (model, blind)]
+    assert errors[0] < errors[1] - 0.1
+
+
 def test_trees_are_used_where_there_is_something_to_learn() -> None:
     X, y = invented(2, trees=15.0)
     model = measurements.MeasuredCoverage().fit(X, y)
@@ -131,7 +143,7 @@ def test_a_drive_test_without_signals_names_what_is_missing(tmp_path: Path) -> N
 def test_measured_cells_left_out_in_turn(data_dir: Path) -> None:
     """Three cells at 3.6 GHz without building data: a regression guard, not the goal.
 
-    The goals of 7.5 dB calibrated and 6.5 dB with the residual are not reached: 8.6 dB, each
+    The goals of 7.5 dB calibrated and 6.5 dB with the residual are not reached: 8.3 dB, each
     cell's and phone's mean removed. The 80 % intervals hold.
     """
     folder = data_dir / "measured"
@@ -154,5 +166,5 @@ def test_measured_cells_left_out_in_turn(data_dir: Path) -> None:
         low, high = model.predict_interval(X[out], 0.8)
         held[out] = (y[out] >= low) & (y[out] <= high)
     error -= error.groupby([X["site"], X["device"]]).transform("mean")
-    assert np.sqrt((error**2).mean()) <= 8.8
+    assert np.sqrt((error**2).mean()) <= 8.5
     assert 0.75 <= held.mean() <= 0.85
