@@ -143,8 +143,8 @@ def test_a_drive_test_without_signals_names_what_is_missing(tmp_path: Path) -> N
 def test_measured_cells_left_out_in_turn(data_dir: Path) -> None:
     """Three cells at 3.6 GHz without building data: a regression guard, not the goal.
 
-    The goals of 7.5 dB calibrated and 6.5 dB with the residual are not reached: 8.3 dB, each
-    cell's and phone's mean removed. The 80 % intervals hold.
+    The goals of 7.5 dB calibrated and 6.5 dB with the residual are not reached: 8.2 dB, each
+    cell's and phone's mean removed. The 80 % intervals hold over all, not in every cell.
     """
     folder = data_dir / "measured"
     points, rejected = measurements.read_drive_test(folder / "duke_cbrs_rsrp.csv")
@@ -166,5 +166,5 @@ def test_measured_cells_left_out_in_turn(data_dir: Path) -> None:
         low, high = model.predict_interval(X[out], 0.8)
         held[out] = (y[out] >= low) & (y[out] <= high)
     error -= error.groupby([X["site"], X["device"]]).transform("mean")
-    assert np.sqrt((error**2).mean()) <= 8.5
+    assert np.sqrt((error**2).mean()) <= 8.4
     assert 0.75 <= held.mean() <= 0.85
