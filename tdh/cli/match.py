@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tdh.cli import options
+from tdh.cli.register import Ledger
 from tdh.language import Text, current
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -47,7 +48,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--register",
     "ledger",
-    type=_FILE,
+    type=Ledger(),
     help=str(Text("Record the round in this register.", "この台帳に記録します。")),
 )
 @click.option(
@@ -62,7 +63,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def command(
     packages: tuple[Path, ...],
     answers: tuple[Path, ...],
-    ledger: Path | None,
+    ledger: str | Path | None,
     who: str,
     out: Path | None,
     overwrite: bool,

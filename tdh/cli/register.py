@@ -10,7 +10,21 @@ import click
 from tdh.cli import options
 from tdh.language import Text
 
-_LEDGER = click.Path(dir_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Ledger(click.ParamType):
+    """The path of a register, or the URL of one on a server."""
+
+    name = "file or postgresql://"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | Path:
+        return value if "://" in str(value) else Path(_FILE.convert(value, param, ctx))
+
+
+_LEDGER = Ledger()
 _WHO = click.option("--who", required=True, help=str(Text("Who records it.", "記録する人。")))
 
 
@@ -40,7 +54,7 @@ def command() -> None:
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 @_WHO
 @options.lang
-def list_assets(ledger: Path, run: Path, who: str) -> None:
+def list_assets(ledger: str | Path, run: Path, who: str) -> None:
     import tdh
     from tdh.register import Register
 
@@ -62,7 +76,7 @@ def list_assets(ledger: Path, run: Path, who: str) -> None:
 @_WHO
 @options.lang
 def record(
-    ledger: Path,
+    ledger: str | Path,
     action: str,
     asset: str,
     carrier: str,
@@ -91,11 +105,13 @@ def record(
 )
 @click.argument("ledger", type=_LEDGER)
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), default=None)
-@click.option("--out", type=_LEDGER, help=str(Text("Write it to an .xlsx.", "xlsxに書きます。")))
+@click.option("--out", type=_FILE, help=str(Text("Write it to an .xlsx.", "xlsxに書きます。")))
 @options.overwrite
 @options.as_json
 @options.lang
-def next_(ledger: Path, today: object, out: Path | None, overwrite: bool, as_json: bool) -> None:
+def next_(
+    ledger: str | Path, today: object, out: Path | None, overwrite: bool, as_json: bool
+) -> None:
     from datetime import datetime
 
     from tdh.cli import tables
@@ -127,7 +143,7 @@ def next_(ledger: Path, today: object, out: Path | None, overwrite: bool, as_jso
 @options.as_json
 @options.lang
 def show(
-    ledger: Path,
+    ledger: str | Path,
     as_of: str | None,
     asset: str | None,
     carrier: str | None,
@@ -159,7 +175,7 @@ def show(
 )
 @click.argument("ledger", type=_LEDGER)
 @options.lang
-def verify(ledger: Path) -> None:
+def verify(ledger: str | Path) -> None:
     from tdh.errors import InputError
 
     with _opened(ledger) as register:
@@ -173,10 +189,10 @@ def verify(ledger: Path) -> None:
     "export", help=str(Text("Write all events to a file.", "全記録をファイルに書きます。"))
 )
 @click.argument("ledger", type=_LEDGER)
-@click.argument("out", type=_LEDGER)
+@click.argument("out", type=_FILE)
 @options.overwrite
 @options.lang
-def export(ledger: Path, out: Path, overwrite: bool) -> None:
+def export(ledger: str | Path, out: Path, overwrite: bool) -> None:
     from tdh.files import must_not_exist
 
     must_not_exist(out, overwrite)
@@ -184,12 +200,12 @@ def export(ledger: Path, out: Path, overwrite: bool) -> None:
         click.echo(str(register.export(out)))
 
 
-def _opened(ledger: Path):  # type: ignore[no-untyped-def]
+def _opened(ledger: str | Path):  # type: ignore[no-untyped-def]
     """A ledger that is there: reading commands make none."""
     from tdh.errors import InputError, Problem
     from tdh.register import Register
 
-    if not ledger.exists():
+    if isinstance(ledger, Path) and not ledger.exists():
         raise InputError(
             Problem(
                 Text("the register is not there", "台帳がありません"),

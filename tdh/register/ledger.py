@@ -16,8 +16,8 @@ from tdh.errors import Problem
 from tdh.files import atomic
 from tdh.language import Text
 from tdh.register.events import COLUMNS, GENESIS, Event, LedgerError, chained, dump, moment
-from tdh.register.sqlite import SqliteStore
 from tdh.register.states import BY_ACTION, BY_STATE, NEW, allowed
+from tdh.register.store import open_store
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -38,15 +38,16 @@ class Register:
 
     Parameters
     ----------
-    path : path
-        A GeoPackage; made where there is none. QGIS shows its assets and tables.
+    path : path or str
+        A GeoPackage, made where there is none; or ``postgresql://user@host/database``, whose
+        tables are made where there are none (PostGIS). QGIS shows the assets and tables of both.
     clock : callable, optional
         What gives the time of recording; by default the system's, in UTC.
 
     Raises
     ------
     LedgerError
-        If the file is something else.
+        If the file or the schema is something else, or the server cannot be reached.
 
     Notes
     -----
@@ -68,7 +69,7 @@ class Register:
         self, path: str | os.PathLike[str], *, clock: Callable[[], datetime] | None = None
     ) -> None:
         self._clock = clock if clock is not None else lambda: datetime.now(UTC)
-        self._store = SqliteStore(path)
+        self._store = open_store(path)
 
     def __enter__(self) -> Register:
         return self
@@ -350,7 +351,9 @@ class Register:
             Problem(Text("the file is damaged", "ファイルが壊れています"), value=text)
             for text in self._store.sound()[:_SHOWN]
         ]
-        frame = self.events()
+        with self._store.snapshot():
+            frame = self.events()
+            standing = self._store.query("SELECT round, asset, carrier, state, event FROM standing")
         previous, states = GENESIS, {}
         for number, row in enumerate(frame.to_dict("records"), start=1):
             if row["id"] != number or row["previous"] != previous or row["hash"] != chained(row):
@@ -366,10 +369,7 @@ class Register:
                 )
             previous = row["hash"]
             states[row["round"], row["asset"], row["carrier"]] = (row["state"], row["id"])
-        held = {
-            row[:3]: row[3:]
-            for row in self._store.query("SELECT round, asset, carrier, state, event FROM standing")
-        }
+        held = {row[:3]: row[3:] for row in standing}
         if held != states:
             problems.append(
                 Problem(
@@ -470,7 +470,9 @@ def _point(row: Mapping[str, Any]) -> tuple[str, str, float, float] | None:
 def _read_lines(path: Path) -> list[dict[str, Any]]:
     rows, problems = [], []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: texts may hold other characters that Unicode takes for line ends.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        lines = [] if lines == [""] else lines
     except (OSError, UnicodeDecodeError) as error:
         raise LedgerError(
             Problem(Text("the file cannot be read", "ファイルを読めません"), value=str(error),

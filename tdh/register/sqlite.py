@@ -60,17 +60,6 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        if "://" in str(path):
-            raise LedgerError(
-                Problem(
-                    Text(
-                        "registers are files; databases on a server are not supported",
-                        "台帳はファイルです。サーバー上のデータベースには対応していません",
-                    ),
-                    where=str(path).split("://")[0] + "://…",
-                    fix=Text("give the path of a .gpkg file", ".gpkg ファイルを指定してください"),
-                )
-            )
         self.path = Path(path)
         self._lock = threading.RLock()  # threads that share a register take turns, too
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +97,16 @@ class SqliteStore:
                     self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All queries of the block see the same state."""
+        with self._lock:
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query."""

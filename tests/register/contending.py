@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 from tdh.register import LedgerError, Register
 
 
-def main(path: Path, name: str, cases: int) -> None:
+def main(path: str, name: str, cases: int) -> None:
     won = []
     with Register(path) as register:
         for i in range(cases):
@@ -24,4 +23,4 @@ def main(path: Path, name: str, cases: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

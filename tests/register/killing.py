@@ -11,12 +11,11 @@ import random
 import signal
 import sys
 import time
-from pathlib import Path
 
 from tdh.register import Event, Register
 
 
-def write_until_killed(path: Path, told: int, turn: int) -> None:
+def write_until_killed(path: str, told: int, turn: int) -> None:
     """Record single events and batches without end; tell the number of each that was committed."""
     with Register(path) as register:
         n = 0
@@ -33,8 +32,7 @@ def write_until_killed(path: Path, told: int, turn: int) -> None:
             os.write(told, f"{numbers[-1]}\n".encode())
 
 
-def main(folder: Path, kills: int) -> None:
-    path = folder / "register.gpkg"
+def main(path: str, kills: int) -> None:
     rng = random.Random(0)
     lost = torn = broken = 0
     for turn in range(kills):
@@ -67,4 +65,4 @@ def main(folder: Path, kills: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -35,16 +37,43 @@ class Clock:
         return self.now
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Names of empty registers in either kind of store; on the server each is a schema."""
+    if request.param == "sqlite":
+        yield lambda name: str(tmp_path / f"{name}.gpkg")
+        return
+    if not (server := os.environ.get("TDH_POSTGRES")):
+        pytest.skip("TDH_POSTGRES names no server")
+    import psycopg
+
+    schemas_ = []
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("SELECT pg_advisory_lock(1)")  # CREATE EXTENSION does not wait for itself
+        admin.execute("CREATE EXTENSION IF NOT EXISTS postgis")
+        admin.execute("SELECT pg_advisory_unlock(1)")
+
+        def url(name: str) -> str:
+            schemas_.append(f"t{uuid.uuid4().hex}_{name}")
+            admin.execute(f"CREATE SCHEMA {schemas_[-1]}")
+            mark = "&" if "?" in server else "?"
+            return f"{server}{mark}options=-csearch_path%3D{schemas_[-1]},public"
+
+        yield url
+        for schema in schemas_:
+            admin.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
 @pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    with Register(tmp_path / "register.gpkg", clock=Clock()) as opened:
+def register(make: Callable[[str], str]) -> Iterator[Register]:
+    with Register(make("register"), clock=Clock()) as opened:
         yield opened
 
 
 CASE = {"round": "R1", "asset": "A-1", "carrier": "alpha"}
 
 
-def test_every_transition_of_the_table_and_no_other(tmp_path: Path) -> None:
+def test_every_transition_of_the_table_and_no_other(make: Callable[[str], str]) -> None:
     """For each state, each action: taken where the table allows it, refused where it does not."""
     paths: dict[tuple[str, str], list[str]] = {
         ("asset", ""): [],
@@ -61,7 +90,7 @@ def test_every_transition_of_the_table_and_no_other(tmp_path: Path) -> None:
                     grown = True
     assert set(BY_STATE) <= set(paths)  # every state can be reached
     keys = {"asset": {"asset": "{}"}, "round": {"round": "{}"}, "case": {**CASE, "asset": "{}"}}
-    with Register(tmp_path / "r.gpkg") as register:
+    with Register(make("r")) as register:
         tries = [
             (t, state, actions, {k: v.format(f"{n}-{t.action}") for k, v in keys[kind].items()})
             for n, ((kind, state), actions) in enumerate(paths.items())
@@ -148,7 +177,9 @@ def test_nothing_can_be_changed_or_taken_away(tmp_path: Path) -> None:
         connection.close()
 
 
-def test_export_and_import_tell_the_same_history(register: Register, tmp_path: Path) -> None:
+def test_export_and_import_tell_the_same_history(
+    register: Register, make: Callable[[str], str], tmp_path: Path
+) -> None:
     assets = gpd.GeoDataFrame(
         {"name": ["=1+1", "新宿"], "kind": "pole", "owner": None, "latitude": [35.6, 35.7],
          "longitude": [139.7, 139.8]},
@@ -159,7 +190,8 @@ def test_export_and_import_tell_the_same_history(register: Register, tmp_path: P
     assert register.list_assets(assets, "desk") == 0
     register.offer("R1", {"alpha": ["A-1", "A-2"], "beta": ["A-1"]}, "desk")
     register.export(tmp_path / "all.jsonl")
-    with Register(tmp_path / "copy.gpkg") as copy:
+    place = make("copy")
+    with Register(place) as copy:
         assert copy.load(tmp_path / "all.jsonl") == 5
         assert copy.load(tmp_path / "all.jsonl") == 0
         pd.testing.assert_frame_equal(copy.events(), register.events())
@@ -174,12 +206,30 @@ def test_export_and_import_tell_the_same_history(register: Register, tmp_path: P
     register.record("withdraw", "alpha", **CASE, why="no power")
     with pytest.raises(LedgerError, match="another history"):
         register.load(tmp_path / "theirs.jsonl")
-    layer = gpd.read_file(tmp_path / "copy.gpkg", layer="assets")
+    layer, layers = layers_of(place)
     assert dict(zip(layer["asset_id"], layer["name"], strict=True))["A-2"] == "新宿"
     assert layer.crs.to_epsg() == 6668 and layer.geometry.x.tolist() == [139.7, 139.8]
-    assert {"assets", "events", "standing"} <= set(
-        pyogrio.list_layers(tmp_path / "copy.gpkg")[:, 0]
-    )
+    assert {"assets", "events", "standing"} <= layers
+
+
+def layers_of(place: str) -> tuple[gpd.GeoDataFrame, set[str]]:
+    """The map layer of assets as a GIS reads it, and the names of all tables."""
+    if "://" not in place:
+        return gpd.read_file(place, layer="assets"), set(pyogrio.list_layers(place)[:, 0])
+    import psycopg
+
+    with psycopg.connect(place) as server:
+        rows = server.execute(
+            "SELECT asset_id, name, ST_AsBinary(geom), ST_SRID(geom) FROM assets ORDER BY fid"
+        ).fetchall()
+        names = server.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        )
+        layers = {name for (name,) in names}
+    ids, labels, shapes, srids = zip(*rows, strict=True)
+    (srid,) = set(srids)
+    table = {"asset_id": ids, "name": labels}
+    return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries.from_wkb(shapes), crs=srid), layers
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"id": 1}', "\x00", "[" * 50_000])
@@ -203,8 +253,11 @@ def test_files_that_are_no_register_are_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "b.gpkg")
     connection.execute("CREATE TABLE mine (x)")
     connection.close()
-    with pytest.raises(LedgerError, match="not supported") as caught:
-        Register("postgresql://desk:secret@server/tdh")
+    with pytest.raises(LedgerError, match="not kept there"):
+        Register("mysql://desk:secret@server/tdh")
+    pytest.importorskip("psycopg")
+    with pytest.raises(LedgerError, match="server did not do it") as caught:
+        Register(f"postgresql://desk:secret@/tdh?host={tmp_path}&password=secret")
     assert "secret" not in str(caught.value)
     for name in "ab":
         with pytest.raises(LedgerError, match="not a register"):
@@ -249,11 +302,11 @@ def test_the_desks_day(register: Register, tmp_path: Path) -> None:
     assert any(cell.value == '=cmd|" /C calc"!A0' for cell in cells)
 
 
-def test_writers_at_once_lose_nothing_and_never_both_win(tmp_path: Path) -> None:
-    path = tmp_path / "r.gpkg"
+def test_writers_at_once_lose_nothing_and_never_both_win(make: Callable[[str], str]) -> None:
+    path = make("r")
     writers = [
         subprocess.Popen(
-            [sys.executable, str(HERE / "contending.py"), str(path), name, "40"],
+            [sys.executable, str(HERE / "contending.py"), path, name, "40"],
             stdout=subprocess.PIPE, text=True,
         )
         for name in ("p", "q", "r")
@@ -281,12 +334,63 @@ def test_threads_that_share_a_register_take_turns(register: Register) -> None:
 
 
 @pytest.mark.slow
-def test_writers_that_are_killed_leave_every_event_that_was_told(tmp_path: Path) -> None:
+def test_writers_that_are_killed_leave_every_event_that_was_told(
+    make: Callable[[str], str],
+) -> None:
+    place = make("r")
+    kills = "40" if "://" in place else "200"
     run = subprocess.run(
-        [sys.executable, str(HERE / "killing.py"), str(tmp_path), "200"],
+        [sys.executable, str(HERE / "killing.py"), place, kills],
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     assert found["events"] > 200
     assert (found["lost"], found["torn"], found["broken"]) == (0, 0, 0)
+
+
+def test_the_server_keeps_events_from_being_changed(make: Callable[[str], str]) -> None:
+    place = make("r")
+    if "://" not in place:
+        pytest.skip("the file has a test of its own")
+    import psycopg
+
+    with Register(place) as register, psycopg.connect(place, autocommit=True) as other:
+        for i in range(3):
+            register.record("list", "desk", asset=f"A-{i}")
+        for sql in ("UPDATE events SET who = 'x'", "DELETE FROM events", "TRUNCATE events"):
+            with pytest.raises(psycopg.errors.RaiseException, match="only be added"):
+                other.execute(sql)
+        other.execute("ALTER TABLE events DISABLE TRIGGER events_no_change")
+        other.execute("UPDATE events SET who = 'x' WHERE id = 2")
+        assert [p.value for p in register.verify()] == [2]
+
+
+def test_a_schema_that_holds_something_else_and_a_broken_connection(
+    make: Callable[[str], str],
+) -> None:
+    place = make("r")
+    if "://" not in place:
+        pytest.skip("of a server only")
+    import psycopg
+
+    with psycopg.connect(place, autocommit=True) as admin:
+        admin.execute("CREATE TABLE standing (x int)")
+        with pytest.raises(LedgerError, match="holds something else"):
+            Register(place)
+        admin.execute("DROP TABLE standing")
+        with Register(place) as register:
+            register.record("list", "desk", asset="A")
+            ((own,),) = register._store.query("SELECT pg_backend_pid()")
+            admin.execute("SELECT pg_terminate_backend(%s)", (own,))
+            with pytest.raises(LedgerError, match="server did not do it"):
+                register.record("list", "desk", asset="B")
+        with Register(place) as register:
+            assert list(register.events()["asset"]) == ["A"]
+            assert register.verify() == []
+
+
+def test_text_with_other_line_ends_is_exported_whole(register: Register, tmp_path: Path) -> None:
+    register.record("list", "desk", asset="A", why="one\u2028two\x85three")
+    register.export(tmp_path / "x.jsonl")
+    assert register.load(tmp_path / "x.jsonl") == 0
