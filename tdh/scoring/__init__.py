@@ -16,19 +16,38 @@ places
 quality
     decibels by which it would lift weak signals, times people (:func:`quality_lift`)
 resilience
-    what the site itself withstands: hours of backup, flood depth (:func:`endurance`)
+    what the site itself withstands: hours of backup, flood depth, fibre (:func:`endurance`)
 installability
-    how easily an antenna stands there: placement, height, whether they are known
+    how easily an antenna stands there: placement, height, mains, exposure
+    (:func:`installability`)
+daytime
+    as people, of those who are there by day
+second_cover
+    customers who depend on a single site today and would have a second (:func:`second_cover`)
+neighbours
+    customers whom it would keep if all the carrier's sites around it failed
+    (:func:`kept_if_neighbours_fail`)
+cost
+    how cheap it is against the cheapest (:func:`cheapness`)
 
-The first six are measured against the carrier's best asset; the others are on a scale of their
-own. A component for which there are no data gives its weight to the others. An asset that closes
-nothing scores 0, however easy it would be to build.
+Resilience, installability and cost are on a scale of their own; the others are measured against
+the carrier's best asset. A component for which there are no data contributes nothing and gives its
+weight to the others. An asset that closes nothing scores 0, however easy it would be to build.
 """
 
 from tdh.scoring.ranking import stability
 from tdh.scoring.scorer import SiteScorer
 from tdh.scoring.table import CLOSES, NOTHING, reasons, score_assets, score_public
-from tdh.scoring.values import EASE, endurance, installability, quality_lift, sums
+from tdh.scoring.values import (
+    EASE,
+    cheapness,
+    endurance,
+    installability,
+    kept_if_neighbours_fail,
+    quality_lift,
+    second_cover,
+    sums,
+)
 from tdh.scoring.weights import DEFAULT_WEIGHTS, LABELS, OWN_SCALE, resolve_weights
 
 __all__ = [
@@ -39,13 +58,16 @@ __all__ = [
     "NOTHING",
     "OWN_SCALE",
     "SiteScorer",
+    "cheapness",
     "endurance",
     "installability",
+    "kept_if_neighbours_fail",
     "quality_lift",
     "reasons",
     "resolve_weights",
     "score_assets",
     "score_public",
+    "second_cover",
     "stability",
     "sums",
 ]

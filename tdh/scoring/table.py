@@ -15,6 +15,15 @@ from tdh.scoring.scorer import SiteScorer
 from tdh.scoring.values import endurance, installability, sums
 from tdh.scoring.weights import DEFAULT_WEIGHTS, LABELS
 
+MEASURED = {
+    "daytime": "daytime_people_newly_served",
+    "places": "place_priority_newly_served",
+    "quality": "people_db_lifted",
+    "second_cover": "people_given_second_cover",
+    "neighbours": "people_kept_if_neighbours_fail",
+}
+"""Component to the column that holds what was measured, before any weight."""
+
 CLOSES = Text(
     "Alone serves {people:,.0f} people and {closed:,} cells of the gap; {score:.1f} points ({parts})",
     "未充足人口{people:,.0f}人・{closed:,}セルをこのアセットだけで解消。{score:.1f}点({parts})",
@@ -33,6 +42,8 @@ def score_assets(
     gap_cells: np.ndarray | None = None,
     places: np.ndarray | None = None,
     more: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    daytime: np.ndarray | None = None,
+    same: Mapping[str, np.ndarray | None] | None = None,
 ) -> pd.DataFrame:
     """Score every asset for every carrier.
 
@@ -56,6 +67,11 @@ def score_assets(
         Priorities of the places that must be served, summed by cell.
     more : mapping of component to mapping of carrier to ndarray, shape (n_assets,), optional
         Values of further components, such as ``quality``.
+    daytime : ndarray of float, shape (n_carriers, n_cells), optional
+        As ``unmet``, of the people who are there by day.
+    same : mapping of component to ndarray of float, shape (n_assets,), optional
+        Values that are the same for all carriers, such as ``cost``; ``installability`` and
+        ``resilience`` are the register's where they are not given.
 
     Returns
     -------
@@ -79,24 +95,30 @@ def score_assets(
                     gap[k],
                     unmet[k] * gaps.deficit(cells, unmet[k], shares[carrier]),
                     gap[k] * (np.zeros(len(cells)) if places is None else places),
+                    np.zeros(len(cells)) if daytime is None else daytime[k],
                 ]
             ),
         )
         for k, carrier in enumerate(carriers)
     }
     everyone = np.sum([s[:, 0] for s in served.values()], axis=0)
-    constant = {"installability": installability(assets), "resilience": endurance(assets)}
+    constant = {
+        "installability": installability(assets),
+        "resilience": endurance(assets),
+        **(same or {}),
+    }
     tables = []
     for carrier in carriers:
-        people, closed, behind, important = served[carrier].T
+        people, closed, behind, important, by_day = served[carrier].T
         components = {
             "people": people,
             "area": closed,
             "equity": behind,
             "sharing": everyone - people if len(carriers) > 1 else None,
             "places": important if places is not None else None,
-            **{name: of[carrier] for name, of in (more or {}).items()},
+            "daytime": by_day if daytime is not None else None,
             **constant,
+            **{name: of[carrier] for name, of in (more or {}).items()},
         }
         tables.append(_table(assets.index, carrier, components, weights))
     scores = schemas.conform(pd.concat(tables, ignore_index=True), "scores")
@@ -149,6 +171,7 @@ def _table(
     """One carrier's rows of the table ``scores``."""
     known = {n: components[n] for n in DEFAULT_WEIGHTS if components.get(n) is not None}
     values = pd.DataFrame(known, dtype=float)
+    measured = {MEASURED[n]: values[n].to_numpy(copy=True) for n in values if n in MEASURED}
     # What closes nothing earns nothing.
     values[~(values["area"] > 0)] = 0.0
     points = SiteScorer(weights).fit(values).transform(values)
@@ -164,6 +187,7 @@ def _table(
             "gap_cells_closed": values["area"].round().astype(np.int64),
             "score": points["score"].clip(0.0, 100.0),
             "rank": rank,
+            **measured,
         }
     )
     parts = points.drop(columns="score")

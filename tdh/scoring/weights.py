@@ -18,6 +18,10 @@ DEFAULT_WEIGHTS: dict[str, float] = {
     "quality": 5.0,
     "resilience": 5.0,
     "installability": 5.0,
+    "daytime": 10.0,
+    "second_cover": 5.0,
+    "neighbours": 5.0,
+    "cost": 5.0,
 }
 """Weight of each component; only their proportions matter."""
 
@@ -30,9 +34,13 @@ LABELS: dict[str, Text] = {
     "quality": Text("signal quality", "品質"),
     "resilience": Text("resilience", "耐災害性"),
     "installability": Text("installability", "設置しやすさ"),
+    "daytime": Text("people by day", "昼間人口"),
+    "second_cover": Text("second cover", "二重カバー"),
+    "neighbours": Text("when neighbours fail", "周辺局の停止時"),
+    "cost": Text("cost", "費用"),
 }
 
-OWN_SCALE = frozenset({"resilience", "installability"})
+OWN_SCALE = frozenset({"resilience", "installability", "cost"})
 """Components that come as values from 0 to 1 and are not compared with the best asset."""
 
 

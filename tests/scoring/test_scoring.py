@@ -220,3 +220,63 @@ def test_what_a_site_withstands() -> None:
     assets["backup_hours"] = [np.nan, 3.0, 24.0, 72.0]
     assets["flood_depth_m"] = [2.0, 2.0, np.nan, 0.0]
     assert scoring.endurance(assets) == pytest.approx([0.0, 2 / 24, 2 / 3, 1.0])
+
+
+def test_a_second_cover_and_neighbours_that_fail_against_a_recount() -> None:
+    rng = np.random.default_rng(3)
+    reach = sparse.random_array((12, 200), density=0.2, rng=rng, format="csr").astype(bool)
+    network = sparse.random_array((9, 200), density=0.15, rng=rng, format="csr").astype(bool)
+    customers = rng.uniform(0, 5, 200)
+    assets, sites = rng.uniform(0, 1000, (12, 2)), rng.uniform(0, 1000, (9, 2))
+    depth = network.toarray().sum(axis=0)
+    twice = scoring.second_cover(reach, depth, customers)
+    kept = scoring.kept_if_neighbours_fail(reach, assets, network, sites, customers, 400.0)
+    assert kept.max() > 0
+    for i in range(12):
+        mine = reach.toarray()[i]
+        assert twice[i] == pytest.approx(customers[mine & (depth == 1)].sum())
+        stands = np.hypot(*(sites - assets[i]).T) > 400.0
+        left = network.toarray()[stands].sum(axis=0)
+        assert kept[i] == pytest.approx(customers[mine & (depth > 0) & (left == 0)].sum())
+    nothing = sparse.csr_array((0, 200), dtype=bool)
+    none = scoring.kept_if_neighbours_fail(reach, assets, nothing, np.zeros((0, 2)), customers)
+    assert none.tolist() == [0.0] * 12
+
+
+def test_power_fibre_exposure_and_cost() -> None:
+    assets = assets_of(["roof", "roof", "pole", "ground"])
+    plain = scoring.installability(assets)
+    assets["power"] = ["無", "あり", None, "なし"]
+    fenced = np.array([False, True, False, False])
+    got = scoring.installability(assets, fenced)
+    assert (got / plain).tolist() == pytest.approx([0.7, 0.8, 1.0, 0.7])
+    assets["fibre"] = ["あり", "なし", None, "光"]
+    assert scoring.endurance(assets) == pytest.approx([0.25, 0.0, 0.0, 0.25])
+    costs = {"roof": 8.0, "pole": 2.0}
+    assert scoring.cheapness(assets, costs) == pytest.approx([0.25, 0.25, 1.0, 0.0])
+    assert scoring.cheapness(assets, {}) is None
+
+
+def test_what_was_measured_stands_beside_the_points() -> None:
+    assets, footprints, unmet, cells = random_case(3)
+    rng = np.random.default_rng(0)
+    lift = {carrier: rng.uniform(0, 9, len(assets)) for carrier in "abc"}
+    table = scoring.score_assets(
+        assets,
+        footprints,
+        unmet,
+        cells=cells,
+        daytime=2.0 * unmet,
+        more={"quality": lift},
+        same={"cost": np.full(len(assets), 0.5)},
+    )
+    assert np.abs(parts_of(table).to_numpy().sum(axis=1) - table["score"]).max() < 1e-9
+    assert table["daytime_people_newly_served"].to_numpy() == pytest.approx(
+        2.0 * table["people_newly_served"].to_numpy()
+    )
+    for carrier, values in lift.items():
+        own = table[table["carrier_id"] == carrier].set_index("asset_id")
+        assert own.loc[assets.index, "people_db_lifted"].to_numpy() == pytest.approx(values)
+    assert table["people_given_second_cover"].isna().all()  # nobody has measured it
+    assert (table["contribution_second_cover"] == 0).all()
+    assert table["contribution_cost"].max() > 0
