@@ -86,9 +86,9 @@ def command(
         opened, places=places, commercial=commercial, roads=roads, rule=rule, year=year
     )
     if xlsx is not None:
-        from tdh.reports import goals
+        from tdh.reports import goals_workbook
 
-        goals.write_goals(opened, table, xlsx, current())
+        goals_workbook.write_goals(opened, table, xlsx, current())
     if not municipalities:
         table = table[table["level"] == "metropolis"].drop(columns="municipality_code")
     if as_json:
@@ -120,12 +120,12 @@ def _by_state(table: pd.DataFrame) -> pd.DataFrame:
 def _in_words(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Names for ids, shares in percent, and only what fits a terminal."""
     from tdh import kpi
-    from tdh.reports import goals
+    from tdh.reports import goals_workbook
 
     language = current()
     shown = table.copy()
     shown["kpi"] = [kpi.label(name).render(language) for name in table["kpi"]]
-    shown["carrier"] = goals.carrier_names(run, table["carrier"], language)
+    shown["carrier"] = goals_workbook.carrier_names(run, table["carrier"], language)
     share = shown["unit"].fillna("") == ""
     figures = ["before", "after", "target", "missing"]
     for column in figures:
