@@ -200,6 +200,11 @@ class Run:
         return pd.read_parquet(self._path("scores.parquet"))
 
     @cached_property
+    def scores_public(self) -> pd.DataFrame:
+        """What each asset would close for all carriers together (as table ``scores``)."""
+        return pd.read_parquet(self._path("scores_public.parquet"))
+
+    @cached_property
     def plan(self) -> gpd.GeoDataFrame:
         """Which asset is offered to which carrier (table ``plan``)."""
         return self._geo("plan")

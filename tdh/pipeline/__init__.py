@@ -17,7 +17,7 @@ from tdh import manifest as manifests
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
-from tdh.pipeline import kpis, offered, shows, stages
+from tdh.pipeline import kpis, offered, scored, shows, stages
 from tdh.pipeline.checks import check
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
@@ -90,6 +90,14 @@ STAGES: tuple[Stage, ...] = (
         after=("area",),
     ),
     Stage(
+        "places",
+        Text("places that must be served", "重点施設"),
+        stages.places,
+        lambda s: [p.model_dump(mode="python") for p in s.places],
+        lambda s: ["places.parquet"] if s.places else [],
+        after=("area",),
+    ),
+    Stage(
         "present",
         Text("present coverage", "現在のエリア"),
         stages.present,
@@ -121,10 +129,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "scores",
         Text("scores", "スコア"),
-        stages.scores,
-        lambda s: s.scoring.weights,
-        _tables("scores"),
-        after=("candidates", "gaps"),
+        scored.scores,
+        lambda s: [s.scoring.model_dump(), s.seed],
+        _tables("scores", "scores_public"),
+        after=("candidates", "gaps", "places"),
     ),
     Stage(
         "plan",
@@ -152,7 +160,7 @@ STAGES: tuple[Stage, ...] = (
         kpis.goals,
         lambda s: [s.goals.model_dump(), s.demand.commercial, s.demand.roads],
         _files("kpis.parquet", "kpis.csv"),
-        after=("plan",),
+        after=("plan", "places"),
     ),
     Stage(
         "tables",

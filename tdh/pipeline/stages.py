@@ -19,7 +19,7 @@ import pandas as pd
 import shapely
 from scipy import sparse
 
-from tdh import coverage, demand, gaps, inventory, networks, schemas, scoring, siting
+from tdh import coverage, demand, gaps, inventory, networks, schemas, siting
 from tdh.coverage import Coverage
 from tdh.errors import InputError, Problem, ScenarioError, TdhError
 from tdh.files import atomic
@@ -235,6 +235,24 @@ def cells(context: Context) -> dict[str, Any]:
     return {"cells": len(table), "people": round(float(table["population"].sum()), 1)}
 
 
+def places(context: Context) -> dict[str, Any]:
+    """Places that must be served, where the scenario names any."""
+    target = context.folder / "places.parquet"
+    context.run.__dict__.pop("places", None)  # read again below, not what an earlier run had
+    if not context.scenario.places:
+        target.unlink(missing_ok=True)
+        return {"places": 0}
+    read = demand.read_places(context.scenario.places, context.scenario.crs)
+    inside = read.places.within(context.run.municipalities.union_all())
+    write_table(read.places[inside], context.folder, "places")
+    return {
+        "rows": read.rows,
+        "without_position": read.without_position,
+        "outside": int((~inside).sum()),
+        "places": int(inside.sum()),
+    }
+
+
 # --- coverage ------------------------------------------------------------------------------------
 
 
@@ -335,7 +353,7 @@ def candidates(context: Context) -> dict[str, Any]:
     }
 
 
-# --- gaps and scores -----------------------------------------------------------------------------
+# --- gaps -----------------------------------------------------------------------------
 
 
 def find_gaps(context: Context, when: str = "before") -> pd.DataFrame:
@@ -368,23 +386,6 @@ def carrier_footprints(context: Context) -> tuple[pd.Index, dict[str, sparse.csr
         union[carrier] = served if carrier not in union else (union[carrier] + served).astype(bool)
         ids = signals.site_ids
     return ids, union
-
-
-def scores(context: Context) -> dict[str, Any]:
-    """What each asset would close for each carrier, and why that is its score."""
-    ids, footprints = carrier_footprints(context)
-    carriers = [c.id for c in context.scenario.carriers]
-    table = scoring.score_assets(
-        context.run.assets.loc[ids],
-        footprints,
-        gaps.unmet_matrix(context.run.gaps, context.run.cells, carriers),
-        context.scenario.scoring.weights,
-        cells=context.run.cells,
-        market_share=context.scenario.market_shares,
-        gap_cells=gaps.gap_matrix(context.run.gaps, context.run.cells, carriers),
-    )
-    write_table(table, context.folder, "scores")
-    return {"rows": len(table)}
 
 
 # --- plan ----------------------------------------------------------------------------------------

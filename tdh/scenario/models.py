@@ -214,6 +214,9 @@ class Scoring(_Table):
     """Weights of a score's components; those left out keep their defaults."""
 
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field({})
+    top: int = Field(
+        50, ge=1, description="How many best assets stays_in_top is about, for each carrier"
+    )
 
 
 class Choice(_Table):

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,7 +141,9 @@ def test_planning_again(demo_run: Run, tmp_path: Path) -> None:
         tdh.run(wider, folder)
     again = tdh.run(wider, folder, overwrite=True)
     reused = {s["name"] for s in again.manifest["stages"] if s["reused"]}
-    assert reused == {"area", "assets", "cells", "present", "candidates", "gaps", "scores"}
+    assert reused == {
+        *("area", "assets", "cells", "places", "present", "candidates", "gaps", "scores")
+    }
     assert again.summary["objective"] >= demo_run.summary["objective"] * (1 - 1e-9)
     check_limits(again)
 
@@ -232,3 +235,43 @@ def test_a_plan_is_completed_around_the_planners_choices(demo_run: Run, tmp_path
     check_limits(again)
     with pytest.raises(InputError, match="the asset is no candidate"):
         tdh.run(with_choices(Choice(carrier=carrier, asset="nothing")), tmp_path / "other")
+
+
+def test_places_of_a_scenario_reach_scores_goals_and_map(tmp_path: Path, demo_run: Run) -> None:
+    profiles = demo_run.profiles
+    assert profiles is not None
+    served = demo_run.cells.loc[profiles["cell_id"].iloc[0]]  # a gap that an asset closes
+    at = gpd.GeoSeries([served.geometry], crs=demo_run.crs).to_crs("EPSG:6668")[0]
+    inputs = tmp_path / "inputs"
+    shutil.copytree(demo_run.folder.parent / "inputs", inputs)
+    text = f"名称,緯度,経度\n某区役所,{at.y:.7f},{at.x:.7f}\n遠い病院,36.5,140.5\n"
+    (inputs / "places.csv").write_text(text, encoding="cp932")
+    scenario = inputs / "demo.toml"
+    old = scenario.read_text(encoding="utf-8")
+    scenario.write_text(old + '\n[[places]]\npath = "places.csv"\n', encoding="utf-8")
+    got = tdh.run(scenario, tmp_path / "run")
+    assert got.places is not None
+    assert got.places["kind"].tolist() == ["town_hall"]  # the hospital lies outside the area
+    scores = got.scores
+    near = scores["contribution_places"] > 0
+    assert near.any() and not near.all()
+    assert (scores.loc[near, "place_priority_newly_served"] == 3.0).all()
+    parts = [c for c in scores.columns if c.startswith("contribution_")]
+    assert abs(scores[parts].sum(axis=1) - scores["score"]).max() < 1e-9
+    kpis = got.kpis
+    assert kpis is not None
+    whole = kpis[(kpis["kpi"] == "places") & (kpis["level"] == "metropolis")]
+    assert (whole["total"] == 1).all() and whole["before"].notna().all()
+    # The same folder without places forgets them.
+    scenario.write_text(old, encoding="utf-8")
+    again = tdh.run(scenario, tmp_path / "run", overwrite=True)
+    assert again.places is None and not (again.scores["contribution_places"] > 0).any()
+
+
+def test_rankings_say_how_firm_they_are(demo_run: Run) -> None:
+    scores = demo_run.scores
+    assert scores["stays_in_top"].between(0, 1).all()
+    firm = scores.groupby("carrier_id", observed=True)["stays_in_top"].sum()
+    assert (firm.round(6) == demo_run.scenario.scoring.top).all()
+    public = demo_run.scores_public
+    assert (public["carrier_id"] == "public").all() and public["score"].between(0, 100).all()
