@@ -195,6 +195,11 @@ class Run:
         return pd.read_parquet(self._path("gaps.parquet"))
 
     @cached_property
+    def candidates(self) -> pd.DataFrame:
+        """The antennas that each carrier would put on each asset (table ``candidates``)."""
+        return pd.read_parquet(self._path("candidates.parquet"))
+
+    @cached_property
     def scores(self) -> pd.DataFrame:
         """What each asset would close for each carrier (table ``scores``)."""
         return pd.read_parquet(self._path("scores.parquet"))
@@ -240,6 +245,13 @@ class Run:
         """``plan.json``: objective, bound, gap, people in a gap before and after."""
         content: dict[str, Any] = json.loads(self._path("plan.json").read_text(encoding="utf-8"))
         return content
+
+    def candidate_sites(self, carrier_id: str) -> gpd.GeoDataFrame:
+        """Assets as a carrier's sites, with the antennas they were predicted with: index site_id."""
+        own = self.candidates[self.candidates["carrier_id"] == carrier_id].set_index("asset_id")
+        own.index.name = "site_id"
+        points = self.assets.geometry.reindex(own.index).to_numpy()
+        return gpd.GeoDataFrame(own.drop(columns="carrier_id"), geometry=points, crs=self.crs)
 
     # --- rasters and footprints --------------------------------------------------------------
 

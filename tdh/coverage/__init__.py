@@ -6,7 +6,7 @@ assets; :class:`Model` holds what a calibration may change; :func:`explain_link`
 link's signal comes about.
 """
 
-from tdh.coverage.antennas import choose_antennas
+from tdh.coverage.antennas import choose_antennas, turned, without_pattern
 from tdh.coverage.compute import Receivers, compute, compute_many, grid_of, receivers
 from tdh.coverage.drawing import profile_svg
 from tdh.coverage.explain import BudgetLine, Edge, Link, Profile, explain_link
@@ -47,5 +47,7 @@ __all__ = [
     "store_surface",
     "to_dbm",
     "to_grid",
+    "turned",
+    "without_pattern",
     "write_raster",
 ]

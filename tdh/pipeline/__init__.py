@@ -111,20 +111,20 @@ STAGES: tuple[Stage, ...] = (
         after=("cells",),
     ),
     Stage(
-        "candidates",
-        Text("what each asset would serve", "各アセットの予測エリア"),
-        stages.candidates,
-        lambda s: [_bands(s), s.coverage.model_dump(), _surface(s)],
-        _per_band("footprints/{carrier}-{band}.npz"),
-        after=("assets", "cells"),
-    ),
-    Stage(
         "gaps",
         Text("gaps", "ギャップ"),
         stages.gap_table,
         lambda s: s.market_shares,
         _tables("gaps"),
         after=("cells", "present"),
+    ),
+    Stage(
+        "candidates",
+        Text("what each asset would serve", "各アセットの予測エリア"),
+        stages.candidates,
+        lambda s: [_bands(s), s.coverage.model_dump(), _surface(s)],
+        lambda s: ["candidates.parquet", *_per_band("footprints/{carrier}-{band}.npz")(s)],
+        after=("assets", "cells", "gaps"),
     ),
     Stage(
         "scores",

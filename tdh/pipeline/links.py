@@ -55,12 +55,8 @@ def explain(
         raise InputError(*problems)
     assert key is not None
     settings = run.scenario.coverage
-    sites = coverage.candidate_sites(
-        run.assets.loc[[asset_id]],
-        radius_roof_m=settings.radius_roof_m,
-        radius_pole_m=settings.radius_pole_m,
-    )
-    if sites.empty:
+    sites = run.candidate_sites(key[0])
+    if asset_id not in sites.index:
         raise InputError(
             Problem(
                 Text("no antenna can stand on the asset", "このアセットにはアンテナを置けません"),
@@ -80,7 +76,7 @@ def explain(
                 for path in missing
             )
         )
-    site = sites.geometry.iloc[0]
+    site = sites.geometry.loc[asset_id]
     margin = 100.0
     heights = None
     if source.buildings or source.terrain:

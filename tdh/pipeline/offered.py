@@ -29,13 +29,9 @@ def links(context: Context) -> dict[str, Any]:
 
 def sites_of(context: Context, carrier_id: str) -> gpd.GeoDataFrame:
     """The assets offered to a carrier as sites, with its antennas on them."""
-    run, settings = context.run, context.scenario.coverage
+    run = context.run
     chosen = run.plan.loc[run.plan["carrier_id"] == carrier_id, "asset_id"]
-    return coverage.candidate_sites(
-        run.assets.loc[chosen],
-        radius_roof_m=settings.radius_roof_m,
-        radius_pole_m=settings.radius_pole_m,
-    )
+    return run.candidate_sites(carrier_id).loc[chosen]
 
 
 def antenna_table(context: Context) -> pd.DataFrame:

@@ -337,6 +337,7 @@ def candidates(context: Context) -> dict[str, Any]:
         usable, radius_roof_m=settings.radius_roof_m, radius_pole_m=settings.radius_pole_m
     )
     named = {f"{carrier}-{band}": value for (carrier, band), value in context.bands.items()}
+    antennas = _antennas(context, sites)
     predicted = coverage.compute_many(
         sites,
         context.surface,
@@ -344,13 +345,42 @@ def candidates(context: Context) -> dict[str, Any]:
         named,
         grid=context.grid,
         receiver_height_m=settings.receiver_height_m,
+        antennas={f"{carrier}-{band}": antennas[carrier] for carrier, band in context.bands},
     )
     for name, signals in predicted.items():
         signals.save(context.folder / f"footprints/{name}.npz")
+    table = pd.concat([pd.DataFrame(own).assign(carrier_id=c) for c, own in antennas.items()])
+    table = table.drop(columns="geometry").rename_axis("asset_id").reset_index()
+    write_table(schemas.conform(table, "candidates"), context.folder, "candidates")
     return {
         "assets": len(sites),
         "signals": {name: int(signals.signal.nnz) for name, signals in predicted.items()},
     }
+
+
+def _antennas(context: Context, sites: gpd.GeoDataFrame) -> dict[str, gpd.GeoDataFrame]:
+    """The sites with each carrier's antennas, chosen by that carrier's own gaps alone."""
+    run, settings = context.run, context.scenario.coverage
+    carriers = [c.id for c in context.scenario.carriers]
+    unmet = gaps.unmet_matrix(run.gaps, run.cells, carriers)
+    wanted = unmet.sum(axis=0) > 0
+    roofs = sites[coverage.turned(sites)]
+    if not settings.choose_antennas or roofs.empty or not wanted.any():
+        return dict.fromkeys(carriers, sites)
+    shared: dict[str, Any] = {
+        "grid": context.grid,
+        "receiver_height_m": settings.receiver_height_m,
+    }
+    chosen = {}
+    cells = run.cells[wanted]
+    named = {f"{carrier}-{band}": value for (carrier, band), value in context.bands.items()}
+    plain = coverage.without_pattern(roofs, context.surface, cells, named, **shared)
+    for k, carrier in enumerate(carriers):
+        own = {f"{c}-{b}": band for (c, b), band in context.bands.items() if c == carrier}
+        chosen[carrier] = coverage.choose_antennas(
+            sites, context.surface, cells, own, unmet[k, wanted], isotropic=plain, **shared
+        )
+    return chosen
 
 
 # --- gaps -----------------------------------------------------------------------------

@@ -208,6 +208,11 @@ class CoverageSettings(_Table):
     radius_roof_m: float = Field(1000, ge=50, le=5000)
     radius_pole_m: float = Field(300, ge=20, le=5000)
     receiver_height_m: float = Field(1.5, ge=0.5, le=22.5)
+    choose_antennas: bool = Field(
+        True,
+        description="Turn and tilt the sectors of each rooftop to what they close for the carrier; "
+        "false: 0, 120 and 240 degrees, tilted to the edge",
+    )
 
 
 class Scoring(_Table):

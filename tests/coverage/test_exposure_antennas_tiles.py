@@ -114,3 +114,48 @@ def test_tiles_together_are_the_whole(
 def test_what_is_not_a_stored_surface_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         coverage.open_surface(tmp_path / "nowhere")
+
+
+def test_the_choice_of_antennas_is_the_best_of_all_that_are_tried(
+    sites: gpd.GeoDataFrame, town: Surface, cells: gpd.GeoDataFrame, plan_grid: Grid
+) -> None:
+    """Against footprints computed whole for every choice; two bands, of which either may serve."""
+    strict = {"covered_dbm": -90.0, "good_dbm": -80.0}
+    held = {name: bands.get(name, **strict) for name in ("n78", "n257")}
+    roofs = sites.iloc[:12].assign(placement="roof", azimuths_deg="0 120 240", tilt_deg=3.0)
+    weight = np.random.default_rng(3).gamma(1.0, 5.0, len(cells))
+    turns, tilts = (0.0, 40.0, 80.0), (2.0, 8.0)
+    got = choose_antennas(
+        roofs, town, cells, held, weight, grid=plan_grid, turns_deg=turns, tilts_deg=tilts
+    )
+    tried = {}
+    for turn in turns:
+        for tilt in tilts:
+            words = " ".join(f"{(a + turn) % 360:g}" for a in (0, 120, 240))
+            turned = roofs.assign(azimuths_deg=words, tilt_deg=tilt)
+            whole = coverage.compute_many(turned, town, cells, held, grid=plan_grid)
+            union = sum(c.footprint().astype(int) for c in whole.values()) > 0
+            tried[words, tilt] = union.astype(float) @ weight
+    best = np.max(list(tried.values()), axis=0)
+    assert (best > 0).any()
+    chosen = [
+        tried[a, t][i] for i, (a, t) in enumerate(zip(got.azimuths_deg, got.tilt_deg, strict=True))
+    ]
+    # Signals of the choice are rounded to half a decibel before the pattern, not after it.
+    np.testing.assert_allclose(got["antenna_gain_weight"], chosen, rtol=0.1, atol=0.02 * best.max())
+    assert (np.array(chosen) >= 0.95 * best).all()
+
+
+def test_bands_may_have_antennas_of_their_own(
+    sites: gpd.GeoDataFrame, town: Surface, cells: gpd.GeoDataFrame, plan_grid: Grid
+) -> None:
+    roofs = sites.iloc[:6].assign(azimuths_deg="0 120 240", tilt_deg=3.0)
+    other = roofs.assign(azimuths_deg="45", tilt_deg=9.0)
+    n257 = bands.get("n257")
+    got = coverage.compute_many(
+        roofs, town, cells, {"a": N78, "b": n257, "c": N78}, grid=plan_grid,
+        antennas={"b": other, "c": other},
+    )  # fmt: skip
+    for name, band, own in (("a", N78, roofs), ("b", n257, other), ("c", N78, other)):
+        alone = coverage.compute(own, town, cells, band, grid=plan_grid)
+        assert (got[name].signal != alone.signal).nnz == 0
