@@ -28,6 +28,17 @@ from tdh.language import Text, current
 @click.option(
     "--band", help=str(Text("Band (default: the carrier's first).", "バンド(既定は最初)。"))
 )
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=str(
+        Text(
+            "Also draw the path profile: a file .svg or .png (PNG needs matplotlib).",
+            "断面図も描く(.svg か .png。PNGはmatplotlibが必要)。",
+        )
+    ),
+)
+@options.overwrite
 @options.as_json
 @options.lang
 def command(
@@ -37,12 +48,21 @@ def command(
     longitude: float,
     carrier: str | None,
     band: str | None,
+    picture: Path | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     import tdh
+    from tdh.files import must_not_exist
     from tdh.pipeline import links
 
+    if picture is not None:
+        must_not_exist(picture, overwrite)
     link = links.explain(tdh.read_run(run), asset, latitude, longitude, carrier, band)
+    if picture is not None:
+        from tdh import reports
+
+        reports.write_profile(link, picture)
     if as_json:
         options.print_json(link.to_dict(current()))
         return

@@ -14,6 +14,7 @@ from tdh.reports.exports import (
     write_picture,
 )
 from tdh.reports.geopackage import write_geopackage, write_geoparquet
+from tdh.reports.profiles import write_profile
 from tdh.reports.report import write_report
 from tdh.reports.slides import write_slides
 from tdh.reports.tiles3d import read_buildings, write_3d_tiles
@@ -30,6 +31,7 @@ __all__ = [
     "write_kml",
     "write_pdf",
     "write_picture",
+    "write_profile",
     "write_report",
     "write_slides",
     "write_workbook",

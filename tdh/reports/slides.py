@@ -70,7 +70,7 @@ def write_slides(
     SlideError
         If matplotlib, or a font for Japanese text, is not installed.
     """
-    font = _font()
+    font = japanese_font()
     found = display.service(run)
     everybody = [c.id for c in run.carriers]
     written = []
@@ -84,8 +84,14 @@ def write_slides(
     return written
 
 
-def _font() -> str:
-    """A font with Japanese characters."""
+def japanese_font() -> str:
+    """A font with Japanese characters that matplotlib knows.
+
+    Raises
+    ------
+    SlideError
+        If matplotlib, or such a font, is not installed.
+    """
     try:
         from matplotlib import font_manager
     except ImportError as error:

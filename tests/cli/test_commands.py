@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 from tdh.cli import group
-from tdh.errors import InputError
+from tdh.errors import InputError, OverwriteError
 from tdh.results import Run
 
 
@@ -70,6 +71,26 @@ def test_link_adds_up_to_the_signal(demo_run: Run) -> None:
     )  # fmt: skip
     total = sum(line["value"] for line in link["lines"] if line["counts"])
     assert total == pytest.approx(link["rsrp_dbm"], abs=0.05)
+
+
+def test_link_draws_its_path(demo_run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    profiles = demo_run.profiles
+    assert profiles is not None
+    row = profiles.iloc[0]
+    point = demo_run.cells.to_crs("EPSG:6668").geometry[row["cell_id"]]
+    where = (demo_run.folder, row["asset_id"], point.y, point.x, "--carrier", row["carrier_id"])
+    svg, png = tmp_path / "a.svg", tmp_path / "a.png"
+    call("link", *where, "--picture", svg, "--lang", "ja")
+    root = ElementTree.fromstring(svg.read_text(encoding="utf-8"))
+    assert root.tag.endswith("svg") and len(root) > 5
+    call("link", *where, "--picture", png)
+    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    with pytest.raises(OverwriteError):
+        call("link", *where, "--picture", png)
+    with pytest.raises(InputError, match=r"\.svg or \.png"):
+        call("link", *where, "--picture", tmp_path / "a.gif")
+    assert not (tmp_path / "a.gif").exists()
 
 
 def test_link_of_an_unknown_asset_suggests_known_ones(demo_run: Run) -> None:
