@@ -190,7 +190,7 @@ STAGES: tuple[Stage, ...] = (
         "packages",
         Text("packages for carriers", "事業者向けパッケージ"),
         shows.packages,
-        shows.labels,
+        lambda s: [shows.labels(s), s.packages.round],
         lambda s: [f"packages/{c.id}.zip" for c in s.carriers],
         after=("plan", "scores", "links", "kpis"),
     ),

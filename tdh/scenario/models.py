@@ -242,6 +242,16 @@ class Siting(_Table):
     choices: list[Choice] = Field([], description="Assets that must, or must not, be offered")
 
 
+class Packages(_Table):
+    """What the carriers' packages are made under."""
+
+    round: Path | None = Field(
+        None,
+        description="Facts of the round (TOML: id, opens, closes, rule, basis, caps …); empty: the "
+        "scenario's name, without dates, what the joint plan offers",
+    )
+
+
 class Scenario(_Table):
     """A whole scenario. ``tdh scenario schema`` prints its JSON Schema."""
 
@@ -260,6 +270,7 @@ class Scenario(_Table):
     scoring: Scoring = Scoring()
     siting: Siting = Siting()
     goals: Goals = Goals()
+    packages: Packages = Packages()
 
     @property
     def market_shares(self) -> dict[str, float]:
@@ -289,6 +300,7 @@ class Scenario(_Table):
             ],
             "places": [p.path for p in self.places],
             "carriers": list(dict.fromkeys(sites)),
+            "packages": [self.packages.round] if self.packages.round else [],
         }
 
     def provenances(self) -> list[tuple[str, Provenance]]:

@@ -202,6 +202,7 @@ _PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("demand", "roads"),
     ("places", "path"),
     ("carriers", "sites"),
+    ("packages", "round"),
 )
 
 
