@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdh.siting import dual, exact, kernels, restricting
+from tdh.siting import dual, exact, kernels, restricting, swapping
 from tdh.siting.model import Arrays
 
 Progress = Callable[[int, int], None]
@@ -26,6 +26,8 @@ CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
+MOVES = ((0.3, 0.06), (0.2, 0.05), (0.2, 0.04))
+"""The same of the rounds of :mod:`tdh.siting.swapping`."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,11 @@ class _Search:
             state = kernels.empty_state(m, prices.weight)
             kernels.start_from(m, state, start, self.rate)
             self.keep(state.chosen)
-        self.anneal(prices)
+        if swapping.applies(m):
+            methods[-1] = "annealed moves of single sites"
+            self.move()
+        else:
+            self.anneal(prices)
         if self.gap > 1e-6 and not self.late():
             closed = self.close(prices)
             if closed:
@@ -195,6 +201,16 @@ class _Search:
             )
             self.keep(part.lift(best))
             self.progress(k + 1, len(ROUNDS) + 1)
+
+    def move(self) -> None:
+        """Rounds of annealed moves, each from the best plan."""
+        total = swapping.steps_for(self.m, WORK * self.effort.work)
+        for k, (share, hot) in enumerate(MOVES):
+            if self.gap <= self.effort.gap or self.late():
+                break
+            steps = int(total * share)
+            self.keep(swapping.improve(self.m, self.best, steps, self.seed * 16 + k, hot))
+            self.progress(k + 1, len(MOVES) + 1)
 
     def core(self, reduced: np.ndarray) -> np.ndarray:
         """The best plan so far and, for each of its choices, the twenty likeliest pairs."""

@@ -1,0 +1,104 @@
+"""Annealed moves of single sites: against all plans, and near the published ones."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from tdh.siting import solve_mclp, swapping
+from tdh.siting.allocation import check, model_of
+from tdh.siting.model import Arrays
+
+EARTH_M = 6_378_137.0
+
+
+def arrays(footprint: sparse.csr_array, demand: np.ndarray, number: int) -> Arrays:
+    request = check(
+        [footprint], demand[None], number, 1, None, 0.0, None, None, None, None, None
+    )  # fmt: skip
+    return model_of(request).arrays
+
+
+def value(m: Arrays, chosen: np.ndarray) -> float:
+    got = {
+        int(j) for p in np.flatnonzero(chosen) for j in m.cover_idx[slice(*m.cover_ptr[p : p + 2])]
+    }
+    return float(m.weight[sorted(got)].sum())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_of_all_plans_is_found(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    footprint = sparse.csr_array(rng.random((18, 60)) < 0.25)
+    m = arrays(footprint, rng.integers(1, 50, 60).astype(float), 4)
+    got = swapping.improve(m, np.zeros(m.n_pairs, dtype=bool), 60_000, seed)
+    assert got.sum() == 4
+    plans = itertools.combinations(range(m.n_pairs), 4)
+    chosen = np.zeros(m.n_pairs, dtype=bool)
+    best = 0.0
+    for plan in plans:
+        chosen[:] = False
+        chosen[list(plan)] = True
+        best = max(best, value(m, chosen))
+    assert value(m, got) == best
+
+
+def test_a_plan_never_gets_worse_and_the_same_seed_gives_the_same() -> None:
+    rng = np.random.default_rng(9)
+    footprint = sparse.csr_array(rng.random((60, 300)) < 0.2)
+    m = arrays(footprint, rng.gamma(1, 10, 300), 6)
+    start = np.zeros(m.n_pairs, dtype=bool)
+    start[[3, 8, 15, 21, 40, 55]] = True
+    one = swapping.improve(m, start, 500, 1)
+    assert value(m, one) >= value(m, start)
+    assert np.array_equal(one, swapping.improve(m, start, 500, 1))
+    assert swapping.improve(m, start, 0, 1).tolist() == start.tolist()
+
+
+def test_only_models_of_a_number_and_much_overlap() -> None:
+    rng = np.random.default_rng(2)
+    thick = sparse.csr_array(rng.random((80, 400)) < 0.4)
+    thin = sparse.csr_array(rng.random((80, 400)) < 0.03)
+    demand = np.ones(400)
+    assert swapping.applies(arrays(thick, demand, 5))
+    assert not swapping.applies(arrays(thin, demand, 5))
+    dear = check(
+        [thick], demand[None], None, 1, None, 0.0, None, None, None,
+        rng.uniform(1, 2, 80), 7.0,
+    )  # fmt: skip
+    assert not swapping.applies(model_of(dear).arrays)
+
+
+def read(path: Path, radius_m: float) -> tuple[sparse.csr_array, np.ndarray]:
+    """A published instance: every point is a site and holds demand."""
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    size = int(next(line for line in lines if line.startswith("DIMENSION")).split(":")[1])
+    first, second = lines.index("NODE_COORD_SECTION") + 1, lines.index("DEMAND_SECTION") + 1
+    points = np.array([[float(v) for v in line.split()] for line in lines[first : first + size]])
+    demand = np.array([float(line) for line in lines[second : second + size]])
+    lat, lon = np.radians(points).T
+    chord = np.sin((lat[:, None] - lat) / 2) ** 2
+    chord += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    return sparse.csr_array(2 * EARTH_M * np.arcsin(np.sqrt(chord)) <= radius_m), demand
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "number", "radius_m"), [("NewYork", 50, 400), ("Bronx", 100, 600)]
+)
+def test_published_instances(data_dir: Path, name: str, number: int, radius_m: int) -> None:
+    folder = data_dir / "benchmarks" / "mclp"
+    footprint, demand = read(folder / f"{name}.txt", radius_m)
+    best = (folder / "best_known" / f"{name}_{number}_{radius_m}.txt").read_text().splitlines()
+    published = float(best[0].split(":")[1])
+    sites = np.array(best[1].split(":")[1].split(), dtype=int)
+    reached = demand[footprint[sites].sum(axis=0) > 0].sum()
+    assert reached == published, "the instance is read as its authors meant it"
+    plan = solve_mclp(footprint, demand, max_sites=number)
+    assert "annealed moves" in plan.method
+    assert plan.objective >= 0.997 * published
+    assert plan.bound >= published
