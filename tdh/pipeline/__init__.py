@@ -1,7 +1,7 @@
 """From a scenario to a run folder: ``run``, ``check``, ``demo``, ``init``.
 
-The stages stand in :mod:`tdh.pipeline.stages` and :mod:`tdh.pipeline.shows`, what skips them when
-nothing has changed in :mod:`tdh.pipeline.engine`.
+The stages stand in the modules beside this one, what skips them when nothing has changed in
+:mod:`tdh.pipeline.engine`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tdh import manifest as manifests
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
-from tdh.pipeline import kpis, offered, scored, shows, stages
+from tdh.pipeline import covered, kpis, offered, planned, scored, shows, stages
 from tdh.pipeline.checks import check
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
@@ -100,7 +100,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "present",
         Text("present coverage", "現在のエリア"),
-        stages.present,
+        covered.present,
         lambda s: [
             _bands(s),
             [[c.id, c.sites, c.synthetic] for c in s.carriers],
@@ -113,7 +113,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "gaps",
         Text("gaps", "ギャップ"),
-        stages.gap_table,
+        covered.gap_table,
         lambda s: s.market_shares,
         _tables("gaps"),
         after=("cells", "present"),
@@ -121,7 +121,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "candidates",
         Text("what each asset would serve", "各アセットの予測エリア"),
-        stages.candidates,
+        covered.candidates,
         lambda s: [_bands(s), s.coverage.model_dump(), _surface(s)],
         lambda s: ["candidates.parquet", *_per_band("footprints/{carrier}-{band}.npz")(s)],
         after=("assets", "cells", "gaps"),
@@ -137,7 +137,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "plan",
         Text("plan", "配置計画"),
-        stages.plan,
+        planned.plan,
         lambda s: [s.seed, s.siting.model_dump(), [c.max_sites for c in s.carriers]],
         lambda s: [
             "plan.parquet",

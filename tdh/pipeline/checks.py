@@ -13,7 +13,7 @@ import pandas as pd
 from tdh import demand, gaps, inventory, siting
 from tdh.errors import InputError, Problem
 from tdh.language import Text
-from tdh.pipeline import stages
+from tdh.pipeline import covered, planned, stages
 from tdh.pipeline.context import carrier_bands
 from tdh.results import Run
 from tdh.scenario import Scenario, read_scenario
@@ -65,7 +65,7 @@ def check(
     attempt("area", lambda: _area(known))
     attempt("assets", lambda: _assets(known))
     attempt("people", lambda: _people(known))
-    attempt("carriers", lambda: {k: len(v.sites) for k, v in stages.read_networks(known).items()})
+    attempt("carriers", lambda: {k: len(v.sites) for k, v in covered.read_networks(known).items()})
     return CheckResult(problems, facts)
 
 
@@ -106,8 +106,8 @@ def verify(run: Run) -> list[Problem]:
         sharing_capacity=rules.sharing_capacity,
         xy_m=np.column_stack([points.x, points.y]),
         spacing_m=rules.spacing_m,
-        fixed=stages.choices(run.scenario, ids, offer=True),
-        forbidden=stages.choices(run.scenario, ids, offer=False),
+        fixed=planned.choices(run.scenario, ids, offer=True),
+        forbidden=planned.choices(run.scenario, ids, offer=False),
     )
     served_people = 0.0
     for k, footprint in enumerate(footprints):

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 
 from tdh import demand, surface
+from tdh.files import atomic
 from tdh.grid import Grid
 from tdh.manifest import StageRecord
 from tdh.pipeline.engine import Report
@@ -97,3 +99,9 @@ class Context:
             crs=self.scenario.crs,
             cell_size_m=source.cell_size_m,
         )
+
+
+def write_table(frame: pd.DataFrame, folder: Path, name: str) -> None:
+    """Write a table as (Geo)Parquet."""
+    with atomic(folder / f"{name}.parquet") as path:
+        frame.to_parquet(path, compression="zstd")

@@ -8,8 +8,8 @@ import numpy as np
 
 from tdh import coverage, gaps, scoring
 from tdh.coverage import Coverage
-from tdh.pipeline import stages
-from tdh.pipeline.context import Context
+from tdh.pipeline import covered
+from tdh.pipeline.context import Context, write_table
 
 STABILITY_DRAWS = 200
 """Draws of uncertain weights."""
@@ -18,7 +18,7 @@ STABILITY_DRAWS = 200
 def scores(context: Context) -> dict[str, Any]:
     """What each asset would close for each carrier and for the public, and why that is its score."""
     run, scenario = context.run, context.scenario
-    ids, footprints = stages.carrier_footprints(context)
+    ids, footprints = covered.carrier_footprints(context)
     carriers = [c.id for c in scenario.carriers]
     unmet = gaps.unmet_matrix(run.gaps, run.cells, carriers)
     common: dict[str, Any] = {
@@ -39,9 +39,9 @@ def scores(context: Context) -> dict[str, Any]:
     table["stays_in_top"] = scoring.stability(
         table, scenario.scoring.top, samples=STABILITY_DRAWS, seed=scenario.seed
     )
-    stages.write_table(table, context.folder, "scores")
+    write_table(table, context.folder, "scores")
     public = scoring.score_public(assets_of, footprints, unmet, **common)
-    stages.write_table(public, context.folder, "scores_public")
+    write_table(public, context.folder, "scores_public")
     parts = [c for c in table.columns if c.startswith("contribution_")]
     silent = [c.removeprefix("contribution_") for c in parts if not (table[c] > 0).any()]
     return {"rows": len(table), "components_without_points": silent}

@@ -1,0 +1,189 @@
+"""The stage of the plan: which assets are offered to which carriers, and what that changes."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from tdh import gaps, schemas, siting
+from tdh.coverage import Coverage
+from tdh.errors import Problem, ScenarioError, TdhError
+from tdh.files import atomic
+from tdh.language import Text
+from tdh.pipeline.context import Context, write_table
+from tdh.pipeline.covered import carrier_footprints, find_gaps, write_signal
+from tdh.scenario import Scenario
+
+
+def plan(context: Context) -> dict[str, Any]:
+    """Which assets to offer to which carriers, and how near that is to the best possible."""
+    scenario, run = context.scenario, context.run
+    carriers = [c.id for c in scenario.carriers]
+    ids, footprints = carrier_footprints(context)
+    unmet = gaps.unmet_matrix(run.gaps, run.cells, carriers)
+    wanted = np.flatnonzero(unmet.sum(axis=0) > 0)
+    clipped = [footprints[c][:, wanted].tocsr() for c in carriers]
+    offered = run.assets.loc[ids]
+    limits: dict[str, Any] = {
+        "max_sites": [c.max_sites for c in scenario.carriers],
+        "sharing_capacity": scenario.siting.sharing_capacity,
+        "xy_m": np.column_stack([offered.geometry.x, offered.geometry.y]),
+        "spacing_m": scenario.siting.spacing_m,
+        "fixed": choices(scenario, ids, offer=True),
+        "forbidden": choices(scenario, ids, offer=False),
+    }
+    solution = siting.solve_allocation(clipped, unmet[:, wanted], seed=scenario.seed, **limits)
+    broken = siting.verify(solution, clipped, unmet[:, wanted], **limits)
+    if broken:
+        raise TdhError(*broken)
+    table = _plan_table(context, solution.assignments, ids, carriers)
+    write_table(table, context.folder, "plan")
+    _write_after(context, table)
+    summary = _summary(context, solution, table)
+    with atomic(context.folder / "plan.json") as path:
+        path.write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
+    return {key: summary[key] for key in ("status", "method", "objective", "bound", "gap")}
+
+
+def choices(scenario: Scenario, ids: pd.Index, *, offer: bool) -> np.ndarray | None:
+    """The planner's own decisions as pairs (carrier, asset), by position; None: there are none.
+
+    Raises
+    ------
+    ScenarioError
+        If an asset that is to be offered is no candidate.
+    """
+    wanted = [c for c in scenario.siting.choices if c.offer is offer]
+    unknown = [c.asset for c in wanted if c.asset not in ids]
+    if unknown and offer:
+        raise ScenarioError(
+            *(
+                Problem(
+                    Text(
+                        "the asset is no candidate: not in the area, or no antenna can stand on it",
+                        "候補ではありません(区域外か、アンテナを置けません)",
+                    ),
+                    value=asset,
+                    expected=", ".join(difflib.get_close_matches(asset, ids, n=3)) or None,
+                    where="siting.choices",
+                )
+                for asset in unknown
+            )
+        )
+    carriers = [c.id for c in scenario.carriers]
+    pairs = [(carriers.index(c.carrier), ids.get_loc(c.asset)) for c in wanted if c.asset in ids]
+    return np.array(pairs, dtype=np.int64) if pairs else None
+
+
+def _plan_table(
+    context: Context, assignments: pd.DataFrame, ids: pd.Index, carriers: list[str]
+) -> gpd.GeoDataFrame:
+    table = pd.DataFrame(
+        {
+            "asset_id": ids.to_numpy()[assignments["site"].to_numpy(int)],
+            "carrier_id": np.array(carriers)[assignments["carrier"].to_numpy(int)],
+            "people_gained": assignments["gain"].to_numpy(float),
+            "people_lost_without": assignments["loss_without"].to_numpy(float),
+            "order": assignments["order"].to_numpy(int),
+        }
+    )
+    table["order"] = table.groupby("carrier_id")["order"].rank(method="first").astype(int)
+    table = table.sort_values(["carrier_id", "order"], ignore_index=True)
+    bands = {c.id: ",".join(c.band_ids) for c in context.scenario.carriers}
+    table["bands"] = table["carrier_id"].map(bands)
+    words = [
+        Text(
+            "Choice {order} for the carrier: serves {gained:,.0f} people who are in its gap and whom "
+            "no earlier choice serves; {lost:,.0f} of them depend on this site alone",
+            "この事業者の第{order}選択。先に選んだ局では届かない未充足人口{gained:,.0f}人を新たに"
+            "カバーし、うち{lost:,.0f}人はこの局だけが頼りです",
+            order=row.order,
+            gained=row.people_gained,
+            lost=min(row.people_lost_without, row.people_gained),
+        )
+        for row in table.itertuples()
+    ]
+    table["reason_en"] = [text.render("en") for text in words]
+    table["reason_ja"] = [text.render("ja") for text in words]
+    points = context.run.assets.geometry.reindex(table["asset_id"]).to_numpy()
+    frame = gpd.GeoDataFrame(table, geometry=points, crs=context.scenario.crs)
+    return schemas.conform(frame, "plan")
+
+
+def _write_after(context: Context, table: pd.DataFrame) -> None:
+    """Best server's signal with the plan's sites on air."""
+    rows, cols = context.run.cells["row"].to_numpy(), context.run.cells["col"].to_numpy()
+    for carrier, band in context.bands:
+        before = context.run.signal(carrier, band, "before")[rows, cols]
+        chosen = table.loc[table["carrier_id"] == carrier, "asset_id"]
+        signals = Coverage.load(context.folder / f"footprints/{carrier}-{band}.npz")
+        rows_of = signals.site_ids.get_indexer(chosen)
+        on_air = replace(
+            signals,
+            site_ids=pd.Index(chosen),
+            signal=signals.signal[rows_of],
+            line_of_sight=None,
+        )
+        new = on_air.best_server()[0]
+        write_signal(context, carrier, band, "after", np.fmax(before, new))
+
+
+def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> dict[str, Any]:
+    """``plan.json``; the gap after the plan is counted again from the rasters, not from the solver."""
+    scenario = context.scenario
+    before = _people(context.run.gaps)
+    after = _people(find_gaps(context, "after"))
+    closed = sum(before.values()) - sum(after.values())
+    if abs(closed - solution.objective) > 1e-6 * max(1.0, closed):
+        raise TdhError(
+            Problem(
+                Text(
+                    "the plan's objective differs from a recount on the rasters of after",
+                    "計画の目的関数値と、計画後ラスタからの再集計が一致しません",
+                ),
+                value=solution.objective,
+                expected=f"{closed:.6f}",
+                where="plan",
+            )
+        )
+    people = float(context.run.cells["population"].sum())
+    shares = scenario.market_shares
+    per_carrier = {}
+    for carrier in scenario.carriers:
+        customers = people * shares[carrier.id]
+        per_carrier[carrier.id] = {
+            "bands": carrier.band_ids,
+            "max_sites": carrier.max_sites,
+            "sites": int((table["carrier_id"] == carrier.id).sum()),
+            "people": customers,
+            "people_in_gap_before": before.get(carrier.id, 0.0),
+            "people_in_gap_after": after.get(carrier.id, 0.0),
+            "covered_share_before": 1 - before.get(carrier.id, 0.0) / customers,
+            "covered_share_after": 1 - after.get(carrier.id, 0.0) / customers,
+        }
+    return {
+        "status": str(solution.status),
+        "method": solution.method,
+        "objective": solution.objective,
+        "bound": solution.bound,
+        "gap": solution.gap,
+        "people": people,
+        "people_in_gap_before": sum(before.values()),
+        "people_in_gap_after": sum(after.values()),
+        "carriers": per_carrier,
+        "sharing_capacity": scenario.siting.sharing_capacity,
+        "spacing_m": scenario.siting.spacing_m,
+        "seed": scenario.seed,
+    }
+
+
+def _people(table: pd.DataFrame) -> Mapping[str, float]:
+    sums = table.groupby("carrier_id", observed=True)["unmet_people"].sum()
+    return {str(carrier): float(value) for carrier, value in sums.items()}
