@@ -1,9 +1,10 @@
 """What a carrier is told of the assets offered to it: their facts, and its own gain by them.
 
-The plan is optimised for all carriers at once, so almost everything in its table is coloured by
-the others: the order of choice, the gains along that order, the wording of a reason. None of that
-is copied. The facts are the register's; the gains are counted here again from nothing but the list
-of assets offered to this carrier, its own footprints and its own gap.
+The plan is optimised for all carriers at once, so everything in its table is coloured by the
+others: the choice, its order, the gains along that order, the wording of a reason. None of that is
+copied, and unless the round's rules say so, not even the choice is. The facts are the register's;
+the gains are counted here again from nothing but the list of assets offered to this carrier, its
+own footprints and its own gap.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ FACTS = [
 """Columns of the register that go into a package; any other column stays at home."""
 
 
-Basis = Literal["plan", "own"]
+Basis = Literal["own", "joint"]
 _GAINS = ["order", "people_alone", "people_gained", "people_lost_without"]
 
 
-def offered_assets(run: Run, carrier_id: str, basis: Basis = "plan") -> gpd.GeoDataFrame:
+def offered_assets(run: Run, carrier_id: str, basis: Basis = "own") -> gpd.GeoDataFrame:
     """The assets that are offered to a carrier, with its own gains and nobody else's.
 
     Parameters
@@ -48,9 +49,9 @@ def offered_assets(run: Run, carrier_id: str, basis: Basis = "plan") -> gpd.GeoD
         A finished run.
     carrier_id : str
         One of its carriers.
-    basis : {"plan", "own"}
-        Which assets are offered: those that the joint plan gives the carrier, or those that would
-        gain it most if it were alone (:func:`own_choice`).
+    basis : {"own", "joint"}
+        Which assets are offered: those that would gain the carrier most if it were alone
+        (:func:`own_choice`), or those that the plan for all carriers together gives it.
 
     Returns
     -------
@@ -64,10 +65,9 @@ def offered_assets(run: Run, carrier_id: str, basis: Basis = "plan") -> gpd.GeoD
 
     Notes
     -----
-    What the others leave behind with ``plan``: *that* an asset is offered depends on the joint
-    plan, since an asset whose places went to others is not offered. Nothing else in the table
-    depends on them. With ``own`` nothing at all does: carriers may then be offered the same places,
-    and the round's rule resolves it.
+    With ``own`` nothing depends on the other carriers: several may be offered the same place, and
+    the round's rule resolves it. With ``joint`` one thing does: *that* an asset is offered, since
+    an asset whose places went to others is not.
     """
     known = [carrier.id for carrier in run.carriers]
     if carrier_id not in known:
@@ -104,9 +104,10 @@ def offered_assets(run: Run, carrier_id: str, basis: Basis = "plan") -> gpd.GeoD
 def own_choice(run: Run, carrier_id: str) -> list[str]:
     """What a carrier would be offered if it were alone: greedy, from its own data only.
 
-    Each next asset adds most people of the carrier's own gap, up to its budget, at the scenario's
-    spacing, until nothing is gained. The greedy choice reaches at least 1 − 1/e (63 %) of the most
-    that so many assets can serve (without spacing).
+    Assets that the planner says must be offered to it come first, those that must not are left
+    out. Then each next asset adds most people of the carrier's own gap, up to its budget, at the
+    scenario's spacing, until nothing is gained. The greedy choice reaches at least 1 − 1/e (63 %)
+    of the most that so many assets can serve (without spacing).
 
     Returns
     -------
@@ -119,14 +120,20 @@ def own_choice(run: Run, carrier_id: str) -> list[str]:
     cells = _rows(_served(run, carrier_id, list(assets.index), bands))
     xy = np.column_stack([assets.geometry.x, assets.geometry.y])
     spacing = run.scenario.siting.spacing_m
-    chosen: list[int] = []
+    decided = {c.asset: c.offer for c in run.scenario.siting.choices if c.carrier == carrier_id}
+    chosen = [i for i, asset in enumerate(assets.index) if decided.get(str(asset), False)]
+    unmet = _unmet(run, carrier_id)
+    for i in chosen:
+        unmet[cells[i]] = 0.0
 
-    def apart(i: int) -> bool:
+    def fits(i: int) -> bool:
+        if str(assets.index[i]) in decided:
+            return False
         if spacing <= 0 or not chosen:
             return True
         return bool(np.hypot(*(xy[chosen] - xy[i]).T).min() >= spacing)
 
-    for i, gain in _greedy(cells, _unmet(run, carrier_id), apart):
+    for i, gain in _greedy(cells, unmet, fits):
         if gain <= 0 or len(chosen) >= budget:
             break
         chosen.append(i)

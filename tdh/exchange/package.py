@@ -23,20 +23,26 @@ if TYPE_CHECKING:
 
 SCHEMA = "tdh-offer/1"
 GEOGRAPHIC_CRS = "EPSG:6668"
-RESIDUAL = Text(
-    "This package is made from the registers and from this carrier's own data. One thing depends "
-    "on the other carriers: that an asset is offered at all, since the plan is made for all "
-    "carriers together and an asset has a limited number of places. No other content does.",
-    "このパッケージは台帳と本事業者のデータだけから作られています。他事業者に左右されるのは、"
-    "そのアセットが提示されるか否かだけです(計画は全事業者を合わせて作成し、1アセットの共用数に"
-    "上限があるため)。それ以外の内容は他事業者のデータに依存しません。",
-)
-NO_RESIDUAL = Text(
-    "This package is made from the registers and from this carrier's own data only. Nothing in it "
-    "depends on the data of other carriers; they may be offered the same assets.",
-    "このパッケージは台帳と本事業者のデータだけから作られています。他事業者のデータに依存する内容は"
-    "ありません。同じアセットが他事業者にも提示されることがあります。",
-)
+BASES = {
+    "own": Text(
+        "Basis of the offer: own. This package is made from the registers and from this carrier's "
+        "own data only. Nothing in it depends on the data of other carriers; they may be offered "
+        "the same assets.",
+        "提示の根拠: 自社(own)。このパッケージは台帳と本事業者のデータだけから作られています。"
+        "他事業者のデータに依存する内容はありません。同じアセットが他事業者にも提示されることがあります。",
+    ),
+    "joint": Text(
+        "Basis of the offer: joint, by the round's rules. This package is made from the registers "
+        "and from this carrier's own data. One thing depends on the other carriers: that an asset "
+        "is offered at all, since the plan is made for all carriers together and an asset has a "
+        "limited number of places. No other content does.",
+        "提示の根拠: 全体計画(joint、募集要領による)。このパッケージは台帳と本事業者のデータだけから"
+        "作られています。他事業者に左右されるのは、そのアセットが提示されるか否かだけです(計画は"
+        "全事業者を合わせて作成し、1アセットの共用数に上限があるため)。それ以外の内容は他事業者の"
+        "データに依存しません。",
+    ),
+}
+"""What a package says of its own basis, by the round's."""
 _NOT_MEASURED = Text(
     "Gains are modelled from predicted coverage, not measured",
     "充足人口は予測エリアに基づく計算値です。実測ではありません",
@@ -70,14 +76,12 @@ def write_package(
 
     Notes
     -----
-    For the same offered assets, the same register and the same data of this carrier the zip is the
-    same byte for byte, whatever the data of other carriers are: gains and their order are counted
-    again from this carrier's own footprints and gap (:mod:`tdh.exchange.offered`); attributions
-    and notices name only common inputs and its own; no time of writing is recorded. What remains
-    is that the *list* of offered assets comes from the plan, which is made for all carriers
-    together. The manifest says so to its reader. In a round with ``basis="own"`` not even that
-    remains: what is offered is chosen from this carrier's data alone, and the same zip results
-    whatever the others have.
+    For the same register and the same data of this carrier the zip is the same byte for byte,
+    whatever the data of other carriers are: assets are chosen, and their gains and order counted,
+    from this carrier's own footprints and gap (:mod:`tdh.exchange.offered`); attributions and
+    notices name only common inputs and its own; no time of writing is recorded. Only a round whose
+    rules say ``basis = "joint"`` takes the list of assets from the plan for all carriers together.
+    The manifest and the README of the package say which it is.
     """
     round = round if round is not None else default_round(run)
     offers = offered_assets(run, carrier_id, round.basis)
@@ -145,7 +149,7 @@ def _head(run: Run, carrier_id: str, offers: gpd.GeoDataFrame, round: Round) -> 
         if not isinstance(provenance, Carrier) or provenance.id == carrier_id
     ]
     invented = [_part(provenance) for provenance in shared if provenance.synthetic]
-    notices = [_NOT_MEASURED, RESIDUAL if round.basis == "plan" else NO_RESIDUAL]
+    notices = [_NOT_MEASURED, BASES[round.basis]]
     if invented:
         notices.insert(
             0,

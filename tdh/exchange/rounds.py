@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -63,10 +64,10 @@ class Round(BaseModel):
     sharing_capacity: int | None = Field(
         default=None, ge=1, le=20, description="Most carriers on one asset; empty: the plan's"
     )
-    basis: Literal["plan", "own"] = Field(
-        default="plan",
-        description="Which assets a carrier is offered: those that the joint plan gives it, or "
-        "those that would gain it most if it were alone",
+    basis: Literal["own", "joint"] = Field(
+        default="own",
+        description="Which assets a carrier is offered: those that would gain it most if it were "
+        "alone, or those that the plan for all carriers together gives it",
     )
     caps: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default={}, description='Most awards of a carrier; "*" is everyone'
@@ -98,6 +99,12 @@ class Round(BaseModel):
         """Whether answers are taken on a day; both ends count, and a missing end is open."""
         after = self.opens is None or day >= self.opens
         return after and (self.closes is None or day <= self.closes)
+
+    @field_validator("basis", mode="before")
+    @classmethod
+    def _earlier_name(cls, value: object) -> object:
+        """What was called ``plan`` is called ``joint``."""
+        return "joint" if value == "plan" else value
 
     @model_validator(mode="after")
     def _in_order(self) -> Round:

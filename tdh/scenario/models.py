@@ -248,7 +248,7 @@ class Packages(_Table):
     round: Path | None = Field(
         None,
         description="Facts of the round (TOML: id, opens, closes, rule, basis, caps …); empty: the "
-        "scenario's name, without dates, what the joint plan offers",
+        "scenario's name, without dates, each carrier offered what gains it most by itself",
     )
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tdh import exchange, matching
 from tdh.errors import ExchangeError
 
+JOINT = exchange.Round(id="試行2026", basis="joint")
 NASTY = '=HYPERLINK("http://x","<script>alert(1)</script>&髙橋'
 
 
@@ -27,7 +28,7 @@ NASTY = '=HYPERLINK("http://x","<script>alert(1)</script>&髙橋'
 def offer(tmp_path_factory: pytest.TempPathFactory, fake_session: Any) -> exchange.Offer:
     path = tmp_path_factory.mktemp("offer") / "alpha.zip"
     run = fake_session.run(assets=fake_session.assets({"A-1": NASTY}))
-    exchange.write_package(run, "alpha", path)
+    exchange.write_package(run, "alpha", path, round=JOINT)
     return exchange.read_offer(path)
 
 
@@ -112,7 +113,7 @@ def test_packages_are_the_same_seconds_later(offer: exchange.Offer, fake: Any) -
     time.sleep(2.1)  # a zip counts in two seconds
     run = fake.run(assets=fake.assets({"A-1": NASTY}))
     later = offer.path.with_name("later.zip")
-    exchange.write_package(run, "alpha", later)
+    exchange.write_package(run, "alpha", later, round=JOINT)
     assert later.read_bytes() == offer.path.read_bytes()
 
 
@@ -183,12 +184,14 @@ def test_requests_out_of_bounds(offer: exchange.Offer, tmp_path: Path, request_:
 def test_an_answer_of_another_carrier_or_an_older_package(
     offer: exchange.Offer, tmp_path: Path, fake: Any
 ) -> None:
-    exchange.write_package(fake.run(), "beta", tmp_path / "beta.zip")
+    exchange.write_package(fake.run(), "beta", tmp_path / "beta.zip", round=JOINT)
     theirs = exchange.read_offer(tmp_path / "beta.zip").request(["A-3"])
     theirs.write(tmp_path / "theirs.zip")
     with pytest.raises(ExchangeError, match="another carrier's answer"):
         exchange.read_answer(tmp_path / "theirs.zip", offer)
-    exchange.write_package(fake.run(), "alpha", tmp_path / "older.zip")  # another name of A-1
+    exchange.write_package(
+        fake.run(), "alpha", tmp_path / "older.zip", round=JOINT
+    )  # another name of A-1
     exchange.read_offer(tmp_path / "older.zip").request(["A-3"]).write(tmp_path / "old.zip")
     with pytest.raises(ExchangeError, match="another package"):
         exchange.read_answer(tmp_path / "old.zip", offer)

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from tdh.results import Run
 
 
-def test_gains_counted_again_add_up_to_the_plans(demo_run: Run) -> None:
+def test_gains_counted_again_add_up_to_the_plans(demo_run: Run, tmp_path: Path) -> None:
+    terms = exchange.Round(id="R", basis="joint")
     for carrier in demo_run.carriers:
-        offer = tdh.read_offer(demo_run.folder / f"packages/{carrier.id}.zip")
+        exchange.write_package(demo_run, carrier.id, tmp_path / "p.zip", round=terms)
+        offer = tdh.read_offer(tmp_path / "p.zip")
         plan = demo_run.plan[demo_run.plan["carrier_id"] == carrier.id]
         assert set(offer.assets.index) == set(plan["asset_id"])
         assert offer.assets["people_gained"].sum() == pytest.approx(plan["people_gained"].sum())
@@ -30,17 +32,14 @@ def test_gains_counted_again_add_up_to_the_plans(demo_run: Run) -> None:
         assert own.to_dict() == pytest.approx(lost.to_dict(), abs=1e-6)
 
 
-def test_on_its_own_basis_a_package_is_the_same_whatever_the_others_have(
-    demo_run: Run, tmp_path: Path
-) -> None:
+def test_a_package_is_the_same_whatever_the_others_have(demo_run: Run, tmp_path: Path) -> None:
     """Through whole runs: another network, budget, band and share of every other carrier."""
     packages = []
     for case in ("as it is", "others changed"):
         inputs = tmp_path / case / "inputs"
         shutil.copytree(demo_run.folder.parent / "inputs", inputs)
-        (inputs / "round.toml").write_text('id = "R"\nbasis = "own"\n', encoding="utf-8")
         scenario = inputs / "demo.toml"
-        text = scenario.read_text(encoding="utf-8") + '\n[packages]\nround = "round.toml"\n'
+        text = scenario.read_text(encoding="utf-8")
         mine, others = "carrier-a", ("carrier-b", "carrier-c", "carrier-d")
         if case == "others changed":
             sites = pd.read_csv(inputs / "sites.csv", dtype=str)

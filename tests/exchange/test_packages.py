@@ -18,15 +18,20 @@ import pytest
 from tdh import coverage, exchange
 from tdh.errors import ExchangeError
 from tdh.exchange.offered import own_choice
+from tdh.exchange.package import offer_digest
 from tdh.language import speaking
 
 NASTY = '=HYPERLINK("http://x","<b>&髙橋🗼'
 
 
+JOINT = exchange.Round(id="試行2026", basis="joint")
+
+
 @pytest.fixture
 def package(tmp_path: Path, fake: Any) -> Path:
+    """By the joint plan: A-1, A-2 and A-3."""
     path = tmp_path / "alpha.zip"
-    exchange.write_package(fake.run(), "alpha", path)
+    exchange.write_package(fake.run(), "alpha", path, round=JOINT)
     return path
 
 
@@ -81,27 +86,30 @@ def test_what_others_have_changes_no_byte(tmp_path: Path, fake: Any, package: Pa
         unmet={"alpha": [10.0] * 10, "beta": [0.0] * 10},
         reach={"alpha": fake.reach, "beta": {asset: [1] for asset in fake.reach}},
     )
-    exchange.write_package(run, "alpha", tmp_path / "again.zip")
+    exchange.write_package(run, "alpha", tmp_path / "again.zip", round=JOINT)
     assert (tmp_path / "again.zip").read_bytes() == package.read_bytes()
     assert b"beta" not in package.read_bytes()
     for content in members(package).values():
         assert b"beta" not in content and b"Beta" not in content and b"secret" not in content
 
 
-def test_a_round_on_its_own_basis_depends_on_nobody_else(tmp_path: Path, fake: Any) -> None:
+def test_a_package_depends_on_nobody_else_unless_the_round_says_so(
+    tmp_path: Path, fake: Any
+) -> None:
     """Even the list: the joint plan gives alpha two quite different sets, and nothing changes."""
-    terms = exchange.Round(id="R", basis="own")
     spaced = fake.scenario(siting={"spacing_m": 150.0})
     packages = []
     for n, offered in enumerate((["A-1"], ["A-5", "A-2"])):
         run = fake.run(scenario=spaced, offered={"alpha": offered, "beta": ["A-3"]})
-        exchange.write_package(run, "alpha", tmp_path / f"{n}.zip", round=terms)
+        exchange.write_package(run, "alpha", tmp_path / f"{n}.zip")
         packages.append((tmp_path / f"{n}.zip").read_bytes())
     assert packages[0] == packages[1]
     offer = exchange.read_offer(tmp_path / "0.zip")
     # A-3 (40 people) first; its neighbours, 143 m away, are too near; then A-1 (30) and A-5 (20).
     assert list(offer.assets.index) == ["A-3", "A-1", "A-5"]
+    assert offer.round.basis == "own"
     assert any("Nothing in it depends" in str(text) for text in offer.notices)
+    assert "提示の根拠: 自社(own)" in members(tmp_path / "0.zip")["README.txt"].decode("utf-8-sig")
 
 
 def test_a_budget_and_an_end_of_gains_bound_the_own_choice(tmp_path: Path, fake: Any) -> None:
@@ -112,13 +120,36 @@ def test_a_budget_and_an_end_of_gains_bound_the_own_choice(tmp_path: Path, fake:
     assert own_choice(run, "alpha") == ["A-5"]
 
 
+def test_what_the_planner_decided_stands_in_the_own_choice(fake: Any) -> None:
+    choices = [
+        {"carrier": "alpha", "asset": "A-4"},  # 10 people, still first
+        {"carrier": "alpha", "asset": "A-3", "offer": False},
+        {"carrier": "beta", "asset": "A-1", "offer": False},
+    ]
+    run = fake.run(scenario=fake.scenario(siting={"choices": choices}))
+    assert own_choice(run, "alpha") == ["A-4", "A-1", "A-5", "A-2"]
+
+
+def test_a_package_of_an_earlier_version_is_read(package: Path) -> None:
+    """Its round has fewer terms, and another name for the joint plan."""
+    content = members(package)
+    manifest = json.loads(content["manifest.json"])
+    manifest["round"]["basis"] = "plan"
+    for later in ("contact", "area_caps"):
+        del manifest["round"][later]
+    hashes = {name: entry["sha256"] for name, entry in manifest["members"].items()}
+    manifest["offer_sha256"] = offer_digest(manifest, hashes)
+    rewrite(package, **{"manifest.json": json.dumps(manifest)})
+    assert exchange.read_offer(package).round.basis == "joint"
+
+
 def test_a_change_of_the_language_or_of_the_clock_changes_no_byte(
     tmp_path: Path, fake: Any, package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Pacific/Honolulu")
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
     with speaking("ja"):
-        exchange.write_package(fake.run(), "alpha", tmp_path / "again.zip")
+        exchange.write_package(fake.run(), "alpha", tmp_path / "again.zip", round=JOINT)
     assert (tmp_path / "again.zip").read_bytes() == package.read_bytes()
 
 
@@ -136,6 +167,7 @@ def test_manifest_says_what_it_must(package: Path) -> None:
     assert manifest["synthetic"] is True
     assert any("架空" in line for line in manifest["notices"]["ja"])
     assert any("depends on the other carriers" in line for line in manifest["notices"]["en"])
+    assert manifest["round"]["basis"] == "joint"
     assert "東京都 (CC BY 4.0)" in manifest["attributions"]
     assert manifest["crs"] == {"plan": "EPSG:6677", "geographic": "EPSG:6668"}
 
@@ -152,7 +184,7 @@ def test_the_rounds_dates_and_terms_are_printed(tmp_path: Path, fake: Any) -> No
 
 def test_gdal_reads_every_vector_format_with_japanese_intact(tmp_path: Path, fake: Any) -> None:
     run = fake.run(assets=fake.assets({"A-1": NASTY}))
-    exchange.write_package(run, "alpha", tmp_path / "p.zip")
+    exchange.write_package(run, "alpha", tmp_path / "p.zip", round=JOINT)
     offer = exchange.read_offer(tmp_path / "p.zip").assets
     with zipfile.ZipFile(tmp_path / "p.zip") as archive:
         archive.extractall(tmp_path)
@@ -184,7 +216,7 @@ def test_qgis_finds_its_style(package: Path, tmp_path: Path) -> None:
 
 def test_csv_is_for_excel_and_holds_no_formula(tmp_path: Path, fake: Any) -> None:
     run = fake.run(assets=fake.assets({"A-1": NASTY, "A-2": "＝1+1"}))
-    exchange.write_package(run, "alpha", tmp_path / "p.zip")
+    exchange.write_package(run, "alpha", tmp_path / "p.zip", round=JOINT)
     content = members(tmp_path / "p.zip")
     assert content["offers.csv"].startswith(b"\xef\xbb\xbf")
     for name, encoding in (("offers.csv", "utf-8-sig"), ("offers-cp932.csv", "cp932")):
@@ -196,7 +228,8 @@ def test_csv_is_for_excel_and_holds_no_formula(tmp_path: Path, fake: Any) -> Non
 
 
 def test_an_offer_of_nothing_is_an_offer(tmp_path: Path, fake: Any) -> None:
-    exchange.write_package(fake.run(offered={"beta": ["A-1"]}), "alpha", tmp_path / "p.zip")
+    run = fake.run(unmet={"alpha": [0.0] * 10})
+    exchange.write_package(run, "alpha", tmp_path / "p.zip")
     assert exchange.read_offer(tmp_path / "p.zip").assets.empty
 
 

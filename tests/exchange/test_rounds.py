@@ -20,6 +20,7 @@ CARRIERS = ("alpha", "beta")
 
 def send(fake: Any, folder: Path, terms: exchange.Round) -> dict[str, Path]:
     run = fake.run(offered=dict.fromkeys(CARRIERS, EVERYTHING))
+    terms = terms.model_copy(update={"basis": "joint"})
     for carrier in CARRIERS:
         exchange.write_package(run, carrier, folder / f"{carrier}.zip", round=terms)
     return {carrier: folder / f"{carrier}.zip" for carrier in CARRIERS}
