@@ -286,7 +286,7 @@ def _merge(
 
 _COMPLETED = ["owner", "bureau", "address", "municipality_code", "municipality", "height_agl_m",
               "height_source", "floors", "area_m2", "year_built", "power", "fibre", "backup_hours",
-              "flood_depth_m"]  # fmt: skip
+              "flood_depth_m", "structure", "access", "restrictions", "ground_m"]  # fmt: skip
 
 
 def _complete_from(

@@ -37,7 +37,10 @@ _RANGES = {
     "area_m2": (0, 1e9),
     "backup_hours": (0, 9998),
     "flood_depth_m": (0, 100),
+    "elevation": (-20, 3776),
 }
+_WORDS = ("power", "fibre", "year_built", "structure", "access", "restrictions")
+"""Columns that are kept as they were published."""
 _ADDRESS_PARTS = ("address_prefecture", "address_city", "address_town", "address_block")
 FEET_M = 0.3048
 
@@ -191,7 +194,11 @@ def _fields(context: positions.Context, options: Options) -> pd.DataFrame:
     out["height_source"] = pd.Series("register", index=out.index, dtype="str").where(
         out["height_agl_m"].notna()
     )
-    for name in ("power", "fibre", "year_built"):
+    # An altitude is above sea level where the register does not say that it is of another kind.
+    reference = context.text("height_reference")
+    ground = (reference == "") | arrowtext.contains(reference, r"標高|海抜|sea|elevation")
+    out["ground_m"] = out.pop("elevation").where(ground)
+    for name in _WORDS:
         out[name] = context.text(name)
     out["year_built"] = _dates(out["year_built"])
     out["synthetic"] = options.synthetic
@@ -434,7 +441,7 @@ def _sort(
     waiting = ~usable & (records["address"] != "").to_numpy()
     refused = ~usable & ~waiting
     findings.add("rejected", records.loc[refused, "source_row"])
-    for name in ("published_id", "power", "fibre", "year_built", "owner", "bureau", "address"):
+    for name in ("published_id", *_WORDS, "owner", "bureau", "address"):
         records[name] = records[name].astype("str").replace("", None)
     records = _place(records)
     extra = ["reason", "original"]
