@@ -7,16 +7,17 @@ link's signal comes about.
 """
 
 from tdh.coverage.antennas import choose_antennas, turned, without_pattern
-from tdh.coverage.compute import Receivers, compute, compute_many, grid_of, receivers
+from tdh.coverage.compute import compute, compute_many
 from tdh.coverage.drawing import profile_svg
 from tdh.coverage.explain import BudgetLine, Edge, Link, Profile, explain_link
 from tdh.coverage.exposure import exposure_of_sites
 from tdh.coverage.footprint import Coverage, to_dbm
 from tdh.coverage.quality import Shadowing, overlap, probability, probability_covered, sinr_db
 from tdh.coverage.rasters import to_grid, write_raster
+from tdh.coverage.receivers import Receivers, grid_of, receivers
 from tdh.coverage.sites import candidate_sites
 from tdh.coverage.tiles import Tile, gather, open_surface, run_tile, store_surface
-from tdh.radio.prediction import Model
+from tdh.radio.model import Model
 
 __all__ = [
     "BudgetLine",

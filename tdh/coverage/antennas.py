@@ -11,14 +11,16 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tdh.coverage.compute import compute_many, receivers
+from tdh.coverage.compute import compute_many
 from tdh.coverage.footprint import Coverage
+from tdh.coverage.receivers import receivers
 from tdh.coverage.sites import SECTORS_DEG, site_arrays
 from tdh.errors import DomainError, Problem
 from tdh.grid import Grid
 from tdh.language import Text
 from tdh.radio.bands import Band
-from tdh.radio.prediction import OFFSET_DBM, STEP_DB, bearing_deg
+from tdh.radio.prediction import OFFSET_DBM, STEP_DB
+from tdh.radio.vectors import bearing_deg
 from tdh.surface import Surface
 
 TURNS_DEG = (0.0, 30.0, 60.0, 90.0)

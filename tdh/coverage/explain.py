@@ -11,12 +11,13 @@ import numpy as np
 
 from tdh import units
 from tdh.coverage.quality import Shadowing, probability
+from tdh.coverage.receivers import Place
 from tdh.coverage.sites import levels_dbm, site_arrays
 from tdh.errors import InputError, Problem
 from tdh.language import Text
-from tdh.radio import p2108, prediction, tr38901
+from tdh.radio import p2108, prediction, tables, tr38901, vectors
 from tdh.radio.bands import Band
-from tdh.radio.prediction import Model
+from tdh.radio.model import Model
 from tdh.surface import Surface
 
 
@@ -135,6 +136,7 @@ def explain_link(
     band: Band,
     *,
     receiver_height_m: float = 1.5,
+    receiver_place: Place = "street",
     model: Model | None = None,
     shadowing: Shadowing | None = None,
 ) -> Link:
@@ -147,11 +149,13 @@ def explain_link(
     site_id : str
         Which of them.
     x_m, y_m : float
-        The receiver: easting and northing in metres. In a building it is indoors.
+        The receiver: easting and northing in metres.
     surface : Surface or None
     band : Band
     receiver_height_m : float
-        Above ground.
+        Above what the receiver stands on.
+    receiver_place : {"street", "roof"}
+        In a building: indoors at street level, or on its roof.
     model : Model, optional
     shadowing : Shadowing, optional
         For the probability.
@@ -193,8 +197,10 @@ def explain_link(
     indoors = False
     ground = 0.0
     if surface is not None:
-        indoors = bool(surface.building_height_m(x_m, y_m) > 0)
         ground = float(surface.ground_m(x_m, y_m))
+        building = float(surface.building_height_m(x_m, y_m))
+        indoors = building > 0 and receiver_place == "street"
+        ground += building if receiver_place == "roof" else 0.0
     z0 = ground + receiver_height_m
     east, north, up = x_m - x1, y_m - y1, z0 - z1
     distance = math.hypot(east, north)
@@ -202,7 +208,7 @@ def explain_link(
     direct = math.hypot(flat, up)
     azimuths, tilt = arrays.antennas.azimuths, arrays.antennas.tilts[0]
     gain = float(prediction.antenna_gain_db(east, north, up, azimuths, 0, tilt))
-    law = prediction.law_constants(
+    law = tables.law_constants(
         arrays.environments, arrays.heights_m, band.frequency_ghz, receiver_height_m, model
     )[0]
     los, nlos = (float(v) for v in prediction.law_db(law, math.log10(direct), flat, direct))
@@ -256,7 +262,7 @@ def explain_link(
         lines += more
         profile, edge = _profile(surface, (x1, y1, z1), (x_m, y_m, z0), stretch, seen)
     signal = level + gain - loss
-    rain = prediction.rain_db_per_m(band.frequency_ghz, model) * direct
+    rain = tables.rain_db_per_m(band.frequency_ghz, model) * direct
     if rain > 0:
         lines.append(
             BudgetLine(
@@ -267,13 +273,13 @@ def explain_link(
             )
         )
     if indoors or model.indoor is not None:
-        building = model.indoor or model.indoor_cells
-        elevation = int(abs(float(prediction.bearing_deg(up, distance))) + 0.5)
-        table = prediction.entry_table(band.frequency_ghz, building, model.entry_percent)
+        rooms = model.indoor or model.indoor_cells
+        elevation = int(abs(float(vectors.bearing_deg(up, distance))) + 0.5)
+        table = tables.entry_table(band.frequency_ghz, rooms, model.entry_percent)
         entry = float(table[elevation])
         lines.append(
             BudgetLine(
-                Text("Building entry ({b})", "建物侵入損失({b})", b=building),
+                Text("Building entry ({b})", "建物侵入損失({b})", b=rooms),
                 -entry,
                 "dB",
                 "ITU-R P.2109-1",

@@ -26,7 +26,7 @@ from tdh.errors import InputError, Problem
 from tdh.grid import Grid
 from tdh.language import Text
 from tdh.radio.bands import Band
-from tdh.radio.prediction import Model
+from tdh.radio.model import Model
 from tdh.surface import Surface
 
 

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from tdh.errors import DomainError, Problem
 from tdh.language import Text
+from tdh.radio.vectors import largest
 
 _TOUCH = 1e-9  # shares of the line's length below which a cell is touched, not crossed
 
@@ -33,7 +34,6 @@ _TOUCH = 1e-9  # shares of the line's length below which a cell is touched, not 
 # not cross.
 PHASE = (3.0 - math.sqrt(5.0)) / 2.0
 MOST_POINTS = 4096
-_FULL = 16  # points at either end looked at one by one; in between every other one
 _FROM_RX = (1.0 / (np.arange(MOST_POINTS + 1) - PHASE)).astype(np.float32)
 _FROM_TX = (1.0 / (np.arange(MOST_POINTS + 1) + PHASE)).astype(np.float32)
 _FIXED = 4294967296.0  # positions as integers of 2**-32 cells: no conversion per point
@@ -140,16 +140,12 @@ def sees(top, x0, y0, z0, x1, y1, z1, start, end):  # type: ignore[no-untyped-de
 
 
 @_njit_max
-def _steepest(top, kx, ky, sx, sy, h0, h1, n, first, last, step):  # type: ignore[no-untyped-def]
+def _steepest(top, kx, ky, sx, sy, h0, h1, n, first, last):  # type: ignore[no-untyped-def]
     rx = tx = np.float32(-1e9)
-    kx += first * sx
-    ky += first * sy
-    for i in range(first, last, step):
-        height = top[np.uint64(ky >> 32), np.uint64(kx >> 32)]
-        kx += sx * step
-        ky += sy * step
-        rx = max(rx, (height - h0) * _FROM_RX[np.uint64(i)])
-        tx = max(tx, (height - h1) * _FROM_TX[np.uint64(n - i)])
+    for i in range(first, last):
+        height = top[np.uint64((ky + i * sy) >> 32), np.uint64((kx + i * sx) >> 32)]
+        rx = largest(rx, (height - h0) * _FROM_RX[np.uint64(i)])  # type: ignore[call-arg]
+        tx = largest(tx, (height - h1) * _FROM_TX[np.uint64(n - i)])
     return rx, tx
 
 
@@ -164,7 +160,7 @@ def horizon_slopes(top, x0, y0, z0, x1, y1, z1, start, end):  # type: ignore[no-
     """The steepest rises from both ends of a line to the tops at points along it.
 
     Parameters as :func:`sees`; the stretch must lie over the raster. The profile is taken once a
-    cell near the ends and every other cell in between.
+    cell.
 
     Returns
     -------
@@ -173,17 +169,14 @@ def horizon_slopes(top, x0, y0, z0, x1, y1, z1, start, end):  # type: ignore[no-
         small where no point lies in the stretch.
     """
     n = points_on(x0, y0, x1, y1)
-    sx, sy = np.int64((x1 - x0) / n * _FIXED), np.int64((y1 - y0) / n * _FIXED)
-    kx = np.int64((x0 - PHASE * (x1 - x0) / n) * _FIXED)
-    ky = np.int64((y0 - PHASE * (y1 - y0) / n) * _FIXED)
-    h0, h1 = np.float32(z0), np.float32(z1)
+    inverse = 1.0 / n
+    step_x, step_y = (x1 - x0) * inverse, (y1 - y0) * inverse
+    sx, sy = np.int64(step_x * _FIXED), np.int64(step_y * _FIXED)
+    kx, ky = np.int64((x0 - PHASE * step_x) * _FIXED), np.int64((y0 - PHASE * step_y) * _FIXED)
     first = max(math.ceil(start * n + PHASE), 1)
     last = min(math.floor(end * n + PHASE), n) + 1
-    a, b = min(first + _FULL, last), max(last - _FULL, min(first + _FULL, last))
-    rx, tx = _steepest(top, kx, ky, sx, sy, h0, h1, n, first, a, 1)
-    rx2, tx2 = _steepest(top, kx, ky, sx, sy, h0, h1, n, a, b, 2)
-    rx3, tx3 = _steepest(top, kx, ky, sx, sy, h0, h1, n, b, last, 1)
-    return float(max(rx, rx2, rx3)) * n, float(max(tx, tx2, tx3)) * n
+    rx, tx = _steepest(top, kx, ky, sx, sy, np.float32(z0), np.float32(z1), n, first, last)
+    return float(rx) * n, float(tx) * n
 
 
 @_njit

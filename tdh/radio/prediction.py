@@ -13,7 +13,7 @@ reflection and scatter through the streets, of which the NLOS law of TR 38.901 i
 
 So loss grows continuously as an edge rises into the path, and never exceeds the NLOS law. The
 offset of diffraction and offset and slope of both laws are what a calibration fits
-(:class:`Model`).
+(:class:`tdh.radio.model.Model`).
 
 A corner that a line clips between two points of its profile still blocks it, by the exact walk,
 but adds no edge: the link is charged as grazing, which is what diffraction around the corner costs.
@@ -25,16 +25,14 @@ spherical-Earth term of the delta-Bullington method; :mod:`tdh.radio.p526` has b
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import numba
 import numpy as np
 
-from tdh.errors import DomainError, Problem
-from tdh.language import Text
-from tdh.radio import p526, p838, p2108, p2109, tr38901
+from tdh.radio import p526
 from tdh.radio.line_of_sight import clip, horizon_slopes, leave, point_blocks, sees
+from tdh.radio.tables import CLUTTER_STEP_M
+from tdh.radio.vectors import angles_deg, bearing_deg, log2_of
 
 OFFSET_DBM = -150.5
 STEP_DB = 0.5
@@ -42,128 +40,9 @@ STEP_DB = 0.5
 NEAREST_M = 10.0
 """Laws hold from 10 m; nearer links are charged as at 10 m."""
 ROOF_STEP_M = 2.0
-_CLUTTER_STEP_M = 10.0
+_SAME_PLACE = 1e-7  # cells
 
 _njit = numba.njit(cache=True, nogil=True, error_model="numpy")
-
-
-@dataclass(frozen=True)
-class Model:
-    """How loss is predicted, and what a calibration may change.
-
-    Parameters
-    ----------
-    diffraction : bool
-        Whether blocked links gain by diffraction over the controlling edges (P.526 Bullington).
-        Without it they follow the NLOS law alone.
-    diffraction_offset_db : float
-        Added to the diffraction loss before the two ways are summed.
-    los_offset_db, nlos_offset_db : float
-        Added to the LOS and the NLOS law.
-    los_slope_db, nlos_slope_db : float
-        Added per decade of distance, zero at 100 m.
-    own_building_m : float
-        Antennas of a site stand at the edges of its roof, wherever its point lies: the roof that
-        the point lies on does not block within this distance. The same holds for the building
-        around an indoor receiver, which is charged by P.2109 instead.
-    rain_rate_mm_h : float
-        Rain along the whole path (P.838, vertical polarisation); 0: none.
-    indoor : {None, "traditional", "efficient"}
-        Predict for receivers inside buildings: entry loss by P.2109 everywhere.
-    indoor_cells : {"traditional", "efficient"}
-        The kind of building in cells that have no open place.
-    entry_percent : float
-        Percentage of P.2109: the entry loss that is not exceeded.
-    clutter_percent : float
-        Percentage of P.2108, where there is no surface.
-    """
-
-    diffraction: bool = True
-    diffraction_offset_db: float = 0.0
-    los_offset_db: float = 0.0
-    nlos_offset_db: float = 0.0
-    los_slope_db: float = 0.0
-    nlos_slope_db: float = 0.0
-    own_building_m: float = 40.0
-    rain_rate_mm_h: float = 0.0
-    indoor: Literal["traditional", "efficient"] | None = None
-    indoor_cells: Literal["traditional", "efficient"] = "traditional"
-    entry_percent: float = 50.0
-    clutter_percent: float = 50.0
-
-    def __post_init__(self) -> None:
-        if not (self.rain_rate_mm_h >= 0 and self.own_building_m >= 0):
-            raise DomainError(
-                Problem(
-                    Text(
-                        "rain rate and distances must not be negative",
-                        "降雨強度と距離は負にできません",
-                    ),
-                    value=(self.rain_rate_mm_h, self.own_building_m),
-                )
-            )
-
-
-def law_constants(
-    environments: np.ndarray,
-    bs_height_m: np.ndarray,
-    frequency_ghz: float,
-    ut_height_m: float,
-    model: Model,
-) -> np.ndarray:
-    """TR 38.901's lines for each site with the model's offsets, float64 (n_sites, 8).
-
-    Columns as :class:`tdh.radio.tr38901.Coefficients`; ``environments`` holds positions in
-    ``tr38901.SCENARIOS``.
-    """
-    out = np.empty((len(environments), 8))
-    for position, scenario in enumerate(tr38901.SCENARIOS):
-        rows = environments == position
-        if rows.any():
-            law = tr38901.coefficients(scenario, frequency_ghz, bs_height_m[rows], ut_height_m)
-            out[rows] = np.stack(law, axis=1)
-    for column, offset, slope in (
-        (0, model.los_offset_db, model.los_slope_db),
-        (4, model.los_offset_db, model.los_slope_db),
-        (6, model.nlos_offset_db, model.nlos_slope_db),
-    ):
-        out[:, column] += offset - 2.0 * slope
-        out[:, column + 1] += slope
-    return out
-
-
-def entry_table(frequency_ghz: float, building: p2109.Building, percent: float) -> np.ndarray:
-    """P.2109 loss in dB for elevations of 0 to 90 degrees, float32 (91,)."""
-    return p2109.building_entry_loss_db(
-        frequency_ghz, percent, building, np.arange(91.0), outside="warn"
-    ).astype(np.float32)
-
-
-def rain_db_per_m(frequency_ghz: float, model: Model) -> float:
-    """Rain's attenuation per metre; none below 1 GHz, where P.838 ends and rain does nothing."""
-    if model.rain_rate_mm_h == 0 or frequency_ghz < 1.0:
-        return 0.0
-    rate = p838.specific_attenuation_db_per_km(frequency_ghz, model.rain_rate_mm_h, "V")
-    return float(rate) / 1000.0
-
-
-def clutter_table(frequency_ghz: float, longest_m: float, percent: float) -> np.ndarray:
-    """P.2108 loss in dB in steps of 10 m, 0 below its 250 m, float32."""
-    distance_m = np.arange(0.0, longest_m + 2 * _CLUTTER_STEP_M, _CLUTTER_STEP_M)
-    loss = np.zeros_like(distance_m)
-    far = distance_m >= 250.0
-    if far.any():
-        loss[far] = p2108.terrestrial_clutter_loss_db(
-            frequency_ghz, distance_m[far] / 1000.0, percent, outside="warn"
-        )
-    return loss.astype(np.float32)
-
-
-def los_probability_table(longest_m: float, ut_height_m: float) -> np.ndarray:
-    """LOS probability by scenario in steps of 1 m, float32 (3, n)."""
-    distance_m = np.arange(0.0, longest_m + 2.0)
-    rows = [tr38901.los_probability(s, distance_m, ut_height_m) for s in tr38901.SCENARIOS]
-    return np.stack(rows).astype(np.float32)
 
 
 # Both functions below are looked up: of log2 ν, and of the difference of two levels.
@@ -177,15 +56,6 @@ _APART_STEPS = 64.0
 _SUM_DB = np.append(
     10.0 * np.log10(1.0 + 10.0 ** (-np.arange(0.0, _APART_DB, 1.0 / _APART_STEPS) / 10.0)), 0.0
 ).astype(np.float32)
-# log2 over [1, 2] in powers, within 2e-7: what is left is single precision's own rounding.
-_LOG2 = (
-    np.polynomial.Chebyshev.interpolate(np.log2, 9, domain=[1.0, 2.0])
-    .convert(kind=np.polynomial.Polynomial)
-    .coef.astype(np.float32)
-)
-
-# Abramowitz and Stegun's 4.4.49: the arc tangent of 0 to 1 within 1e-5, here in degrees.
-_ATAN = np.degrees([0.9998660, -0.3302995, 0.1801410, -0.0851330, 0.0208351]).astype(np.float32)
 
 
 @_njit
@@ -248,62 +118,62 @@ def link_geometry(top, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m, ed
     point : float
         The equivalent edge's distance from the transmitter, in shares of the length.
     """
+    blocked, a, b, start, end = rises(
+        top, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m, edges
+    )
+    if not blocked or not edges:
+        return blocked, 0.0, start, end, 0.5
+    length = math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2) * cell_m
+    return True, math.sqrt(2.0 * a * b / length), start, end, a / (a + b)
+
+
+@_njit
+def rises(top, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m, edges):  # type: ignore[no-untyped-def]
+    """Whether a link is blocked, and how far either horizon rises above its line.
+
+    Parameters as :func:`link_geometry`.
+
+    Returns
+    -------
+    blocked : bool
+    rx_m, tx_m : float
+        Rise above the line over its whole length, of the receiver's and the transmitter's horizon.
+        Where the two meet, the point lies a b / (a + b) above the line, a / (a + b) of the way from
+        the transmitter: put into P.526's ν, the sum cancels, and ν √λ = √(2 a b / length).
+    start, end : float
+    """
     dx, dy = x1 - x0, y1 - y0
-    length = math.sqrt(dx * dx + dy * dy) * cell_m
-    if length < 1e-6:
-        return False, 0.0, 0.0, 1.0, 0.5
+    if abs(dx) + abs(dy) < _SAME_PLACE:
+        return False, 1e-6, 1e-6, 0.0, 1.0
     rows, cols = top.shape
     start, end = 0.0, 1.0
     if x0 < 0 or y0 < 0 or x0 >= cols or y0 >= rows or x1 < 0 or y1 < 0 or x1 >= cols or y1 >= rows:
         start, end = clip(x0, y0, dx, dy, rows, cols)
-    own = own_m / length
     if inside:
-        start = max(start, leave(top, x0, y0, dx, dy, z0 + 1e-3, np.inf, min(own, 1.0)))
+        own = min(own_m / (math.sqrt(dx * dx + dy * dy) * cell_m), 1.0)
+        start = max(start, leave(top, x0, y0, dx, dy, z0 + 1e-3, np.inf, own))
     if not math.isnan(roof_m):
+        own = min(own_m / (math.sqrt(dx * dx + dy * dy) * cell_m), 1.0)
         highest = max(z1, roof_m + ROOF_STEP_M)
-        run = leave(top, x1, y1, -dx, -dy, roof_m - ROOF_STEP_M, highest, min(own, 1.0))
-        end = min(end, 1.0 - run)
+        end = min(end, 1.0 - leave(top, x1, y1, -dx, -dy, roof_m - ROOF_STEP_M, highest, own))
     elif 0 <= x1 < cols and 0 <= y1 < rows and top[int(y1), int(x1)] > z1:
         # A pole beside a wall: the cell that it shares with the building does not count.
         out_x = (math.floor(x1) + (1.0 if dx < 0 else 0.0) - x1) / -dx if dx != 0.0 else np.inf
         out_y = (math.floor(y1) + (1.0 if dy < 0 else 0.0) - y1) / -dy if dy != 0.0 else np.inf
         end = min(end, 1.0 - min(out_x, out_y))
     if start >= end:
-        return False, 0.0, start, end, 0.5
+        return False, 1e-6, 1e-6, start, end
     if not edges:
         blocked = point_blocks(top, x0, y0, z0, x1, y1, z1, start, end) or not sees(
             top, x0, y0, z0, x1, y1, z1, start, end
         )
-        return blocked, 0.0, start, end, 0.5
+        return blocked, 1e-6, 1e-6, start, end
     dz = z1 - z0
     slope_rx, slope_tx = horizon_slopes(top, x0, y0, z0, x1, y1, z1, start, end)
     # A point clearly above the line proves it blocked; all else is left to the exact walk.
     if slope_rx <= dz + 1e-3 + 1e-5 * abs(dz) and sees(top, x0, y0, z0, x1, y1, z1, start, end):
-        return False, 0.0, start, end, 0.5
-    # How far either horizon rises above the line, per length. Where the two lines meet, the point
-    # lies a b / (a + b) above it, a / (a + b) of the way: put into P.526's ν, the sum cancels.
-    a, b = max(slope_rx - dz, 1e-6), max(slope_tx + dz, 1e-6)
-    return True, math.sqrt(2.0 * a * b / length), start, end, a / (a + b)
-
-
-@_njit
-def bearing_deg(y, x):  # type: ignore[no-untyped-def]
-    """The angle of (x, y) from the x axis in degrees, −180 to 180, within 0.001°.
-
-    Half the time of the exact arc tangent; the polynomial is Abramowitz and Stegun's 4.4.49.
-    """
-    a, b = abs(x), abs(y)
-    high = max(a, b)
-    if high == 0.0:
-        return 0.0
-    q = min(a, b) / high
-    s = q * q
-    angle = q * (0.9998660 + s * (-0.3302995 + s * (0.1801410 + s * (-0.0851330 + s * 0.0208351))))
-    if b > a:
-        angle = 0.5 * math.pi - angle
-    if x < 0.0:
-        angle = math.pi - angle
-    return math.copysign(angle * (180.0 / math.pi), y)
+        return False, 1e-6, 1e-6, start, end
+    return True, max(slope_rx - dz, 1e-6), max(slope_tx + dz, 1e-6), start, end
 
 
 @_njit
@@ -335,44 +205,12 @@ def antenna_gain_db(east, north, up, azimuths, site, tilt):  # type: ignore[no-u
 
 @_njit
 def law_db(law, x, distance_2d, distance_3d):  # type: ignore[no-untyped-def]
-    """LOS and NLOS loss by a site's constants (:func:`law_constants`), x = log10 of 3D distance."""
+    """LOS and NLOS loss by a site's :func:`tdh.radio.tables.law_constants`; x = log10 of the 3D distance."""
     if distance_2d <= law[3]:
         los = law[0] + law[1] * x + law[2] * distance_3d
     else:
         los = law[4] + law[5] * x
     return los, max(los, law[6] + law[7] * x)
-
-
-@_njit
-def _log2(values, whole, rest, out, n):  # type: ignore[no-untyped-def]
-    """log2 of positive float32 values; ``whole`` int32 and ``rest`` float32 are for work.
-
-    Plain steps over arrays, here and below: the compiler turns them into vector instructions, which
-    it cannot do with calls into a library of mathematics.
-    """
-    bits, rest_bits = values.view(np.int32), rest.view(np.int32)
-    for i in range(n):
-        whole[i] = (bits[i] >> 23) - 127
-        rest_bits[i] = (bits[i] & 0x7FFFFF) | 0x3F800000
-    for i in range(n):
-        m = rest[i]
-        total = _LOG2[9]
-        for k in range(8, -1, -1):
-            total = total * m + _LOG2[k]
-        out[i] = total + np.float32(whole[i])
-
-
-@_njit
-def _angles_deg(y, x, out, n):  # type: ignore[no-untyped-def]
-    """:func:`bearing_deg` of float32 arrays."""
-    for i in range(n):
-        a, b = abs(x[i]), abs(y[i])
-        q = min(a, b) / max(max(a, b), np.float32(1e-20))
-        t = q * q
-        angle = q * (_ATAN[0] + t * (_ATAN[1] + t * (_ATAN[2] + t * (_ATAN[3] + t * _ATAN[4]))))
-        angle = np.float32(90.0) - angle if b > a else angle
-        angle = np.float32(180.0) - angle if x[i] < 0 else angle
-        out[i] = -angle if y[i] < 0 else angle
 
 
 @_njit
@@ -426,7 +264,7 @@ def _expected_losses_db(law, x, flat, direct, share, clutter, out, n):  # type: 
     """Loss of links without a surface in one band: :func:`expected_db`."""
     for i in range(n):
         los, nlos = law_db(law, float(x[i]), float(flat[i]), float(direct[i]))
-        step = int(min(flat[i] / _CLUTTER_STEP_M, clutter.size - 1))
+        step = int(min(flat[i] / CLUTTER_STEP_M, clutter.size - 1))
         out[i] = expected_db(share[i], los, max(nlos, los + clutter[step]))
 
 
@@ -507,9 +345,9 @@ def predict(  # type: ignore[no-untyped-def]
                 if (centre_x - x1) ** 2 + (centre_y - y1) ** 2 > radius * radius:
                     continue
                 x0, y0, z0 = receivers[k, 0], receivers[k, 1], receivers[k, 2]
-                blocked, edge = False, 1.0
+                blocked, a, b = False, 1.0, 1.0
                 if has_surface:
-                    blocked, edge, _, _, _ = link_geometry(
+                    blocked, a, b, _, _ = rises(
                         top,
                         (x0 - surface[1]) / surface[3],
                         (surface[2] - y0) / surface[3],
@@ -524,7 +362,7 @@ def predict(  # type: ignore[no-untyped-def]
                         edges,
                     )
                 cell[n], hidden[n], indoors[n] = k, blocked, inside[k]
-                east[n], north[n], up[n], nu[n] = x0 - x1, y0 - y1, z0 - z1, max(edge, 1e-6)
+                east[n], north[n], up[n], nu[n] = x0 - x1, y0 - y1, z0 - z1, a * b
                 any_indoors |= inside[k] != 0
                 n += 1
             if n == 0:
@@ -536,19 +374,23 @@ def predict(  # type: ignore[no-untyped-def]
                 flat[i] = np.sqrt(near)
                 part[i] = near + up[i] * up[i]
                 direct[i] = np.sqrt(part[i])
-            _log2(part, whole, work, x, n)
+            log2_of(part, whole, work, x, n)
             for i in range(n):
                 x[i] *= np.float32(0.5 * math.log10(2.0))
             if edges and has_surface:
-                part[:n] = nu[:n]
-                _log2(part, whole, work, nu, n)
+                for i in range(n):
+                    nu[i] *= np.float32(2.0) / max(distance[i], np.float32(1.0))
+                    part[i] = max(nu[i], np.float32(1e-12))
+                log2_of(part, whole, work, nu, n)
+                for i in range(n):
+                    nu[i] *= np.float32(0.5)
             if not has_surface:
                 for i in range(n):
                     far = int(min(distance[i], probability.shape[1] - 1))
                     share[i] = probability[environments[s], far]
                     hidden[i] = share[i] < 0.5
-            _angles_deg(east, north, bearing, n)
-            _angles_deg(up, distance, elevation, n)
+            angles_deg(east, north, bearing, n)
+            angles_deg(up, distance, elevation, n)
             for p in range(n_plans):
                 _gains_db(bearing, elevation, azimuths[p, s], tilts[p, s], work, gains[p], n)
             for b in range(n_bands):
@@ -581,30 +423,3 @@ def predict(  # type: ignore[no-untyped-def]
                 used[b] = m
         for b in range(n_bands):
             counts[b, s - first] = used[b] - before[b]
-
-
-@_njit
-def open_places(building, surface, centres, cell_m, out):  # type: ignore[no-untyped-def]
-    """The open surface cell nearest to each plan cell's centre, within the plan cell.
-
-    ``surface`` is (x_min, y_max, cell); ``centres`` float64 (n, 2). ``out`` int64 (n, 2) takes row
-    and column, −1 where all of the plan cell is built over (or off the surface).
-    """
-    rows, cols = building.shape
-    half = cell_m / 2.0
-    for k in range(centres.shape[0]):
-        x, y = centres[k]
-        c0 = max(math.ceil((x - half - surface[0]) / surface[2] - 0.5), 0)
-        c1 = min(math.floor((x + half - surface[0]) / surface[2] - 0.5), cols - 1)
-        r0 = max(math.ceil((surface[1] - y - half) / surface[2] - 0.5), 0)
-        r1 = min(math.floor((surface[1] - y + half) / surface[2] - 0.5), rows - 1)
-        nearest = np.inf
-        out[k, 0] = out[k, 1] = -1
-        for r in range(r0, r1 + 1):
-            dy = surface[1] - (r + 0.5) * surface[2] - y
-            for c in range(c0, c1 + 1):
-                dx = surface[0] + (c + 0.5) * surface[2] - x
-                far = dx * dx + dy * dy
-                if building[r, c] == 0.0 and far < nearest - 1e-6:
-                    nearest = far
-                    out[k, 0], out[k, 1] = r, c

@@ -212,6 +212,58 @@ def test_a_cell_that_is_built_over_is_indoors(plan_grid: Grid, cells: gpd.GeoDat
     assert abs(found.points[:, :2] - centres).max() <= 12.5
 
 
+def test_receivers_on_roofs_stand_on_what_is_built(
+    plan_grid: Grid, cells: gpd.GeoDataFrame
+) -> None:
+    grid = Grid.around(plan_grid.bounds, 4.0, plan_grid.crs)
+    building = np.zeros(grid.shape, dtype=np.float32)
+    building[100:120, 120:140] = 12.0
+    surface = Surface(grid, building)
+    roof = coverage.receivers(cells, surface, plan_grid, place="roof")
+    assert not roof.inside.any()
+    under = surface.building_height_m(roof.points[:, 0], roof.points[:, 1])
+    assert np.array_equal(roof.points[:, 2], under + 1.5)
+    # Every cell that holds some of the building has its receiver on it, the others at the centre.
+    row, col = np.nonzero(building)
+    x, y = grid.centres(row, col)
+    held = np.unique(roof.lookup[plan_grid.rowcol(x, y)])
+    assert np.array_equal(np.flatnonzero(under > 0), held)
+    rest = np.setdiff1d(np.arange(len(cells)), held)
+    centres = np.stack([cells.geometry.x, cells.geometry.y], axis=1)
+    assert np.array_equal(roof.points[rest, :2], centres[rest])
+
+
+def test_a_roof_sees_what_the_street_behind_it_does_not(
+    plan_grid: Grid, cells: gpd.GeoDataFrame
+) -> None:
+    grid = Grid.around(plan_grid.bounds, 4.0, plan_grid.crs)
+    building = np.zeros(grid.shape, dtype=np.float32)
+    building[100:120, 120:140] = 12.0
+    surface = Surface(grid, building)
+    x, y = grid.centres(110, 100)
+    site = gpd.GeoDataFrame(
+        {"antenna_height_agl_m": [20.0], "environment": ["UMi"], "eirp_dbm": [50.0],
+         "radius_m": [400.0]},
+        geometry=gpd.points_from_xy([x], [y]), crs=plan_grid.crs, index=["a"],
+    )  # fmt: skip
+    there = {"grid": plan_grid, "model": Model(indoor_cells="efficient")}
+    street = compute(site, surface, cells, N78, **there)
+    roof = compute(site, surface, cells, N78, receiver_place="roof", **there)
+    points = coverage.receivers(cells, surface, plan_grid, place="roof").points
+    on = np.flatnonzero(surface.building_height_m(points[:, 0], points[:, 1]) > 0)
+    entry = float(p2109.building_entry_loss_db(3.65, 50, "efficient"))
+    inside = coverage.receivers(cells, surface, plan_grid).inside[on] == 1
+    high, low = (c.signal[[0], :][:, on].toarray()[0].astype(float) * 0.5 for c in (roof, street))
+    assert (high[inside] - low[inside] > entry - 1).all() and inside.any()
+    for i in on:
+        link = coverage.explain_link(
+            site, "a", *points[i, :2], surface, N78, receiver_place="roof",
+            model=Model(indoor_cells="efficient"),
+        )  # fmt: skip
+        assert link.line_of_sight and not link.indoors
+        assert link.rsrp_dbm == pytest.approx(high[on == i][0] - 150.5, abs=0.27)
+
+
 def test_rain_weakens_28_ghz(
     sites: gpd.GeoDataFrame, town: Surface, cells: gpd.GeoDataFrame, plan_grid: Grid
 ) -> None:

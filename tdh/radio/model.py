@@ -1,0 +1,66 @@
+"""How loss is predicted, and what a calibration may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tdh.errors import DomainError, Problem
+from tdh.language import Text
+
+
+@dataclass(frozen=True)
+class Model:
+    """How loss is predicted, and what a calibration may change.
+
+    Parameters
+    ----------
+    diffraction : bool
+        Whether blocked links gain by diffraction over the controlling edges (P.526 Bullington).
+        Without it they follow the NLOS law alone.
+    diffraction_offset_db : float
+        Added to the diffraction loss before the two ways are summed.
+    los_offset_db, nlos_offset_db : float
+        Added to the LOS and the NLOS law.
+    los_slope_db, nlos_slope_db : float
+        Added per decade of distance, zero at 100 m.
+    own_building_m : float
+        Antennas of a site stand at the edges of its roof, wherever its point lies: the roof that
+        the point lies on does not block within this distance. The same holds for the building
+        around an indoor receiver, which is charged by P.2109 instead.
+    rain_rate_mm_h : float
+        Rain along the whole path (P.838, vertical polarisation); 0: none.
+    indoor : {None, "traditional", "efficient"}
+        Predict for receivers inside buildings: entry loss by P.2109 everywhere.
+    indoor_cells : {"traditional", "efficient"}
+        The kind of building in cells that have no open place.
+    entry_percent : float
+        Percentage of P.2109: the entry loss that is not exceeded.
+    clutter_percent : float
+        Percentage of P.2108, where there is no surface.
+    """
+
+    diffraction: bool = True
+    diffraction_offset_db: float = 0.0
+    los_offset_db: float = 0.0
+    nlos_offset_db: float = 0.0
+    los_slope_db: float = 0.0
+    nlos_slope_db: float = 0.0
+    own_building_m: float = 40.0
+    rain_rate_mm_h: float = 0.0
+    indoor: Literal["traditional", "efficient"] | None = None
+    indoor_cells: Literal["traditional", "efficient"] = "traditional"
+    entry_percent: float = 50.0
+    clutter_percent: float = 50.0
+
+    def __post_init__(self) -> None:
+        if not (self.rain_rate_mm_h >= 0 and self.own_building_m >= 0):
+            raise DomainError(
+                Problem(
+                    Text(
+                        "rain rate and distances must not be negative",
+                        "降雨強度と距離は負にできません",
+                    ),
+                    value=(self.rain_rate_mm_h, self.own_building_m),
+                )
+            )
