@@ -12,6 +12,7 @@ from tdh.exchange.package import default_round, write_package
 from tdh.exchange.rings import answer_rings, inside
 from tdh.exchange.rounds import AreaCap, Round, read_round
 from tdh.exchange.settling import match_round, resolve, write_award
+from tdh.exchange.surroundings import Surroundings
 
 __all__ = [
     "Answer",
@@ -20,6 +21,7 @@ __all__ = [
     "Request",
     "Round",
     "SearchRing",
+    "Surroundings",
     "answer_rings",
     "default_round",
     "inside",

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FACTS = [
     *("name", "kind", "owner", "bureau", "address", "municipality_code", "municipality"),
     *("latitude", "longitude", "height_agl_m", "height_source", "placement", "mounting_height_m"),
+    *("published_id", "ground_m", "floors", "area_m2", "year_built", "structure", "power"),
+    *("backup_hours", "fibre", "flood_depth_m", "access", "restrictions"),
     *("source", "source_row", "synthetic"),
 ]
 """Columns of the register that go into a package; any other column stays at home."""
@@ -83,9 +85,12 @@ def offered_assets(run: Run, carrier_id: str, basis: Basis = "own") -> gpd.GeoDa
         ids = pd.Series(own_choice(run, carrier_id), dtype="str")
     else:
         ids = run.plan.loc[run.plan["carrier_id"] == carrier_id, "asset_id"].astype(str)
-    assets = run.assets.loc[sorted(set(ids)), [*FACTS, run.assets.geometry.name]].copy()
+    assets = run.assets.loc[sorted(set(ids))].reindex(columns=[*FACTS, run.assets.geometry.name])
+    assets["ground_source"] = pd.Series("register", index=assets.index, dtype="str").where(
+        assets["ground_m"].notna()
+    )
     served = _served(run, carrier_id, list(assets.index), bands)
-    unmet = _unmet(run, carrier_id)
+    unmet = own_gap(run, carrier_id)
     table = pd.DataFrame(_own_gains(list(assets.index), served, unmet), columns=_GAINS)
     table["bands"] = [", ".join(_bands_there(bands, p)) for p in assets["placement"]]
     table["exposure_distance_m"] = [
@@ -122,7 +127,7 @@ def own_choice(run: Run, carrier_id: str) -> list[str]:
     spacing = run.scenario.siting.spacing_m
     decided = {c.asset: c.offer for c in run.scenario.siting.choices if c.carrier == carrier_id}
     chosen = [i for i, asset in enumerate(assets.index) if decided.get(str(asset), False)]
-    unmet = _unmet(run, carrier_id)
+    unmet = own_gap(run, carrier_id)
     for i in chosen:
         unmet[cells[i]] = 0.0
 
@@ -182,7 +187,7 @@ def _served(
     return sparse.csr_array(total > 0)
 
 
-def _unmet(run: Run, carrier_id: str) -> np.ndarray:
+def own_gap(run: Run, carrier_id: str) -> np.ndarray:
     """The carrier's own unmet people, by cell."""
     own = run.gaps[run.gaps["carrier_id"] == carrier_id]
     unmet = np.zeros(len(run.cells))

@@ -8,9 +8,12 @@ import os
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from tdh.exchange import answers, archive, form, formats, sheets
-from tdh.exchange.offered import offered_assets
+import numpy as np
+
+from tdh.exchange import answers, archive, cuts, form, formats, sheets
+from tdh.exchange.offered import offered_assets, own_gap
 from tdh.exchange.rounds import Round
+from tdh.exchange.surroundings import Surroundings
 from tdh.language import Text
 from tdh.scenario import AssetSource, Carrier, Demand, Provenance, Surface
 
@@ -55,6 +58,7 @@ def write_package(
     path: str | os.PathLike[str],
     *,
     round: Round | None = None,
+    surroundings: Surroundings | None = None,
 ) -> None:
     """Write the package of one carrier.
 
@@ -68,6 +72,8 @@ def write_package(
         The zip; it appears whole or not at all.
     round : Round, optional
         The round's published facts; by default the scenario's name without dates.
+    surroundings : Surroundings, optional
+        Buildings and boundaries for the sheets; by default read anew from the run's own files.
 
     Raises
     ------
@@ -85,6 +91,8 @@ def write_package(
     """
     round = round if round is not None else default_round(run)
     offers = offered_assets(run, carrier_id, round.basis)
+    around = surroundings if surroundings is not None else Surroundings.of(run, offers)
+    _fill_ground(offers, around)
     head = _head(run, carrier_id, offers, round)
     members = _data(offers, head)
     head["offer_sha256"] = offer_digest(head, {n: archive.digest(c) for n, c in members.items()})
@@ -92,7 +100,11 @@ def write_package(
     members["answer.schema.json"] = answers.json_schema(
         round.id, carrier_id, head["offer_sha256"], list(offers.index), head["carrier"]["bands"]
     )
-    members.update(sheets.write(offers, head))
+    bands = {band: run.bands[carrier_id, band] for band in head["carrier"]["bands"]}
+    drawn = cuts.links(
+        run, carrier_id, list(offers.index), own_gap(run, carrier_id), bands, around.surface
+    )
+    members.update(sheets.write(offers, head, around, drawn))
     members["README.txt"] = _readme(head)
     head["members"] = {
         name: {"sha256": archive.digest(content), "bytes": len(content)}
@@ -123,6 +135,14 @@ def offer_digest(head: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
         "data": {name: hashes[name] for name in sorted(hashes) if name.startswith("offers.")},
     }
     return archive.digest(_json(core))
+
+
+def _fill_ground(offers: gpd.GeoDataFrame, around: Surroundings) -> None:
+    """Ground heights that the register does not give, from the terrain where that is known."""
+    ground = around.ground_m(offers.geometry.x.to_numpy(), offers.geometry.y.to_numpy())
+    filled = offers["ground_m"].isna().to_numpy() & np.isfinite(ground)
+    offers.loc[filled, "ground_m"] = np.round(ground[filled], 1)
+    offers.loc[filled, "ground_source"] = "surface"
 
 
 def _data(offers: gpd.GeoDataFrame, head: Mapping[str, Any]) -> dict[str, bytes]:
@@ -193,7 +213,7 @@ def _readme(head: Mapping[str, Any]) -> bytes:
         "offers.csv              UTF-8 (BOM), for Excel; offers-cp932.csv: Shift_JIS (〓: 外字)",
         "offers.kml              Google Earth",
         "mapinfo/offers.mif/.mid MapInfo, WGS 84",
-        "sheets/*.html           候補地カルテ / a site sheet per asset",
+        "sheets/*.html           候補地カルテ / a site sheet per asset: facts, plan, path profile",
         "form/request.xlsx       要望記入様式 / the request form, to be sent back filled in",
         "answer.schema.json      JSON Schema of an answer",
         "manifest.json           SHA-256 of every file; round, rules, bands, CRS",

@@ -40,7 +40,8 @@ def packages(context: Context) -> dict[str, Any]:
     """One package per carrier; each holds nothing that derives from another carrier's data."""
     source = context.scenario.packages.round
     terms = None if source is None else exchange.read_round(source)
+    around = exchange.Surroundings(context.surface, context.run.municipalities)
     for carrier in context.run.carriers:
         target = context.folder / f"packages/{carrier.id}.zip"
-        exchange.write_package(context.run, carrier.id, target, round=terms)
+        exchange.write_package(context.run, carrier.id, target, round=terms, surroundings=around)
     return {}

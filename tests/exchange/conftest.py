@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_array
+from shapely import box
 
 from tdh import schemas
 from tdh.coverage import Coverage
@@ -109,6 +110,20 @@ class FakeRun:
     @property
     def bands(self) -> dict[tuple[str, str], Any]:
         return {(c.id, b): bands.get(b) for c in self.scenario.carriers for b in c.band_ids}
+
+    @property
+    def municipalities(self) -> gpd.GeoDataFrame:
+        x, y = self.assets.geometry.x, self.assets.geometry.y
+        west, east = (
+            box(x.min() - 999, y.min() - 999, x.iloc[1], y.max() + 999),
+            box(x.iloc[1], y.min() - 999, x.max() + 999, y.max() + 999),
+        )
+        frame = gpd.GeoDataFrame(
+            {"municipality_code": ["13104", "13113"], "municipality": ["新宿区", "渋谷区"]},
+            geometry=[west, east],
+            crs=CRS,
+        )
+        return schemas.conform(frame, "municipalities")
 
     @property
     def cells(self) -> pd.DataFrame:

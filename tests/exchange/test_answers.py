@@ -136,6 +136,8 @@ def test_sheets_escape_what_registers_say(offer: exchange.Offer) -> None:
     assert len(pages) == 3
     assert all("<script" not in page and "JGD2011" in page and "WGS 84" in page for page in pages)
     assert any("&lt;script&gt;" in page for page in pages)
+    assert all("台帳に記載なし / not in the register" in page for page in pages)
+    assert all("<td></td>" not in page and "nan" not in page for page in pages)
     assert all("架空" in page and "Ground elevation" in page for page in pages)
 
 

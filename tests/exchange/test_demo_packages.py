@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pytest
+from shapely import box
 
 import tdh
 from tdh import exchange
+from tdh.grid import Grid
+from tdh.surface import Surface
 
 if TYPE_CHECKING:
     from tdh.results import Run
@@ -102,3 +107,64 @@ def test_a_run_in_which_all_of_the_others_differs_gives_the_same_package(
     exchange.write_package(tdh.read_run(folder), mine, tmp_path / "p.zip")
     again = (tmp_path / "p.zip").read_bytes()
     assert again == (demo_run.folder / f"packages/{mine}.zip").read_bytes()
+
+
+def test_sheets_draw_the_surroundings_and_the_carriers_own_link(
+    demo_run: Run, tmp_path: Path
+) -> None:
+    """Buildings and path profile without any request; the link is the one that the run explains."""
+    mine = demo_run.carriers[1].id
+    terms = exchange.Round(id="R", basis="joint")
+    exchange.write_package(demo_run, mine, tmp_path / "p.zip", round=terms)
+    offer = tdh.read_offer(tmp_path / "p.zip")
+    known = demo_run.profiles
+    assert known is not None
+    known = known[known["carrier_id"] == mine].set_index("asset_id")
+    with zipfile.ZipFile(tmp_path / "p.zip") as package:
+        pages = [package.read(n).decode() for n in package.namelist() if n.startswith("sheets/")]
+    assert len(pages) == len(offer.assets)
+    for asset, page in zip(offer.assets.index, pages, strict=True):
+        assert page.count("<svg") == 3, "plan, its buildings, path profile"
+        assert 'fill-rule="evenodd"' in page
+        outside = page.replace("http://www.w3.org/2000/svg", "")
+        assert "://" not in outside and "src=" not in page and "url(" not in page
+        assert f"{known.loc[asset, 'rsrp_dbm']:.1f} dBm" in page
+
+
+def test_the_plan_shows_buildings_where_they_stand_and_boundaries() -> None:
+    """A block of 40 m by 20 m, 50 m east and 25 m north of the asset; a boundary 75 m west of it."""
+    grid = Grid(0.0, 400.0, 5.0, 80, 80, "EPSG:6677")
+    heights = np.zeros(grid.shape, dtype=np.float32)
+    heights[31:35, 50:58] = 40.0  # x from 250 to 290, y from 225 to 245
+    town = gpd.GeoDataFrame(geometry=[box(-999, -999, 125, 999)], crs=grid.crs)
+    around = exchange.Surroundings(Surface(grid, heights), town)
+    drawn = around.plan(200.0, 200.0, [(7, 230.0, 200.0)])
+    ((place, scale),) = re.findall(r"translate\(([-\d. ]+)\) scale\(([\d.]+)\)", drawn)
+    (outline,) = re.findall(r'evenodd" d="M(\d+) (\d+)v4h8v-4z"', drawn)
+    left, top = (
+        float(offset) + float(at) * float(scale)
+        for offset, at in zip(place.split(), outline, strict=True)
+    )
+    pixels = 360 / 300
+    assert (left, top) == pytest.approx((180 + 50 * pixels, 180 - 45 * pixels), abs=0.1)
+    assert f'd="M{(125 - 50) * pixels:.1f} ' in drawn  # the boundary
+    assert f'<circle cx="{180 + 30 * pixels:.1f}" cy="180.0"' in drawn and ">7</text>" in drawn
+
+
+def test_ground_heights_come_from_the_register_else_from_the_terrain(
+    demo_run: Run, tmp_path: Path
+) -> None:
+    mine = demo_run.carriers[0].id
+    grid = demo_run.grid
+    flat = np.zeros(grid.shape, dtype=np.float32)
+    around = exchange.Surroundings(
+        Surface(grid, flat, flat + np.float32(31.25)), demo_run.municipalities
+    )
+    run = tdh.read_run(demo_run.folder)
+    first = exchange.read_offer(demo_run.folder / f"packages/{mine}.zip").assets.index[0]
+    run.assets.loc[first, "ground_m"] = 12.5
+    exchange.write_package(run, mine, tmp_path / "p.zip", surroundings=around)
+    offers = exchange.read_offer(tmp_path / "p.zip").assets
+    assert (offers.loc[first, "ground_m"], offers.loc[first, "ground_source"]) == (12.5, "register")
+    rest = offers.drop(index=first)
+    assert set(rest["ground_source"]) == {"surface"} and rest["ground_m"].between(31.2, 31.3).all()
