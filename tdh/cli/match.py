@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,7 +30,6 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--package",
     "packages",
     multiple=True,
-    required=True,
     type=_FILE,
     help=str(
         Text(
@@ -44,6 +45,41 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     required=True,
     type=_FILE,
     help=str(Text("An answer that came back; repeat.", "届いた回答。複数可。")),
+)
+@click.option(
+    "--receipts",
+    type=_FILE,
+    help=str(
+        Text(
+            "The list of receipts in the round's folder, receipts.csv: when each answer arrived, "
+            "noted by whom.",
+            "募集回フォルダの受領一覧 receipts.csv(各回答の受領日時と記録者)。",
+        )
+    ),
+)
+@click.option(
+    "--received",
+    multiple=True,
+    metavar="[FILE=]WHEN",
+    help=str(
+        Text(
+            "When an answer (or all) arrived: 2027-03-31 or 2027-03-31T17:15; repeat. A file's own "
+            "date never counts.",
+            "回答(または全回答)の受領日。2027-03-31 または 2027-03-31T17:15。複数可。"
+            "ファイルの日付は使いません。",
+        )
+    ),
+)
+@click.option(
+    "--receive",
+    is_flag=True,
+    help=str(
+        Text(
+            "Only note in --receipts that the answers arrived, now or when --received says; "
+            "nothing is resolved.",
+            "回答の受領を(現在、または --received の日時で)--receipts に記録するだけで、割当はしません。",
+        )
+    ),
 )
 @click.option(
     "--register",
@@ -63,6 +99,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def command(
     packages: tuple[Path, ...],
     answers: tuple[Path, ...],
+    receipts: Path | None,
+    received: tuple[str, ...],
+    receive: bool,
     ledger: str | Path | None,
     who: str,
     out: Path | None,
@@ -74,13 +113,27 @@ def command(
     from tdh.files import must_not_exist
     from tdh.register import Register
 
+    stated = _stated(received, answers)
+    if receive:
+        if receipts is None:
+            raise click.UsageError(
+                str(Text("--receive needs --receipts", "--receive には --receipts が必要です"))
+            )
+        for answer in answers:
+            when = stated.get(answer.name)
+            for receipt in exchange.note_receipts(receipts, [answer], who, when):
+                click.echo(f"{receipt.received.isoformat()}\t{receipt.file}\t{receipt.sha256}")
+        return
+    if not packages:
+        raise click.UsageError(str(Text("--package is missing", "--package が指定されていません")))
     if out is not None:
         must_not_exist(out, overwrite)
+    arrival: dict[str, Any] = {"received": stated, "receipts": receipts, "who": who}
     if ledger is None:
-        award = exchange.match_round(packages, answers)
+        award = exchange.match_round(packages, answers, **arrival)
     else:
         with Register(ledger) as register:
-            award = exchange.match_round(packages, answers, register=register, who=who)
+            award = exchange.match_round(packages, answers, register=register, **arrival)
     if out is not None:
         exchange.write_award(award, out, language=current())
         click.echo(str(out), err=True)
@@ -97,3 +150,40 @@ def command(
     reason = f"reason_{current()}"
     tables.show(award.awards[["carrier", "asset", "rank", reason]], "awards", as_json)
     tables.show(award.refusals[["carrier", "asset", "rank", reason]], "refusals", as_json)
+
+
+def _stated(received: tuple[str, ...], answers: tuple[Path, ...]) -> dict[str, date | datetime]:
+    """File name to when it arrived; a value without a name is for every answer."""
+    from tdh.exchange.receipts import parse_received
+
+    names = [path.name for path in answers]
+    found: dict[str, date | datetime] = {}
+    for value in sorted(received, key=lambda v: "=" in v):  # what names a file goes before
+        name, _, when = value.rpartition("=")
+        name = Path(name).name
+        if name and name not in names:
+            raise click.BadParameter(
+                str(
+                    Text(
+                        "{name} is none of the answers",
+                        "{name} は回答のファイルにありません",
+                        name=name,
+                    )
+                ),
+                param_hint="--received",
+            )
+        try:
+            moment = parse_received(when)
+        except ValueError:
+            raise click.BadParameter(
+                str(
+                    Text(
+                        "{when} is no date such as 2027-03-31 or 2027-03-31T17:15",
+                        "{when} は 2027-03-31 や 2027-03-31T17:15 のような日時ではありません",
+                        when=when,
+                    )
+                ),
+                param_hint="--received",
+            ) from None
+        found.update(dict.fromkeys([name] if name else names, moment))
+    return found

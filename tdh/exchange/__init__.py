@@ -9,6 +9,7 @@ that it answers, and refused with all problems at once.
 from tdh.exchange.answers import Answer, Request, SearchRing, read_answer
 from tdh.exchange.offer import Offer, read_offer
 from tdh.exchange.package import default_round, write_package
+from tdh.exchange.receipts import Receipt, note_receipts, read_receipts
 from tdh.exchange.rings import answer_rings, inside
 from tdh.exchange.rounds import AreaCap, Round, read_round
 from tdh.exchange.settling import match_round, resolve, write_award
@@ -18,6 +19,7 @@ __all__ = [
     "Answer",
     "AreaCap",
     "Offer",
+    "Receipt",
     "Request",
     "Round",
     "SearchRing",
@@ -26,8 +28,10 @@ __all__ = [
     "default_round",
     "inside",
     "match_round",
+    "note_receipts",
     "read_answer",
     "read_offer",
+    "read_receipts",
     "read_round",
     "resolve",
     "write_award",

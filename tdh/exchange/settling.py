@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tdh import matching, schemas
 from tdh.errors import ExchangeError, Problem, TdhError
 from tdh.exchange.answers import Answer, read_answer
 from tdh.exchange.offer import Offer, read_offer
+from tdh.exchange.receipts import Receipt, check_dates, find, read_receipts
 from tdh.exchange.rounds import Round
 from tdh.exchange.text import plain
 from tdh.files import atomic
@@ -29,6 +31,8 @@ def match_round(
     packages: Iterable[Path_],
     answers: Iterable[Path_],
     *,
+    received: Mapping[str, date | datetime] | date | datetime | None = None,
+    receipts: Path_ | None = None,
     register: Register | None = None,
     who: str = "desk",
     progress: Callable[[int, int], None] | None = None,
@@ -41,6 +45,10 @@ def match_round(
         The packages that were sent out, one per carrier.
     answers : paths
         What came back; each is held against the package that it answers.
+    received : mapping of file name to date or datetime, or one for all answers, optional
+        When answers arrived, as stated by ``who``; a date is a day in Japan.
+    receipts : path, optional
+        The list of receipts in which the desk noted it (:func:`tdh.exchange.note_receipts`).
     register : Register, optional
         Where offers, requests and awards are to be recorded (offers only where they are not yet).
     who : str
@@ -56,7 +64,8 @@ def match_round(
     ------
     ExchangeError
         With everything that is wrong with any of the files: also packages of different rounds or
-        rules, two packages or two answers of one carrier.
+        rules, two packages or two answers of one carrier, and answers of which it is not noted
+        that they arrived between the round's dates. A file's own date never counts.
     """
     paths = [Path(path) for path in packages]
     files = [Path(path) for path in answers]
@@ -81,11 +90,22 @@ def match_round(
                 value=sorted({round.id for round in facts.values()}),
             )
         )
+    arrived: dict[Path, Receipt] = {}
+    try:
+        listed = read_receipts(receipts) if receipts is not None else []
+        arrived = find(files, listed, received, who)
+    except ExchangeError as error:
+        problems += error.problems
     read: dict[str, Answer] = {}
+    taken: dict[str, Receipt] = {}
     for done, path in enumerate(files, start=len(paths) + 1):
         answer, found = _answer(path, list(offers.values()))
         problems += found
         if answer is not None:
+            receipt = arrived.get(path)
+            problems += check_dates(offers[answer.carrier].round, path, receipt)
+            if receipt is not None:
+                taken.setdefault(answer.carrier, receipt)
             if answer.carrier in read:
                 problems.append(_twice(path, answer.carrier))
             read.setdefault(answer.carrier, answer)
@@ -97,7 +117,7 @@ def match_round(
         raise ExchangeError(*problems)
     award = resolve(next(iter(facts.values())), list(offers.values()), list(read.values()))
     if register is not None:
-        _record(register, list(offers.values()), list(read.values()), award, who)
+        _record(register, list(offers.values()), list(read.values()), taken, award, who)
     return award
 
 
@@ -155,6 +175,7 @@ def _record(
     register: Register,
     offers: list[Offer],
     answers: list[Answer],
+    receipts: Mapping[str, Receipt],
     award: Award,
     who: str,
 ) -> None:
@@ -168,10 +189,20 @@ def _record(
             for asset in offer.assets.index.difference(pd.Index(held))
         ]  # fmt: skip
     for answer in answers:
+        receipt = receipts.get(answer.carrier)
+        arrival = (
+            {}
+            if receipt is None
+            else {
+                "received": receipt.received.isoformat(),
+                "received_by": receipt.who,
+                "answer_sha256": receipt.sha256,
+            }
+        )
         events += [
             Event("request", answer.carrier, asset=r.asset_id, carrier=answer.carrier,
                   round=round_id, why=r.conditions,
-                  details=r.model_dump(mode="json", exclude={"asset_id", "conditions"}))
+                  details=r.model_dump(mode="json", exclude={"asset_id", "conditions"}) | arrival)
             for r in answer.requests
         ]  # fmt: skip
     register.record_many(events)

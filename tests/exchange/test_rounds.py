@@ -72,7 +72,9 @@ def test_a_franchise_programme_is_configuration_alone(tmp_path: Path, fake: Any)
     ]  # fmt: skip
     packages = send(fake, tmp_path, terms)
     award = exchange.match_round(
-        packages.values(), answer(packages, alpha=EVERYTHING, beta=EVERYTHING)
+        packages.values(),
+        answer(packages, alpha=EVERYTHING, beta=EVERYTHING),
+        received=date(2027, 3, 1),
     )
     won = award.awards.groupby("carrier")["asset"].apply(sorted).to_dict()
     assert won == {"alpha": ["A-1", "A-4", "A-5"], "beta": ["A-1", "A-2", "A-4"]}
