@@ -30,7 +30,7 @@ import numba
 import numpy as np
 
 from tdh.radio import p526
-from tdh.radio.line_of_sight import clip, horizon_slopes, leave, point_blocks, sees
+from tdh.radio.line_of_sight import blocking_point, clip, horizon_slopes, leave, sees
 from tdh.radio.tables import CLUTTER_STEP_M
 from tdh.radio.vectors import angles_deg, bearing_deg, log2_of
 
@@ -164,7 +164,7 @@ def rises(top, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m, edges):  #
     if start >= end:
         return False, 1e-6, 1e-6, start, end
     if not edges:
-        blocked = point_blocks(top, x0, y0, z0, x1, y1, z1, start, end) or not sees(
+        blocked = blocking_point(top, x0, y0, z0, x1, y1, z1, start, end) > 0 or not sees(
             top, x0, y0, z0, x1, y1, z1, start, end
         )
         return blocked, 1e-6, 1e-6, start, end

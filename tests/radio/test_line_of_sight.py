@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rasterio.windows import from_bounds
 
 from tdh.errors import DomainError
-from tdh.radio.line_of_sight import horizon_slopes, point_blocks, sees, visible
+from tdh.radio.line_of_sight import blocking_point, horizon_slopes, leave, sees, visible
 
 sys.path.insert(0, str(Path(__file__).parent))
 import prism_oracle as oracle
@@ -101,8 +101,29 @@ def test_the_screen_never_contradicts_the_exact_walk(seed: int) -> None:
             if (r, c) == (33, 29):
                 continue
             line = (c + 0.5, r + 0.5, float(raster[r, c]) + 1.5, 29.5, 33.5, 30.0)
-            if point_blocks(raster, *line, 0.0, 1.0):
-                assert not sees(raster, *line, 0.0, 1.0)
+            for hints in ((0, 0), (3, 0), (20, 60)):
+                if blocking_point(raster, *line, 0.0, 1.0, *hints):
+                    assert not sees(raster, *line, 0.0, 1.0)
+
+
+def test_a_line_leaves_the_last_cell_of_its_building() -> None:
+    raster = np.zeros((9, 9), dtype=np.float32)
+    raster[3:6, 2:7] = 10.0
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        x, y = rng.uniform([2, 3], [7, 6])
+        dx, dy = rng.uniform(-8, 8, 2)
+        # The building is convex: the line leaves it where it leaves its rectangle.
+        out = min(
+            ((7 if dx > 0 else 2) - x) / dx,
+            ((6 if dy > 0 else 3) - y) / dy,
+        )
+        got = leave(raster, x, y, dx, dy, 9.0, 11.0, 1.0)
+        # Within a corner of a cell that no point falls into.
+        cell = 1.0 / max(abs(dx), abs(dy))
+        assert min(out, 1.0) - cell - 1e-9 <= got <= min(out, 1.0) + 1e-9
+        assert leave(raster, x, y, dx, dy, 11.0, 12.0, 1.0) == 0.0
+        assert leave(raster, x, y, dx, dy, 9.0, 11.0, 0.01) <= 0.01
 
 
 def test_threads_change_nothing() -> None:
