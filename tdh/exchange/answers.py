@@ -92,15 +92,17 @@ class Answer(_Strict):
     def table(self) -> pd.DataFrame:
         """The requests as :func:`tdh.matching.match` takes them (columns carrier, asset, rank …).
 
-        ``tenants`` counts the carriers served: one, or those whom a sharing firm brings.
+        ``tenants`` counts the carriers served: one, or those whom a sharing firm ``brings``.
         """
+        names = ["carrier", "asset", "rank", "places", "tenants", "brings"]
         rows = [
-            (self.carrier, r.asset_id, r.rank, r.places, max(1, len(r.tenants)))
+            (self.carrier, r.asset_id, r.rank, r.places, max(1, len(r.tenants)),
+             ", ".join(r.tenants))
             for r in self.requests
-        ]
-        frame = pd.DataFrame(rows, columns=["carrier", "asset", "rank", "places", "tenants"])
-        return frame.astype(
-            {"carrier": "str", "asset": "str"} | dict.fromkeys(frame.columns[2:], "int64")
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=names).astype(
+            dict.fromkeys(("carrier", "asset", "brings"), "str")
+            | dict.fromkeys(("rank", "places", "tenants"), "int64")
         )
 
     def to_json(self) -> bytes:
@@ -221,6 +223,7 @@ def check(answer: Answer, offer: Offer, where: str) -> list[Problem]:
                     where=place,
                 )
             )
+    problems += _tenants(answer, offer, where)
     for name, values, what in (
         ("asset_id", [r.asset_id for r in answer.requests],
          Text("an asset is requested twice", "同じアセットが2度要望されています")),
@@ -241,6 +244,62 @@ def check(answer: Answer, offer: Offer, where: str) -> list[Problem]:
                     Text("the least height is above the greatest", "最低高が最高高を超えています"),
                     value=f"{low:g} > {high:g}",
                     where=f"{where}: search_rings[{i}]",
+                )
+            )
+    return problems
+
+
+def _tenants(answer: Answer, offer: Offer, where: str) -> list[Problem]:
+    """Whether tenants are those whom the firm may bring, and places are counted as the rules say."""
+    round_, problems = offer.round, []
+    may = round_.firms.get(answer.carrier, ())
+    for i, request in enumerate(answer.requests):
+        place = f"{where}: requests[{i}].tenants"
+        named = len(request.tenants)
+        for tenant, count in Counter(request.tenants).items():
+            if count > 1:
+                problems.append(
+                    Problem(
+                        Text("a tenant is named twice", "同じ共用事業者が2度あります"),
+                        value=tenant,
+                        where=place,
+                    )
+                )
+            if round_.firms and tenant not in may:
+                problems.append(
+                    Problem(
+                        Text(
+                            "the round's rules do not let it bring this carrier",
+                            "募集要領で認められていない共用事業者です",
+                        ),
+                        value=tenant,
+                        expected=", ".join(may) or None,
+                        where=place,
+                    )
+                )
+        if may and not named:
+            problems.append(
+                Problem(
+                    Text(
+                        "a sharing firm says whom it would serve there",
+                        "インフラシェアリング事業者は、共用する事業者名が必要です",
+                    ),
+                    value=request.asset_id,
+                    expected=", ".join(may),
+                    where=place,
+                )
+            )
+        counted = round_.places_of(request.places, named)
+        if request.places not in (1, counted):
+            problems.append(
+                Problem(
+                    Text(
+                        "the round's rules count the places, not the request",
+                        "共用数は募集要領により数えます",
+                    ),
+                    value=request.places,
+                    expected=str(counted),
+                    where=f"{where}: requests[{i}].places",
                 )
             )
     return problems
@@ -365,7 +424,12 @@ def _unzipped(package: archive.Archive) -> Any:
 
 
 def json_schema(
-    round_id: str, carrier_id: str, offer_sha256: str, assets: Sequence[str], bands: Sequence[str]
+    round_id: str,
+    carrier_id: str,
+    offer_sha256: str,
+    assets: Sequence[str],
+    bands: Sequence[str],
+    tenants: Sequence[str] = (),
 ) -> bytes:
     """The JSON Schema (2020-12) of answers to one package."""
     schema = Answer.model_json_schema(by_alias=True)
@@ -383,5 +447,7 @@ def json_schema(
         request["asset_id"]["enum"] = list(assets)
     if bands:
         request["bands"]["items"] = {"enum": list(bands)}
+    if tenants:
+        request["tenants"]["items"] = {"enum": list(tenants)}
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(whole, ensure_ascii=False, indent=1).encode("utf-8")

@@ -51,6 +51,11 @@ _RING_INPUTS = {
     "bands": ("バンド(読点区切り)", "Bands (comma separated)"),
     "objective": ("目的", "Objective"),
 }
+_COUNTS = {
+    "places": "要望ごとの申告 / as each request states",
+    "awards": "1割当で1 / one an award",
+    "tenants": "利用事業者ごとに1 / one for each carrier served",
+}
 _NUMBERS = {"rank", "antennas", "weight_kg", "wanted_year", "places", "latitude", "longitude",
             "radius_m", "height_min_m", "height_max_m"}  # fmt: skip
 _WHOLE = {"rank", "antennas", "wanted_year", "places"}
@@ -104,6 +109,7 @@ def _guide(book: Any, head: Mapping[str, Any], formats: Mapping[str, Any]) -> No
         "else you look for sites.",
         f"受付期間 / Open: {round_['opens'] or '―'} – {round_['closes'] or '―'}",
         f"決定方式 / Rule: {round_['rule']} (seed {round_['seed']})",
+        f"共用数 / Places: {round_['sharing_capacity'] or 2} ({_COUNTS[round_['capacity_counts']]})",
         f"送付先 / Send to: {round_['contact'] or '―'}",
         *head["notices"]["ja"],
         *head["notices"]["en"],

@@ -98,7 +98,12 @@ def write_package(
     head["offer_sha256"] = offer_digest(head, {n: archive.digest(c) for n, c in members.items()})
     members["form/request.xlsx"] = form.write(offers, head)
     members["answer.schema.json"] = answers.json_schema(
-        round.id, carrier_id, head["offer_sha256"], list(offers.index), head["carrier"]["bands"]
+        round.id,
+        carrier_id,
+        head["offer_sha256"],
+        list(offers.index),
+        head["carrier"]["bands"],
+        round.firms.get(carrier_id, ()),
     )
     bands = {band: run.bands[carrier_id, band] for band in head["carrier"]["bands"]}
     drawn = cuts.links(

@@ -23,7 +23,7 @@ from tdh.exchange.checks import problems_of
 from tdh.language import Text
 
 RoundId = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-
+TenantName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
 AreaColumn = Literal["municipality_code", "municipality", "bureau", "owner", "kind", "placement"]
 
@@ -64,6 +64,16 @@ class Round(BaseModel):
     sharing_capacity: int | None = Field(
         default=None, ge=1, le=20, description="Most carriers on one asset; empty: the plan's"
     )
+    capacity_counts: Literal["places", "awards", "tenants"] = Field(
+        default="places",
+        description="What takes a place of an asset: what each request states, each award, or each "
+        "carrier that an award serves",
+    )
+    firms: dict[str, tuple[TenantName, ...]] = Field(
+        default={},
+        description="Infra-sharing firms and the carriers whom each may bring; where any is named, "
+        "nobody else brings tenants",
+    )
     basis: Literal["own", "joint"] = Field(
         default="own",
         description="Which assets a carrier is offered: those that would gain it most if it were "
@@ -94,6 +104,15 @@ class Round(BaseModel):
         limits: dict[str | tuple[str, str], int] = dict(self.caps.items())
         limits.update({(cap.carrier, cap.area): cap.most for cap in self.area_caps})
         return limits
+
+    def places_of(self, stated: int, tenants: int) -> int:
+        """Places of an asset that a request takes.
+
+        >>> [Round(id="R", capacity_counts=c).places_of(2, 3) for c in ("places", "awards", "tenants")]
+        [2, 1, 3]
+        """
+        counts = {"places": stated, "awards": 1, "tenants": max(1, tenants)}
+        return counts[self.capacity_counts]
 
     def open_on(self, day: date) -> bool:
         """Whether answers are taken on a day; both ends count, and a missing end is open."""

@@ -124,10 +124,15 @@ def match_round(
 def resolve(round: Round, offers: Sequence[Offer], answers: Sequence[Answer]) -> Award:
     """The awards of a round whose packages and answers have been read.
 
-    Every offered asset has the round's ``sharing_capacity`` of places (2 where it states none).
+    Every offered asset has the round's ``sharing_capacity`` of places (2 where it states none);
+    what takes them is what the round's ``capacity_counts`` says. A cap counts a firm's awards as
+    anybody's, however many carriers they serve.
     """
     tables = [answer.table for answer in answers]
-    columns = ["carrier", "asset", "rank", "places", "tenants"]
+    for table in tables:
+        pairs = zip(table["places"], table["tenants"], strict=True)
+        table["places"] = [round.places_of(stated, tenants) for stated, tenants in pairs]
+    columns = ["carrier", "asset", "rank", "places", "tenants", "brings"]
     requests = pd.concat(tables) if tables else pd.DataFrame(columns=columns)
     places = 2 if round.sharing_capacity is None else round.sharing_capacity
     areas: dict[str, str] = {}

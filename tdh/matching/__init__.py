@@ -46,8 +46,8 @@ def match(
     requests : DataFrame
         Columns ``carrier``, ``asset``, ``rank`` (1 is wanted most; distinct within a carrier), and
         optionally ``places`` (places of the asset that it takes, 1), ``tenants`` (carriers that
-        the installation would serve, 1: a sharing firm brings several) and ``value`` (points in
-        place of those that follow from the rank).
+        the installation would serve, 1: a sharing firm brings several), ``brings`` (their names,
+        for the result) and ``value`` (points in place of those that follow from the rank).
     capacity : mapping of asset to int, or int
         Places of each asset; a number is for all.
     rule : str

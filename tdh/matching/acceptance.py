@@ -176,6 +176,15 @@ def _refusal(
         return "full", *too_few_places(market, request)
     asset, carrier = int(market.asset[request]), int(market.carrier[request])
     if refused:
+        need = int(market.places[request])
+        more = (
+            Text("one more place on the asset", "共用数がもう1つ")
+            if need == 1
+            else Text(
+                "more places on the asset, or fewer tenants",
+                "より多い共用数か、より少ない共用事業者",
+            )
+        )
         reason = Text(
             "the asset's {n} places went to requests ahead of it by class or lot "
             "(this one: class {cls}, lot {lot:.4f})",
@@ -198,8 +207,9 @@ def _refusal(
             "full",
             reason,
             Text(
-                "a higher class or one more place on the asset",
-                "優先区分が上か、共用数がもう1つあれば割り当てられた可能性があります",
+                "a higher class or {more}",
+                "優先区分が上か、{more}であれば割り当てられた可能性があります",
+                more=more,
             ),
         )
     won = [i for kept in held.values() for i in kept if market.carrier[i] == carrier]

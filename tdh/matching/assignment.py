@@ -324,11 +324,15 @@ def _refusal(
 ) -> tuple[str, Text, Text]:
     if market.capacity[market.asset[request]] < market.places[request]:
         return "full", *too_few_places(market, request)
+    need = int(market.places[request])
     fair = rule == "lexicographic_fairness"
     reasons = {
-        "full": Text("the asset's places are worth more elsewhere: with the awards made, all its {n} are "
-                     "taken", "アセットの共用数 {n} は、全体としてより良い組合せの要望で埋まりました",
-                     n=int(market.capacity[market.asset[request]])),
+        "full": Text("the asset's places are worth more elsewhere: with the awards made, "
+                     + ("all its {n} are taken" if need == 1
+                        else "fewer of its {n} are left than the {need} it needs"),
+                     "アセットの共用数 {n} は、全体としてより良い組合せの要望で埋まりました"
+                     + ("" if need == 1 else "(本要望に必要な {need} が残っていません)"),
+                     n=int(market.capacity[market.asset[request]]), need=need),
         "cap": Text("the cap of {n} awards is filled by better requests of yours",
                     "上限 {n} 件が、全体としてより良い貴社の他の要望で埋まりました",
                     n=int(market.cap[market.carrier[request]])),
@@ -337,7 +341,14 @@ def _refusal(
         "outweighed": Text("the award is not part of the best combination",
                            "最も良い組合せに含まれませんでした"),
     }  # fmt: skip
-    if fair:
+    if fair and need > 1:
+        change = Text(
+            "more places on the asset, fewer tenants, or wishes for assets with free places, which "
+            "cost no other carrier an award",
+            "共用数がより多いか、共用事業者がより少ないか、他事業者の割当を減らさない空きのあるアセットを"
+            "希望していれば割り当てられた可能性があります",
+        )
+    elif fair:
         change = Text(
             "another place on the asset; or wishes for assets with free places, which cost no "
             "other carrier an award",
@@ -353,7 +364,7 @@ def _refusal(
         )
     else:
         change = Text(
-            "more points, or more places on the asset",
-            "より高い得点、またはより多い共用数が必要でした",
+            "more points, more places on the asset, or fewer tenants",
+            "より高い得点、より多い共用数、またはより少ない共用事業者が必要でした",
         )
     return cause, reasons[cause], change

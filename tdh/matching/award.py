@@ -132,7 +132,26 @@ def assemble(
                 "asset": pd.Series(assets[market.asset[rows]], dtype="str"),
                 "rank": market.rank[rows],
                 "class": market.priority[rows],
+                "places": market.places[rows],
+                "tenants": pd.Series(
+                    [market.brings[i] or None for i in rows.tolist()], dtype="str"
+                ),
             }
+        )
+
+    def reason(request: int) -> Text:
+        """Why it was awarded, and what it takes where that is more than one carrier's place."""
+        if market.places[request] == 1 and not market.brings[request]:
+            return why[request]
+        return Text(
+            "{reason}; takes {need} of the asset's {has} places{whom}",
+            "{reason}。アセットの共用数 {has} のうち {need} を使用{whom}",
+            reason=why[request],
+            need=int(market.places[request]),
+            has=int(market.capacity[market.asset[request]]),
+            whom=Text(" for {names}", "(共用事業者: {names})", names=market.brings[request])
+            if market.brings[request]
+            else Text("", ""),
         )
 
     won, lost = np.flatnonzero(chosen), np.flatnonzero(~chosen)
@@ -140,7 +159,7 @@ def assemble(
     awards["turn"] = turn[won]
     for language in _LANGUAGES:
         awards[f"reason_{language}"] = pd.Series(
-            [why[i].render(language) for i in won.tolist()], dtype="str"
+            [reason(i).render(language) for i in won.tolist()], dtype="str"
         )
     refusals = base(lost)
     refusals["cause"] = pd.Series([refused[i][0] for i in lost.tolist()], dtype="str")

@@ -38,6 +38,8 @@ class Market:
         ``tenants``.
     places : ndarray of int64
         Places of the asset that the request takes.
+    brings : ndarray of object
+        Names of the carriers that a sharing firm would serve there, as text; empty: none.
     priority : ndarray of int64
         Class; 1 is served first.
     capacity : ndarray of int64, shape (n_assets,)
@@ -59,6 +61,7 @@ class Market:
     rank: np.ndarray
     points: np.ndarray
     places: np.ndarray
+    brings: np.ndarray
     priority: np.ndarray
     capacity: np.ndarray
     cap: np.ndarray
@@ -208,6 +211,7 @@ def build(
         rank=rank,
         points=np.asarray(points * tenants, dtype=float),
         places=frame["places"].to_numpy(np.int64),
+        brings=frame["brings"].to_numpy(object),
         priority=_classes(priority, frame),
         capacity=np.array([places[name] for name in assets], dtype=np.int64),
         cap=cap,
@@ -247,6 +251,8 @@ def _numbers(requests: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
     if missing.any():
         problems.append(_problem(Text("a carrier or an asset is missing", "事業者またはアセットが空です"),
                                  value=int(missing.sum())))  # fmt: skip
+    brings = requests["brings"] if "brings" in requests.columns else pd.Series("", requests.index)
+    frame["brings"] = brings.fillna("").astype("str").to_numpy(object)
     least = {"rank": 1, "places": 1, "tenants": 1, "value": 0}
     for name, bound in least.items():
         if name not in requests.columns:

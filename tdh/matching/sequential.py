@@ -15,6 +15,10 @@ _MORE = Text(
     "an earlier place in the lottery, a higher class, or one more place on the asset",
     "抽選順・優先区分が上か、共用数がもう1つあれば割り当てられました",
 )
+_FEWER = Text(
+    "an earlier place in the lottery, a higher class, more places on the asset, or fewer tenants",
+    "抽選順・優先区分が上か、共用数がより多いか、共用事業者がより少なければ割り当てられた可能性があります",
+)
 
 
 class _Draft:
@@ -89,12 +93,18 @@ class _Draft:
         market = self.market
         if closed == 0:
             return too_few_places(market, request)
-        reason = Text(
-            "its {n} places were taken by turn {turn}",
-            "共用数 {n} は {turn} 番目の選択までに埋まりました",
-            n=int(market.capacity[market.asset[request]]),
-            turn=closed,
-        )
+        need = int(market.places[request])
+        if need == 1:
+            words = (
+                "its {n} places were taken by turn {turn}",
+                "共用数 {n} は {turn} 番目の選択までに埋まりました",
+            )
+        else:
+            words = (
+                "it needs {need} places, and after turn {turn} fewer of the asset's {n} were left",
+                "必要な共用数 {need} に対し、{turn} 番目の選択でアセットの共用数 {n} の残りが不足しました",
+            )
+        reason = Text(*words, n=int(market.capacity[market.asset[request]]), turn=closed, need=need)
         before = [
             pick
             for pick in self.picks[int(market.carrier[request])]
@@ -105,7 +115,7 @@ class _Draft:
         return reason, Text(
             "no other ranking of yours: the places were gone before your turn; {more}",
             "順位を変えても同じ結果でした(貴社の番より前に埋まったため)。{more}",
-            more=_MORE,
+            more=_MORE if need == 1 else _FEWER,
         )
 
     def _instead(self, pick: int) -> Text:

@@ -315,7 +315,7 @@ def test_search_rings_are_answered_with_the_assets_inside(fake: Any) -> None:
 def test_requests_are_a_table_for_the_matching(offer: exchange.Offer) -> None:
     assert offer.request([]).table.empty
     assert list(offer.request(["A-1"]).table.columns) == [
-        "carrier", "asset", "rank", "places", "tenants",
+        "carrier", "asset", "rank", "places", "tenants", "brings",
     ]  # fmt: skip
     frame = pd.DataFrame({"asset_id": ["A-1", "A-2"], "rank": [2, 1]})
     assert offer.request(frame).table["rank"].tolist() == [2, 1]

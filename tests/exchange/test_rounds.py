@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from tdh import exchange
+from tdh import exchange, matching
 from tdh.errors import ExchangeError
 from tdh.register import Register
 
@@ -78,6 +79,71 @@ def test_a_franchise_programme_is_configuration_alone(tmp_path: Path, fake: Any)
     )
     won = award.awards.groupby("carrier")["asset"].apply(sorted).to_dict()
     assert won == {"alpha": ["A-1", "A-4", "A-5"], "beta": ["A-1", "A-2", "A-4"]}
+
+
+FIRMS = """
+id = "tower-1"
+sharing_capacity = 3
+capacity_counts = "tenants"
+firms = { beta = ["docomo", "kddi", "rakuten"] }
+caps = { "*" = 2 }
+"""
+
+
+def test_a_sharing_firm_brings_carriers_as_the_rules_say(tmp_path: Path, fake: Any) -> None:
+    """UK's way: multi-tenant poles. Each carrier served takes a place; the firm says whom."""
+    (tmp_path / "round.toml").write_text(FIRMS, encoding="utf-8")
+    packages = send(fake, tmp_path, exchange.read_round(tmp_path / "round.toml"))
+    wishes = [
+        {"asset_id": "A-1", "tenants": ["docomo", "kddi"]},
+        {"asset_id": "A-2", "tenants": ["docomo", "kddi", "rakuten"]},
+        {"asset_id": "A-3", "tenants": ["rakuten"]},
+    ]
+    firm = exchange.read_offer(packages["beta"])
+    firm.request(wishes).write(tmp_path / "beta-answer.zip")
+    both = [*answer(packages, alpha=["A-1", "A-2"]), tmp_path / "beta-answer.zip"]
+    for rule in matching.RULES:
+        terms = firm.round.model_copy(update={"rule": rule})
+        offers = [exchange.read_offer(packages[c]) for c in CARRIERS]
+        read = [exchange.read_answer(p, o) for p, o in zip(both, offers, strict=True)]
+        award = exchange.resolve(terms, offers, read)
+        won = award.awards.set_index(["carrier", "asset"])
+        # On A-1 all three fit; on A-2 it is alpha or the firm's three; nobody has more than two.
+        assert {("alpha", "A-1"), ("beta", "A-1")} <= set(won.index), rule
+        assert (("alpha", "A-2") in won.index) != (("beta", "A-2") in won.index), rule
+        assert award.awards.groupby("carrier").size().max() <= 2, rule
+        assert award.awards.groupby("asset")["places"].sum().max() <= 3, rule
+        assert won.loc[("beta", "A-1"), "tenants"] == "docomo, kddi"
+        assert won.loc[("beta", "A-1"), "places"] == 2
+    with Register(tmp_path / "r.gpkg") as register:
+        exchange.match_round(packages.values(), both, register=register)
+        events = register.events(carrier="beta", asset="A-1")
+        assert "docomo, kddi" in events.query("action == 'award'")["why"].item()
+    schema = json.loads(zipfile.ZipFile(packages["beta"]).read("answer.schema.json"))
+    assert schema["$defs"]["Request"]["properties"]["tenants"]["items"] == {
+        "enum": ["docomo", "kddi", "rakuten"]
+    }
+
+
+def test_tenants_that_the_rules_do_not_allow_are_refused(tmp_path: Path, fake: Any) -> None:
+    (tmp_path / "round.toml").write_text(FIRMS, encoding="utf-8")
+    packages = send(fake, tmp_path, exchange.read_round(tmp_path / "round.toml"))
+    firm, operator = (exchange.read_offer(packages[c]) for c in ("beta", "alpha"))
+    with pytest.raises(ExchangeError) as caught:
+        firm.request(
+            [
+                {"asset_id": "A-1", "tenants": ["docomo", "docomo"]},
+                {"asset_id": "A-2", "tenants": ["softbank"]},
+                {"asset_id": "A-3"},
+                {"asset_id": "A-4", "tenants": ["kddi"], "places": 2},
+            ]
+        )
+    assert [str(p.where).split(": ")[-1] for p in caught.value.problems] == [
+        f"requests[{i}].{name}"
+        for i, name in ((0, "tenants"), (1, "tenants"), (2, "tenants"), (3, "places"))
+    ]
+    with pytest.raises(ExchangeError, match="do not let it bring"):
+        operator.request([{"asset_id": "A-1", "tenants": ["kddi"]}])
 
 
 def test_rounds_that_are_wrong_say_all_of_it(tmp_path: Path) -> None:

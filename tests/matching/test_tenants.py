@@ -1,0 +1,116 @@
+"""Sharing firms that bring several carriers: places, caps and points on small markets, by trying all."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tdh import matching
+
+OPERATORS = ("op-a", "op-b", "op-c")
+seeds = st.integers(0, 10**6)
+
+
+def market(seed: int, counting: str) -> dict[str, Any]:
+    """Two operators and a firm that brings one to three; assets of one to four places."""
+    rng = np.random.default_rng(seed)
+    assets = [f"a{i}" for i in range(rng.integers(1, 4))]
+    rows = []
+    for carrier in ("op-a", "op-b", "firm"):
+        wanted = rng.permutation(assets)[: rng.integers(1, len(assets) + 1)]
+        for rank, asset in enumerate(wanted, start=1):
+            names = OPERATORS[: rng.integers(1, 4)] if carrier == "firm" else ()
+            rows.append((carrier, asset, rank, max(1, len(names)), ", ".join(names)))
+    requests = pd.DataFrame(rows, columns=["carrier", "asset", "rank", "tenants", "brings"])
+    if counting == "tenants":
+        requests["places"] = requests["tenants"]
+    return {
+        "requests": requests,
+        "capacity": {asset: int(rng.integers(1, 5)) for asset in assets},
+        "caps": {"firm": int(rng.integers(1, 3)), "*": 2},
+        "seed": int(rng.integers(100)),
+    }
+
+
+def feasible(case: dict[str, Any]) -> list[pd.DataFrame]:
+    """Every set of requests within places and caps; served carriers are counted from the names."""
+    requests, found = case["requests"], []
+    for bits in itertools.product([False, True], repeat=len(requests)):
+        chosen = requests[list(bits)]
+        need = chosen["places"] if "places" in chosen else pd.Series(1, chosen.index)
+        load = need.groupby(chosen["asset"]).sum()
+        if any(n > case["capacity"][asset] for asset, n in load.items()):
+            continue
+        won = chosen["carrier"].value_counts()
+        if all(won[c] <= case["caps"].get(c, case["caps"]["*"]) for c in won.index):
+            found.append(chosen)
+    return found
+
+
+@pytest.mark.parametrize("counting", ["awards", "tenants"])
+@pytest.mark.parametrize("rule", matching.RULES)
+@given(seeds)
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_places_and_caps_hold_and_awards_name_the_tenants(
+    rule: str, counting: str, seed: int
+) -> None:
+    case = market(seed, counting)
+    award = matching.match(**case, rule=rule)
+    assert matching.verify(award, case["requests"], case["capacity"], case["caps"]) == []
+    asked = case["requests"].set_index(["carrier", "asset"])
+    awards, refusals = (t.fillna({"tenants": ""}) for t in (award.awards, award.refusals))
+    for asset, rows in awards.groupby("asset"):
+        on_it = [n for row in rows.itertuples() for n in (row.tenants or row.carrier).split(", ")]
+        load = len(on_it) if counting == "tenants" else len(rows)
+        assert load <= case["capacity"][asset]
+    for frame in (awards, refusals):
+        for row in frame.itertuples():
+            told = asked.loc[(row.carrier, row.asset)]
+            assert row.tenants == told["brings"]
+            assert row.places == (told["tenants"] if counting == "tenants" else 1)
+    for row in awards[awards["carrier"] == "firm"].itertuples():
+        assert f"for {row.tenants}" in row.reason_en and row.tenants in row.reason_ja
+        assert f"takes {row.places} of the asset's {case['capacity'][row.asset]}" in row.reason_en
+
+
+@pytest.mark.parametrize("counting", ["awards", "tenants"])
+@given(seeds)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_the_best_by_trying_all(counting: str, seed: int) -> None:
+    """Most points, each times the carriers served; and the fairest counts."""
+    case = market(seed, counting)
+    longest = case["requests"]["rank"].max()
+    sets = feasible(case)
+
+    def points(frame: pd.DataFrame) -> int:
+        return int(((longest + 1 - frame["rank"]) * frame["tenants"]).sum())
+
+    award = matching.match(**case, rule="welfare_maximal")
+    assert award.points == max(map(points, sets))
+    carriers = sorted(set(case["requests"]["carrier"]))
+
+    def counts(frame: pd.DataFrame) -> list[int]:
+        return sorted(int((frame["carrier"] == c).sum()) for c in carriers)
+
+    award = matching.match(**case, rule="lexicographic_fairness")
+    assert counts(award.awards) == max(map(counts, sets))
+
+
+@pytest.mark.parametrize("rule", matching.RULES)
+def test_who_needs_more_places_than_are_left_is_told_so(rule: str) -> None:
+    requests = pd.DataFrame(
+        [("op-a", "a", 1, 1, 1, 9.0), ("firm", "a", 1, 3, 3, 1.0)],
+        columns=["carrier", "asset", "rank", "places", "tenants", "value"],
+    )
+    award = matching.match(requests, 3, rule, priority={"op-a": 1})
+    (row,) = award.refusals.itertuples()
+    assert (row.carrier, row.cause) == ("firm", "full")
+    assert "tenants" in row.change_en and "op-a" not in row.reason_en + row.change_en
+    (row,) = matching.match(requests, 2, rule).refusals.itertuples()
+    assert row.reason_en == "it needs 3 places and the asset has 2"
