@@ -103,3 +103,29 @@ def test_what_the_core_leaves_out_is_small(frequency: float) -> None:
         height = np.concatenate([[0.0], height, [0.0]])
         whole = p526.delta_bullington_loss_db(distance, height, tx, 1.5, frequency)
         assert core == pytest.approx(whole, abs=2.0)
+
+
+# The working group's validation examples of P.1812 (b2iseac, rural, 95.3 MHz; ITU-R Study Group 3):
+# ground and cover above it in metres, antennas' heights above the sea, and its Ld50 (equation (39)).
+KIPPURE = (
+    (0.0, 754.4, 0), (0.2, 754.4, 10), (0.4, 729.9, 10), (0.6, 685.3, 10), (0.8, 634.3, 10),
+    (1.0, 610.3, 10), (1.2, 601.0, 10), (1.4, 591.7, 10), (1.6, 530.4, 10), (1.8, 455.9, 10),
+    (2.0, 385.1, 10), (2.5, 373.4, 10), (3.0, 358.5, 0), (3.5, 309.0, 0), (4.0, 316.6, 15),
+    (4.5, 335.3, 10), (5.0, 408.1, 10), (5.5, 532.7, 10), (6.0, 556.3, 10), (6.5, 556.3, 10),
+    (7.0, 488.2, 10), (7.5, 367.7, 10), (8.0, 304.8, 0), (8.5, 292.6, 0), (9.0, 238.3, 0),
+    (9.5, 265.1, 0), (10.0, 250.3, 0),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("n_points", "rx_height_m", "wanted_db"), [(6, 617.3, 15.34252882), (27, 257.3, 28.49553647)]
+)
+def test_diffraction_of_the_validation_examples_of_p1812(
+    n_points: int, rx_height_m: float, wanted_db: float
+) -> None:
+    km, ground, cover = np.array(KIPPURE[:n_points]).T
+    cover[-1] = 0.0
+    loss = p526.delta_bullington_loss_db(
+        km * 1000, ground + cover, 814.4, rx_height_m, 0.0953, earth_radius_m=8930.776786e3
+    )
+    assert loss == pytest.approx(wanted_db, abs=2e-4)  # they take the speed of light as 2.998e8

@@ -144,3 +144,19 @@ def test_clutter_agrees_with_a_peer_over_its_whole_range() -> None:
                 theirs = peer.TerrestrialStatisticalModel(frequency, distance, percent)
                 ours = p2108.terrestrial_clutter_loss_db(frequency, distance, percent)
                 assert ours == pytest.approx(theirs, abs=0.01)
+
+
+@pytest.mark.parametrize("frequency", [0.8, 3.65, 4.55, 28.0])
+def test_streets_lie_within_the_scatter_of_p1411(frequency: float) -> None:
+    # P.1411-10, 4.1.1, table 4 (both ends below the roofs, urban): alpha, beta, gamma, sigma.
+    def wanted(alpha: float, beta: float, gamma: float, distance: np.ndarray) -> np.ndarray:
+        return 10 * alpha * np.log10(distance) + beta + 10 * gamma * np.log10(frequency)
+
+    flat = np.geomspace(30, 660, 60)
+    direct = np.hypot(flat, 8.5)
+    blocked = tr38901.path_loss_db("UMi", False, flat, frequency, 10.0, 1.5)
+    assert abs(blocked - wanted(4.00, 10.2, 2.36, direct)).max() < 7.60
+    # In sight up to the breakpoint; beyond it TR 38.901 falls with the fourth power, P.1411 does not.
+    near = flat < 4 * 9.0 * 0.5 * frequency * 1e9 / 3e8
+    seen = tr38901.path_loss_db("UMi", True, flat[near], frequency, 10.0, 1.5)
+    assert abs(seen - wanted(2.12, 29.2, 2.11, direct[near])).max() < 5.06
