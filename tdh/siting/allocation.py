@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from tdh.errors import NoSolutionError, Problem
 from tdh.language import Text
 from tdh.siting import infeasible, solving
 from tdh.siting.counting import assignments
-from tdh.siting.inputs import Checks
-from tdh.siting.model import Model, Rows, build
+from tdh.siting.inputs import Checks, Floor
+from tdh.siting.model import Arrays, Model, Rows, build
 from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort, Progress
 from tdh.siting.spacing import cliques, too_near
@@ -36,7 +36,7 @@ class Request:
     programme_budget : float
     xy_m : (n_sites, 2) float64 or None
     spacing_m : float
-    floors : list of (mask, need)
+    floors : list of Floor
     fixed, forbidden : (n_carriers, n_sites) bool
     at_most : list of (bool mask (n_carriers, n_sites), limit)
     """
@@ -50,7 +50,7 @@ class Request:
     programme_budget: float
     xy_m: np.ndarray | None
     spacing_m: float
-    floors: list[tuple[np.ndarray, float]]
+    floors: list[Floor]
     fixed: np.ndarray
     forbidden: np.ndarray
     at_most: list[tuple[np.ndarray, float]] = field(default_factory=list)
@@ -63,7 +63,7 @@ def solve_allocation(
     sharing_capacity: ArrayLike = 1,
     xy_m: ArrayLike | None = None,
     spacing_m: float = 0.0,
-    floors: Sequence[tuple[ArrayLike, float]] | None = None,
+    floors: Sequence[tuple[Any, ...]] | None = None,
     seed: int = 0,
     *,
     fixed: Any = None,
@@ -83,7 +83,11 @@ def solve_allocation(
         & y_{cj} \le \sum_{i \in N_c(j)} x_{ci}, \\
         & \sum_i x_{ci} \le p_c,\; \sum_i k_{ci} x_{ci} \le B_c,\; \sum_{ci} k_{ci} x_{ci} \le B, \\
         & \sum_c x_{ci} \le K_i,\; x_{ci} + x_{ci'} \le 1 \text{ where } \|i - i'\| < s, \\
-        & \sum_{j \in f} \sum_c d_{cj} y_{cj} \ge L_f,\; x, y \in \{0, 1\}
+        & \sum_{c \in C_f} \sum_{j \in f} d_{cj} y_{cj} \ge L_f,\; x, y \in \{0, 1\}
+
+    Places that matter beyond the people who live there (town halls, disaster hospitals) are
+    demand too, as in the weighted objectives of Church and ReVelle (1974): add to a cell what its
+    places count for, in people. To put them *before* people use :func:`solve_lexicographic`.
 
     Parameters
     ----------
@@ -99,8 +103,9 @@ def solve_allocation(
         Projected coordinates in metres; needed for spacing.
     spacing_m : float
         Least distance between two sites of one carrier; exactly the distance is allowed.
-    floors : sequence of (bool mask (n_cells,), float), optional
-        Least demand, over all carriers, to cover within a mask.
+    floors : sequence of (bool mask (n_cells,), float) or (mask, float, carrier), optional
+        Least demand to cover within a mask, in the unit of ``demand``: over all carriers, or of
+        the one carrier whose position is given.
     seed : int
         The same inputs and seed give the same plan, whatever the machine's load.
     fixed, forbidden : pairs (carrier, site), or bool (n_carriers, n_sites), optional
@@ -165,7 +170,7 @@ def check(
     sharing_capacity: ArrayLike = 1,
     xy_m: ArrayLike | None = None,
     spacing_m: float = 0.0,
-    floors: Sequence[tuple[ArrayLike, float]] | None = None,
+    floors: Sequence[tuple[Any, ...]] | None = None,
     fixed: Any = None,
     forbidden: Any = None,
     cost: ArrayLike | None = None,
@@ -194,7 +199,7 @@ def check(
         float(checks.limits(programme_budget, 1, "programme_budget")[0]),
         points,
         float(spacing_m),
-        checks.floors(floors, n_cells),
+        checks.floors(floors, n_cells, n_carriers),
         checks.pairs(fixed, n_carriers, n_sites, "fixed"),
         checks.pairs(forbidden, n_carriers, n_sites, "forbidden"),
         [
@@ -269,11 +274,44 @@ def model_of(request: Request) -> Model:
         rows = request.footprints[c][np.flatnonzero(fixed[c])]
         covered[c, rows.indices] = True
         base += float(demand[c][covered[c]].sum())
-    floors = [
-        (mask, need - float(demand[:, mask][covered[:, mask]].sum()))
-        for mask, need in request.floors
-    ]
+    floors = []
+    for mask, need, carrier in request.floors:
+        of = slice(None) if carrier is None else slice(carrier, carrier + 1)
+        served = float((demand[of] * covered[of])[:, mask].sum())
+        floors.append((mask, need - served))
     demand[covered] = 0.0
+    usable, cost, limit, rows = limits_of(request)
+    model = build(request.footprints, demand, usable, cost, limit, rows, floors, base)
+    if any(floor.carrier is not None for floor in request.floors):
+        arrays = _of_their_carriers(model.arrays, [floor.carrier for floor in request.floors])
+        model = replace(model, arrays=arrays)
+    return model
+
+
+def _of_their_carriers(m: Arrays, carriers: Sequence[int | None]) -> Arrays:
+    """Floors of one carrier lose the groups of the others."""
+    group = np.repeat(np.arange(m.n_groups), np.diff(m.floor_ptr))
+    owner = m.budget[m.group_idx[m.group_ptr[:-1]]]  # one budget a carrier
+    wanted = np.array([-1 if c is None else c for c in carriers])[m.floor_idx]
+    keep = (wanted < 0) | (wanted == owner[group])
+    counts = np.bincount(group[keep], minlength=m.n_groups)
+    ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return m._replace(floor_ptr=ptr, floor_idx=m.floor_idx[keep])
+
+
+def limits_of(request: Request) -> tuple[np.ndarray, np.ndarray, np.ndarray, Rows]:
+    """What fixed choices leave: usable pairs, cost and limit of the budgets, and all other rows.
+
+    Returns
+    -------
+    usable : (n_carriers, n_sites) bool
+    cost : (n_carriers, n_sites) float64
+        What a pair takes from its carrier's budget.
+    limit : (n_carriers,) float64
+    rows : Rows
+    """
+    fixed = request.fixed
+    n_carriers = len(fixed)
     near = too_near(request.xy_m, request.spacing_m) if request.xy_m is not None else None
     usable = ~fixed & ~request.forbidden
     capacity = request.capacity - fixed.sum(axis=0)
@@ -294,7 +332,7 @@ def model_of(request: Request) -> Model:
     limit = np.where(counted, np.floor(left_count + 1e-9), left_cost)
     limit = np.where(np.isinf(limit), cost.sum(axis=1), limit)
     rows = _rows(request, usable, capacity, near, counted, left_cost, left_programme)
-    return build(request.footprints, demand, usable, cost, limit, rows, floors, base)
+    return usable, cost, limit, rows
 
 
 def _rows(

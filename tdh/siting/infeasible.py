@@ -109,7 +109,7 @@ def explain(request: Request, model: Model, proven: bool) -> None:
     """
     m = model.arrays
     found = []
-    for f, (_, need) in enumerate(request.floors):
+    for f, (_, need, carrier) in enumerate(request.floors):
         most = most_within(model, f)
         open_need = float(m.need[f])
         if most < open_need * (1 - 1e-9) - 1e-9:
@@ -122,7 +122,7 @@ def explain(request: Request, model: Model, proven: bool) -> None:
                     ),
                     value=need,
                     expected=f"<= {reach:.6g}",
-                    where=f"floors[{f}]",
+                    where=_name(f, carrier),
                     fix=Text(
                         "lower it by at least {lack:.6g}, or allow more sites",
                         "少なくとも {lack:.6g} 下げるか、局数の上限を増やしてください",
@@ -145,8 +145,8 @@ def _conflict(request: Request, m: Arrays) -> list[Problem]:
                 "the floors conflict: each can be kept alone, but not all together",
                 "下限が両立しません。一つずつなら満たせますが、同時には満たせません",
             ),
-            value=request.floors[f][1],
-            where=f"floors[{f}]",
+            value=request.floors[f].need,
+            where=_name(int(f), request.floors[f].carrier),
             fix=Text(
                 "the least relaxation lowers it by {lack:.6g}",
                 "最小の緩和では、これを {lack:.6g} 下げます",
@@ -155,6 +155,10 @@ def _conflict(request: Request, m: Arrays) -> list[Problem]:
         )
         for f in np.flatnonzero(shortfall > 1e-6 * (1 + m.need.max()))
     ]
+
+
+def _name(floor: int, carrier: int | None) -> str:
+    return f"floors[{floor}]" if carrier is None else f"floors[{floor}], carrier[{carrier}]"
 
 
 def most_within(model: Model, floor: int) -> float:

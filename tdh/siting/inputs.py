@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,22 @@ from scipy import sparse
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.siting.model import canonical
+
+
+class Floor(NamedTuple):
+    """Least demand to cover within a mask of the cells.
+
+    Attributes
+    ----------
+    mask : (n_cells,) bool
+    need : float
+    carrier : int or None
+        Whose demand counts; None: that of all carriers.
+    """
+
+    mask: np.ndarray
+    need: float
+    carrier: int | None = None
 
 
 class Checks:
@@ -109,13 +125,23 @@ class Checks:
         return out
 
     def floors(
-        self, floors: Sequence[tuple[ArrayLike, float]] | None, n_cells: int
-    ) -> list[tuple[np.ndarray, float]]:
-        """Masks over cells with the least demand to cover."""
+        self, floors: Sequence[tuple[Any, ...]] | None, n_cells: int, n_carriers: int = 1
+    ) -> list[Floor]:
+        """Masks over cells with the least demand to cover, over all carriers or of one."""
         out = []
-        for k, (mask, need) in enumerate(floors or ()):
-            array = np.asarray(mask)
+        for k, floor in enumerate(floors or ()):
             where = f"floors[{k}]"
+            if len(floor) not in (2, 3):
+                self.add(
+                    "a floor is a mask, a number and perhaps a carrier",
+                    "下限はマスク、数値、必要なら事業者の組です",
+                    where,
+                    len(floor),
+                    "2, 3",
+                )
+                continue
+            mask, need, carrier = (*floor, None)[:3]
+            array = np.asarray(mask)
             if array.dtype != bool or array.shape != (n_cells,):
                 self.add(
                     "a bool mask of the cells is expected",
@@ -128,5 +154,14 @@ class Checks:
             if not np.isfinite(need):
                 self.add("a floor is not finite", "下限値が有限ではありません", where, need)
                 continue
-            out.append((array, float(need)))
+            if carrier is not None and not 0 <= carrier < n_carriers:
+                self.add(
+                    "there is no such carrier",
+                    "その事業者はありません",
+                    where,
+                    carrier,
+                    f"0 … {n_carriers - 1}",
+                )
+                continue
+            out.append(Floor(array, float(need), None if carrier is None else int(carrier)))
         return out

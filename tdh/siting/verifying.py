@@ -24,7 +24,7 @@ def verify(
     sharing_capacity: Any = None,
     xy_m: ArrayLike | None = None,
     spacing_m: float = 0.0,
-    floors: Sequence[tuple[ArrayLike, float]] | None = None,
+    floors: Sequence[tuple[Any, ...]] | None = None,
     *,
     fixed: Any = None,
     forbidden: Any = None,
@@ -125,8 +125,9 @@ programme_budget, at_most, seed
                 int(users[i]),
                 capacity[i],
             )
-    for k, (mask, need) in enumerate(floors or ()):
-        got = float((wanted * covered)[:, np.asarray(mask)].sum())
+    for k, (mask, need, *of) in enumerate(floors or ()):
+        whose = slice(None) if not of or of[0] is None else [of[0]]
+        got = float((wanted[whose] * covered[whose])[:, np.asarray(mask)].sum())
         if got < need * (1 - _RELATIVE) - 1e-9:
             report("a floor is missed", "下限に達していません", f"floors[{k}]", got, need)
     for c, i in () if fixed is None else np.asarray(fixed, dtype=np.int64).reshape(-1, 2):

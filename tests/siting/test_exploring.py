@@ -160,6 +160,21 @@ def test_floors_that_conflict_name_the_least_relaxation() -> None:
     assert "least relaxation lowers it by 3" in str(caught.value)
 
 
+def test_a_floor_of_one_carrier_counts_its_demand_alone() -> None:
+    near = sparse.csr_array(np.array([[1, 0], [0, 1]], dtype=bool))
+    inside, demand = np.array([False, True]), [[5.0, 3.0], [9.0, 8.0]]
+    plan = solve_allocation([near, near], demand, 1, 2, floors=[(inside, 3.0, 0)])
+    assert plan.selected.tolist() == [[0, 1], [1, 0]]
+    assert verify(plan, [near, near], demand, 1, 2, floors=[(inside, 3.0, 0)]) == []
+    without = [(0, 0), (1, 1)]
+    found = verify(np.array(without), [near, near], demand, 1, 2, floors=[(inside, 3.0, 0)])
+    assert "floor is missed" in str(found[0])
+    with pytest.raises(InfeasibleError, match=r"floors\[0\], carrier\[1\].*out of reach"):
+        solve_allocation([near, near], demand, [1, 0], 2, floors=[(inside, 3.0, 1)])
+    with pytest.raises(InputError, match="no such carrier"):
+        solve_allocation([near, near], demand, 1, 2, floors=[(inside, 3.0, 2)])
+
+
 def test_fixed_choices_that_break_limits_are_all_named(plane: dict[str, Any]) -> None:
     with pytest.raises(InfeasibleError) as caught:
         solve_allocation(

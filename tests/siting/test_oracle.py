@@ -34,6 +34,10 @@ def allocations(draw: st.DrawFn) -> dict[str, Any]:
         mask = rng.random(n_cells) < 0.4
         share = draw(st.sampled_from([0.2, 0.5, 0.8]))
         out["floors"] = [(mask, share * out["demand"][:, mask].sum())]
+    if draw(st.integers(0, 2)) == 0:
+        mask, c = rng.random(n_cells) < 0.5, int(rng.integers(n_carriers))
+        floor = (mask, 0.3 * out["demand"][c, mask].sum(), c)
+        out["floors"] = [*out.get("floors", []), floor]
     if draw(st.booleans()):
         out["cost"] = rng.integers(1, 5, (n_carriers, n_sites)).astype(float)
         out["budget"] = [5.0] * n_carriers
