@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -18,6 +19,8 @@ JAPAN = timezone(timedelta(hours=9))
 MAX_TEXT = 4_000
 MAX_DETAILS = 100_000
 GENESIS = "0" * 64
+_FORBIDDEN = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Control characters and halves of characters: no file for people could hold them."""
 
 
 class LedgerError(InputError):
@@ -41,7 +44,8 @@ class Event:
     at : datetime, date or str, optional
         When it happened; a date is a day in Japan. By default, now.
     details : mapping
-        Anything else, as JSON: heights agreed, file numbers, fees.
+        Anything else, as JSON: heights agreed, fees. ``document`` is the number of the paper (file
+        number of a permit), ``due`` the day by which the next step is due.
     """
 
     action: str
@@ -53,6 +57,14 @@ class Event:
     at: datetime | date | str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # Forms and mails end their lines in three ways; files for people keep one of them.
+        for name in ("who", "why"):
+            value = getattr(self, name)
+            if "\r" in value:
+                value = value.replace("\r\n", "\n").replace("\r", "\n")
+                object.__setattr__(self, name, value)
+
     @property
     def key(self) -> tuple[str, str, str]:
         """(round, asset, carrier)."""
@@ -60,7 +72,7 @@ class Event:
 
     def problems(self) -> list[Problem]:
         """What is wrong with it, whatever the register holds."""
-        where = f"{self.action} {'/'.join(part for part in self.key if part)}"
+        where = shortened(f"{self.action} {'/'.join(part for part in self.key if part)}")
         transition = BY_ACTION.get(self.action)
         if transition is None:
             return [
@@ -87,19 +99,14 @@ class Event:
             found.append(Problem(Text("the reason is missing", "理由が必要です"), where=where))
         for name in ("who", "why", "asset", "carrier", "round"):
             value = getattr(self, name)
-            if len(value) > MAX_TEXT or "\x00" in value:
-                found.append(
-                    Problem(
-                        Text("{name} is too long or holds a null", "{name} が長すぎるか不正です", name=name),
-                        where=where,
-                    )
-                )  # fmt: skip
-        try:
-            if len(dump(self.details)) > MAX_DETAILS:
-                found.append(Problem(Text("details are too long", "詳細が長すぎます"), where=where))
-        except (TypeError, ValueError) as error:
-            found.append(Problem(Text("details are not JSON", "詳細がJSONになりません"),
-                                 value=str(error), where=where))  # fmt: skip
+            if len(value) > MAX_TEXT:
+                text = Text("{name} is too long", "{name} が長すぎます", name=name)
+                found.append(Problem(text, len(value), f"≤ {MAX_TEXT:,}", where=where))
+            if _FORBIDDEN.search(value) or (name not in ("who", "why") and "\n" in value):
+                text = Text("{name} holds characters that cannot be kept",
+                            "{name} に保存できない文字があります", name=name)  # fmt: skip
+                found.append(Problem(text, ascii(value[:80]), where=where))
+        found += self._details(where, transition.needs_document)
         if self.at is not None:
             try:
                 moment(self.at)
@@ -114,17 +121,68 @@ class Event:
                 )
         return found
 
+    def _details(self, where: str, needs_document: bool) -> list[Problem]:
+        """What is wrong with the details."""
+        try:
+            size = len(dump(self.details).encode("utf-8"))
+        except (TypeError, ValueError, RecursionError) as error:
+            text = Text("details are not JSON", "詳細がJSONになりません")
+            return [Problem(text, value=ascii(error), where=where)]
+        found = []
+        if _FORBIDDEN.search(dump(self.details)):
+            text = Text("details hold characters that cannot be kept",
+                        "詳細に保存できない文字があります")  # fmt: skip
+            found.append(Problem(text, where=where))
+        if size > MAX_DETAILS:
+            text = Text("details are too long", "詳細が長すぎます")
+            found.append(Problem(text, size, f"≤ {MAX_DETAILS:,}", where=where))
+        if needs_document and not str(self.details.get("document") or "").strip():
+            found.append(
+                Problem(
+                    Text("the number of the document is missing", "文書番号が必要です"),
+                    where=where,
+                    fix=Text("--document NUMBER", "--document 番号"),
+                )
+            )
+        due = self.details.get("due")
+        if due is not None or self.action == "extend":
+            try:
+                date.fromisoformat(str(due))
+            except ValueError:
+                text = Text("the day that it is due cannot be read", "期限の日付を読めません")
+                found.append(Problem(text, due, "2026-11-23", where=where))
+        return found
+
+
+def shortened(text: str) -> str:
+    """A place in a message: one line, no control characters, at most 200 of them."""
+    text = "".join(c if c.isprintable() else "?" for c in text[:201])
+    return text if len(text) <= 200 else text[:199] + "…"
+
 
 def moment(value: datetime | date | str, *, end_of_day: bool = False) -> str:
     """A time as the register writes it: UTC, to the microsecond, so that text sorts as time.
 
+    Raises
+    ------
+    ValueError
+        If it cannot be read, or lies outside the years 1900 to 2199.
+
+    Examples
+    --------
     >>> moment("2026-11-23")
     '2026-11-22T15:00:00.000000Z'
     >>> moment("2026-11-23", end_of_day=True)
     '2026-11-23T14:59:59.999999Z'
     """
     if isinstance(value, str):
-        value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+        text = value
+        try:
+            value = date.fromisoformat(text)
+        except ValueError:
+            value = datetime.fromisoformat(text)
+    if not 1900 <= value.year < 2200:
+        raise ValueError(f"year {value.year}")
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=JAPAN)
         if end_of_day:
@@ -132,6 +190,35 @@ def moment(value: datetime | date | str, *, end_of_day: bool = False) -> str:
     if value.tzinfo is None:
         value = value.replace(tzinfo=JAPAN)
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def limit(value: datetime | date | str) -> str:
+    """A time up to which is asked; a date is the end of that day in Japan.
+
+    Raises
+    ------
+    LedgerError
+        If it cannot be read.
+    """
+    try:
+        return moment(value, end_of_day=True)
+    except ValueError:
+        raise LedgerError(
+            Problem(
+                Text("the date cannot be read", "日付を読めません"),
+                value=shortened(str(value)),
+                expected="2026-11-23",
+            )
+        ) from None
+
+
+def day_in_japan(at: str) -> date:
+    """The day in Japan of a time as the register writes it.
+
+    >>> day_in_japan("2026-11-22T15:00:00.000000Z")
+    datetime.date(2026, 11, 23)
+    """
+    return datetime.fromisoformat(at).astimezone(JAPAN).date()
 
 
 def dump(content: Any) -> str:

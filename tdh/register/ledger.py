@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,22 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tdh.errors import Problem
-from tdh.files import atomic
 from tdh.language import Text
-from tdh.register.events import COLUMNS, GENESIS, Event, LedgerError, chained, dump, moment
-from tdh.register.states import BY_ACTION, BY_STATE, NEW, allowed
+from tdh.register import checking, desk, importing, steps, telling, transfer
+from tdh.register.desk import DEADLINES, Deadline
+from tdh.register.events import (
+    COLUMNS,
+    GENESIS,
+    JAPAN,
+    Event,
+    LedgerError,
+    chained,
+    dump,
+    limit,
+    moment,
+    shortened,
+)
+from tdh.register.states import BY_ACTION, NEW, SAME
 from tdh.register.store import open_store
 
 if TYPE_CHECKING:
@@ -120,21 +132,33 @@ class Register:
         """
         return self._add(list(events), [])
 
-    def _add(self, events: list[Event], points: list[tuple[str, str, float, float]]) -> list[int]:
+    def _add(
+        self,
+        events: list[Event],
+        points: list[steps.Point],
+        choose: Callable[[list[Event]], list[Event]] | None = None,
+    ) -> list[int]:
+        """Add events in one transaction; ``choose`` looks at the register and says which."""
         problems = [problem for event in events for problem in event.problems()]
         if problems:
             raise LedgerError(*problems)
         if not events:
             return []
         with self._store.transaction():
-            recorded = moment(self._clock())
-            rows, standing, problems = self._rows(events, recorded)
-            if problems:
-                raise LedgerError(*problems)
-            self._store.many(_INSERT, [[row[name] for name in COLUMNS] for row in rows])
-            self._store.many(_STAND, [(*key, *value) for key, value in standing.items()])
+            if choose is not None:
+                events = choose(events)
+            rows = self._insert(events)
             self._store.put_points(points)
         return [int(row["id"]) for row in rows]
+
+    def _insert(self, events: list[Event]) -> list[dict[str, Any]]:
+        """Events as rows into the tables, within a transaction."""
+        rows, standing, problems = self._rows(events, moment(self._clock()))
+        if problems:
+            raise LedgerError(*problems)
+        self._store.many(_INSERT, [[row[name] for name in COLUMNS] for row in rows])
+        self._store.many(_STAND, [(*key, *value) for key, value in standing.items()])
+        return rows
 
     def _rows(
         self, events: list[Event], recorded: str
@@ -150,23 +174,24 @@ class Register:
             transition = BY_ACTION[event.action]
             state, since = (after.get(event.key) or before.get(event.key) or (NEW, ""))[:2]
             at = moment(event.at) if event.at is not None else max(recorded, since)
-            where = f"{event.action} {'/'.join(part for part in event.key if part)}"
+            where = shortened(f"{event.action} {'/'.join(part for part in event.key if part)}")
             if state not in transition.before:
-                problems.append(_not_allowed(where, transition.kind, state))
+                problems.append(checking.not_allowed(where, transition.kind, state))
                 continue
             if not since <= at <= max(recorded, since):
-                problems.append(_untimely(where, at, since, recorded))
+                problems.append(checking.untimely(where, at, since, recorded))
                 continue
             number += 1
+            reached = state if transition.after == SAME else transition.after
             row: dict[str, Any] = {
                 "id": number, "at": at, "recorded": recorded, "who": event.who, "why": event.why,
                 "action": event.action, "round": event.round, "asset": event.asset,
-                "carrier": event.carrier, "state": transition.after,
+                "carrier": event.carrier, "state": reached,
                 "details": dump(event.details), "previous": previous,
             }  # fmt: skip
             previous = row["hash"] = chained(row)
             rows.append(row)
-            after[event.key] = (transition.after, at, number)
+            after[event.key] = (reached, at, number)
         return rows, after, problems
 
     def _states_of(self, keys: set[tuple[str, str, str]]) -> dict[Any, tuple[str, str]]:
@@ -184,30 +209,51 @@ class Register:
 
     # --- whole steps of a round --------------------------------------------------------------
 
-    def list_assets(self, assets: gpd.GeoDataFrame, who: str, why: str = "") -> int:
+    def list_assets(
+        self, assets: gpd.GeoDataFrame, who: str, why: str = "", *, amend: bool = False
+    ) -> int:
         """Put assets (table ``assets``) into the register and on its map; known ones are skipped.
+
+        Parameters
+        ----------
+        assets : GeoDataFrame
+        who, why : str
+        amend : bool
+            Also record facts of known assets that are no longer what the register holds; this
+            needs a ``why``.
 
         Returns
         -------
         int
             How many were new.
         """
-        known = {
-            row[0]
-            for row in self._store.query("SELECT asset FROM standing WHERE carrier = '' AND asset > ''")
-        }  # fmt: skip
-        new = assets[~assets.index.isin(known)]
-        facts = [c for c in ("name", "kind", "owner", "latitude", "longitude") if c in new.columns]
-        events = [
-            Event("list", who, asset=str(asset), why=why, details=_plain(details))
-            for asset, details in zip(new.index, new[facts].to_dict("records"), strict=True)
-        ]
-        places = [
-            (str(asset), str(row["name"]), float(row["longitude"]), float(row["latitude"]))
-            for asset, row in zip(new.index, new.to_dict("records"), strict=True)
-        ]
-        self._add(events, places)
-        return len(new)
+        events, new = steps.listing(assets, who, why), 0
+        points: list[steps.Point] = []
+
+        def choose(events: list[Event]) -> list[Event]:
+            nonlocal new
+            known = self.facts() if amend else {asset: {} for asset in self._listed()}
+            chosen = [event for event in events if event.asset not in known]
+            new = len(chosen)
+            if amend:
+                chosen += [
+                    Event("amend", who, asset=event.asset, why=why, details=event.details)
+                    for event in events
+                    if event.asset in known
+                    and {**known[event.asset], **event.details} != known[event.asset]
+                ]
+            problems = [problem for event in chosen for problem in event.problems()]
+            if problems:
+                raise LedgerError(*problems)
+            points.extend(p for event in chosen if (p := steps.point(event)) is not None)
+            return chosen
+
+        self._add(events, points, choose)
+        return new
+
+    def _listed(self) -> list[str]:
+        found = self._store.query("SELECT asset FROM standing WHERE carrier = '' AND asset > ''")
+        return [asset for (asset,) in found]
 
     def offer(
         self, round: str, offers: Mapping[str, Iterable[str]], who: str, why: str = ""
@@ -221,22 +267,77 @@ class Register:
             )
         )
 
+    def record_new(self, events: Iterable[Event]) -> list[int]:
+        """Add those events whose case (or asset, or round) the register has never heard of.
+
+        So an offer of a plan can be recorded again and again: the second time adds nothing.
+        """
+
+        def choose(events: list[Event]) -> list[Event]:
+            known = self._states_of({event.key for event in events})
+            return [event for event in events if event.key not in known]
+
+        return self._add(list(events), [], choose)
+
     def award(self, round: str, award: Award, who: str) -> int:
-        """Record a matching: every award and refusal with its reason. Returns their number."""
-        rule = {"rule": award.rule, "seed": award.seed}
-        events = [
-            Event("award", who, asset=row.asset, carrier=row.carrier, round=round,
-                  why=row.reason_ja, details={**rule, "rank": row.rank, "reason_en": row.reason_en})
-            for row in award.awards.itertuples()
-        ]  # fmt: skip
-        events += [
-            Event("refuse", who, asset=row.asset, carrier=row.carrier, round=round,
-                  why=row.reason_ja,
-                  details={**rule, "rank": row.rank, "cause": row.cause, "reason_en": row.reason_en,
-                           "change_ja": row.change_ja, "change_en": row.change_en})
-            for row in award.refusals.itertuples()
-        ]  # fmt: skip
-        return len(self.record_many(events))
+        """Record a matching: every award and refusal with its reason. Returns their number.
+
+        A second time with the same result, nothing is added.
+
+        Raises
+        ------
+        LedgerError
+            If the round was settled with another result, or a case was never requested.
+        """
+        return self.settle(round, [], award, who)
+
+    def settle(self, round: str, before: Iterable[Event], award: Award, who: str) -> int:
+        """Record a whole matching at once: what led to it, and each award and refusal.
+
+        Parameters
+        ----------
+        round : str
+        before : events
+            Offers and requests; those that the register holds already are skipped.
+        award : Award
+        who : str
+            Who settles it.
+
+        Returns
+        -------
+        int
+            How many awards and refusals were added: none where the same result stands already.
+
+        Raises
+        ------
+        LedgerError
+            If the round was settled with another result, or an event may not follow.
+        """
+        results = steps.results(round, award, who)
+        added = 0
+
+        def choose(events: list[Event]) -> list[Event]:
+            nonlocal added
+            held = self.events(round=round)
+            matched = held["details"].str.contains('"rule":', regex=False)
+            settled = held[matched & held["action"].isin(["award", "refuse"])]
+            said = {(e.action, e.asset, e.carrier) for e in results}
+            if len(settled):
+                columns = (settled[c] for c in ("action", "asset", "carrier"))
+                if set(zip(*columns, strict=True)) != said:
+                    text = Text("the round is settled already, with another result",
+                                "この募集回はすでに別の結果で確定しています")  # fmt: skip
+                    fix = Text("change single cases with: tdh register record",
+                               "個別の変更は tdh register record で記録してください")  # fmt: skip
+                    raise LedgerError(Problem(text, where=shortened(round), fix=fix))
+                return []
+            columns = (held[c] for c in ("action", "asset", "carrier"))
+            there = set(zip(*columns, strict=True))
+            added = len(results)
+            return [e for e in events if (e.action, e.asset, e.carrier) not in there]
+
+        self._add([*before, *results], [], choose)
+        return added
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -265,10 +366,10 @@ class Register:
             if value is not None:
                 sql += f" AND {column} = ?"
                 values.append(value)
-        for column, limit in (("at", as_of), ("recorded", known)):
-            if limit is not None:
+        for column, day in (("at", as_of), ("recorded", known)):
+            if day is not None:
                 sql += f" AND {column} <= ?"
-                values.append(moment(limit, end_of_day=True))
+                values.append(limit(day))
         frame = pd.DataFrame(self._store.query(sql + " ORDER BY id", values), columns=list(COLUMNS))
         return frame.astype({c: "int64" if c == "id" else "str" for c in COLUMNS})
 
@@ -291,7 +392,10 @@ class Register:
         known: datetime | date | str | None = None,
     ) -> pd.DataFrame:
         """Everything with its state, now or as of any time (table ``standing``)."""
-        frame = self.events(as_of=as_of, known=known)
+        return self._standing(self.events(as_of=as_of, known=known))
+
+    def _standing(self, events: pd.DataFrame) -> pd.DataFrame:
+        frame = desk.without_staying(events)
         last = frame.drop_duplicates(["round", "asset", "carrier"], keep="last")
         kind = last["action"].map({name: t.kind for name, t in BY_ACTION.items()}).astype("str")
         table = last[["round", "asset", "carrier", "state", "at", "who", "why"]].rename(
@@ -301,49 +405,78 @@ class Register:
         return table.sort_values(["kind", "round", "asset", "carrier"]).reset_index(drop=True)
 
     def next(
-        self, today: date | None = None, days: Mapping[str, int] | None = None
+        self,
+        today: date | None = None,
+        days: Mapping[str, int] | None = None,
+        *,
+        deadlines: Mapping[str, Deadline] | None = None,
+        known: datetime | date | str | None = None,
     ) -> pd.DataFrame:
         """What waits for whom since when: the desk's day (table ``waiting``).
 
         Parameters
         ----------
         today : date, optional
-            By default the clock's day in Japan.
+            The day as of which; by default the clock's day in Japan.
         days : mapping of state to int, optional
-            Days allowed in a state, where they differ from :mod:`tdh.register.states`.
+            Days allowed in a state, where they differ from ``deadlines``.
+        deadlines : mapping of state to Deadline, optional
+            As :func:`tdh.register.desk.read_deadlines` reads them; by default those of
+            :mod:`tdh.register.states`.
+        known : datetime, date or str, optional
+            Only what had been recorded by then.
 
         Returns
         -------
         DataFrame
-            The longest overdue first.
+            The longest overdue first, then what is due next.
         """
-        now = today if today is not None else (self._clock() + timedelta(hours=9)).date()
-        rows = []
-        for row in self.standing().itertuples():
-            state = BY_STATE[row.kind, row.state]
-            if state.waits_for is None:
-                continue
-            limit = (days or {}).get(state.name, state.days)
-            since = (datetime.fromisoformat(row.since) + timedelta(hours=9)).date()
-            due = since + timedelta(days=limit) if limit is not None else None
-            rows.append(
-                {
-                    "waits_for": row.carrier if state.waits_for == "carrier" and row.carrier
-                    else state.waits_for,
-                    "kind": row.kind, "round": row.round, "asset": row.asset,
-                    "carrier": row.carrier, "state": row.state, "since": since.isoformat(),
-                    "days": (now - since).days, "due": due.isoformat() if due else None,
-                    "overdue_days": max(0, (now - due).days) if due else 0,
-                    "may_follow": ", ".join(allowed(row.kind, row.state)),
-                }
-            )  # fmt: skip
-        columns = ["waits_for", "kind", "round", "asset", "carrier", "state", "since", "days",
-                   "due", "overdue_days", "may_follow"]  # fmt: skip
-        frame = pd.DataFrame(rows, columns=columns)
-        order = ["overdue_days", "days", "round", "asset", "carrier"]
-        return frame.sort_values(order, ascending=[False, False, True, True, True]).reset_index(
-            drop=True
+        now = today if today is not None else self._clock().astimezone(JAPAN).date()
+        table = dict(deadlines if deadlines is not None else DEADLINES)
+        for state, allowed_days in (days or {}).items():
+            table[state] = Deadline(table[state].waits_for, allowed_days)
+        with self._store.snapshot():
+            events = self.events(as_of=now, known=known)
+            facts = self.facts(as_of=now)
+        return desk.waiting(self._standing(events), desk.due_days(events), facts, now, table)
+
+    def facts(self, *, as_of: datetime | date | str | None = None) -> dict[str, dict[str, Any]]:
+        """What the register knows of each asset: name, owner, municipality, position."""
+        sql, values = "SELECT asset, details FROM events WHERE action IN ('list', 'amend')", []
+        if as_of is not None:
+            sql += " AND at <= ?"
+            values.append(limit(as_of))
+        found: dict[str, dict[str, Any]] = {}
+        for asset, details in self._store.query(sql + " ORDER BY id", values):
+            found.setdefault(asset, {}).update(json.loads(details))
+        return found
+
+    def history(
+        self,
+        *,
+        asset: str | None = None,
+        carrier: str | None = None,
+        round: str | None = None,
+        as_of: datetime | date | str | None = None,
+        known: datetime | date | str | None = None,
+    ) -> pd.DataFrame:
+        """Events in words, in the language in force (table ``history``); see :meth:`events`."""
+        return telling.history(
+            self.events(asset=asset, carrier=carrier, round=round, as_of=as_of, known=known)
         )
+
+    def counts(
+        self,
+        by: Sequence[str] = (),
+        *,
+        as_of: datetime | date | str | None = None,
+        known: datetime | date | str | None = None,
+    ) -> pd.DataFrame:
+        """How many are in each state, by ``round``, ``carrier`` or ``municipality``, if wanted."""
+        with self._store.snapshot():
+            standing = self.standing(as_of=as_of, known=known)
+            facts = self.facts(as_of=as_of)
+        return telling.counts(standing, facts, by)
 
     def verify(self) -> list[Problem]:
         """Whether the register is whole: the file, the chain of hashes, the states. Empty: it is."""
@@ -354,46 +487,63 @@ class Register:
         with self._store.snapshot():
             frame = self.events()
             standing = self._store.query("SELECT round, asset, carrier, state, event FROM standing")
-        previous, states = GENESIS, {}
-        for number, row in enumerate(frame.to_dict("records"), start=1):
-            if row["id"] != number or row["previous"] != previous or row["hash"] != chained(row):
-                problems.append(
-                    Problem(
-                        Text(
-                            "an event is not what was recorded, or one is missing before it",
-                            "記録が書き換えられたか、直前の記録が失われています",
-                        ),
-                        value=row["id"],
-                        where="events",
-                    )
-                )
-            previous = row["hash"]
-            states[row["round"], row["asset"], row["carrier"]] = (row["state"], row["id"])
-        held = {row[:3]: row[3:] for row in standing}
-        if held != states:
-            problems.append(
-                Problem(
-                    Text("states do not follow from the events", "状態が記録と一致しません"),
-                    value=[k for k in {**held, **states} if held.get(k) != states.get(k)][:3],
-                    where="standing",
-                )
-            )
+        problems += checking.differences(frame, standing)
         return problems[:_SHOWN]
 
     # --- export and import -------------------------------------------------------------------
 
     def export(self, path: str | os.PathLike[str]) -> int:
-        """Write all events as JSON lines, hashes included. Returns their number."""
+        """Write all events, hashes included, to a file that :meth:`load` reads.
+
+        Parameters
+        ----------
+        path : path
+            ``.jsonl`` (JSON lines), ``.csv`` (UTF-8 with BOM), ``.xlsx``, or ``.gpkg``: a register
+            of its own, with the map of assets. Cells that a spreadsheet could take for formulas
+            are marked; :meth:`load` takes the mark away.
+
+        Returns
+        -------
+        int
+            The number of events.
+
+        Raises
+        ------
+        LedgerError
+            If it cannot be written, or is the register itself.
+        """
+        path = Path(path)
+        transfer.check_suffix(path)
+        own = getattr(self._store, "path", None)
+        if own is not None and path.exists() and path.samefile(own):
+            text = Text("this is the register itself", "書き出し先が台帳そのものです")
+            raise LedgerError(Problem(text, where=str(path)))
         frame = self.events()
-        with atomic(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as handle:
-            for row in frame.to_dict("records"):
-                handle.write(dump(row) + "\n")
+        if path.suffix.lower() != ".gpkg":
+            transfer.write(frame, path)
+            return len(frame)
+        rows = [(str(row["id"]), row) for row in frame.to_dict("records")]
+        with (
+            transfer.written(path) as draft,
+            Register(draft, clock=self._clock) as copy,
+            copy._store.transaction(),
+        ):
+            copy._take(rows)
         return len(frame)
 
-    def load(self, path: str | os.PathLike[str]) -> int:
-        """Take up events that :meth:`export` wrote, where they continue this register.
+    def load(self, path: str | os.PathLike[str], *, who: str = "") -> int:
+        """Take up the events of a file: all of them, or on any problem none.
 
-        Events that are here already are skipped; a history that differs is refused as a whole.
+        Rows with a hash are what :meth:`export` wrote (of this register, or of one that went on
+        from here): those that are here already are skipped. Rows without one were written by
+        hand: they are recorded as new, unless the same (day, action, whom, why) is here already.
+
+        Parameters
+        ----------
+        path : path
+            ``.jsonl``, ``.csv`` (UTF-8 or CP932), ``.xlsx`` or ``.gpkg``.
+        who : str
+            Who records rows that do not say.
 
         Returns
         -------
@@ -403,145 +553,46 @@ class Register:
         Raises
         ------
         LedgerError
-            If the file is damaged, or tells another story.
+            If the file cannot be read, with every row that cannot be used; if it tells another
+            history than this register.
         """
-        rows = _read_lines(Path(path))
+        recorded, written = importing.parted(transfer.read(Path(path)), who)
         with self._store.transaction():
             mine = [row[0] for row in self._store.query("SELECT hash FROM events ORDER BY id")]
-            problems = _unlike(rows, mine, str(path))
-            if problems:
-                raise LedgerError(*problems)
-            new = rows[len(mine) :]
-            self._store.many(_INSERT, [[row[name] for name in COLUMNS] for row in new])
-            self._store.many(
-                _STAND,
-                [
-                    [row[n] for n in ("round", "asset", "carrier", "state", "at", "id")]
-                    for row in new
-                ],
-            )
-            points = [point for row in new if (point := _point(row)) is not None]
-            self._store.put_points(points)
-        return len(new)
+            standing = self._store.query("SELECT round, asset, carrier, state, since FROM standing")
+            states = {row[:3]: row[3:] for row in standing}
+            ordered = sorted(recorded, key=lambda placed: placed[1]["id"])
+            new = importing.continued(ordered, mine, states)
+            self._take(new)
+            known = self._store.query(f"SELECT {', '.join(importing.SAID)} FROM events")
+            events = importing.unheard(written, set(known))
+            self._insert(events)
+            self._store.put_points([p for event in events if (p := steps.point(event)) is not None])
+        return len(new) + len(events)
 
-    def write_next(self, path: str | os.PathLike[str], today: date | None = None) -> None:
-        """The desk's day as an Excel workbook, one sheet; text stays text."""
-        import xlsxwriter
+    def _take(self, rows: Sequence[importing.Placed]) -> None:
+        """Rows of another register into the tables, within a transaction."""
+        self._store.many(_INSERT, [[row[name] for name in COLUMNS] for _, row in rows])
+        last = {(row["round"], row["asset"], row["carrier"]): row for _, row in rows}
+        names = ("round", "asset", "carrier", "state", "at", "id")
+        self._store.many(_STAND, [[row[n] for n in names] for row in last.values()])
+        points = {}
+        for _, row in rows:
+            if row["action"] in ("list", "amend"):
+                event = Event(row["action"], "", row["asset"], details=json.loads(row["details"]))
+                if (point := steps.point(event)) is not None:
+                    points[row["asset"]] = point
+        self._store.put_points(list(points.values()))
 
-        from tdh import schemas
+    def write_next(
+        self,
+        path: str | os.PathLike[str],
+        today: date | None = None,
+        *,
+        deadlines: Mapping[str, Deadline] | None = None,
+    ) -> None:
+        """The desk's day as an Excel workbook in the language in force; text stays text."""
+        from tdh.register import workbook
 
-        frame = self.next(today)
-        with atomic(path) as draft:
-            book = xlsxwriter.Workbook(
-                draft, {"strings_to_formulas": False, "strings_to_urls": False}
-            )
-            sheet = book.add_worksheet("待ち一覧")
-            bold = book.add_format({"bold": True, "bg_color": "#DCE6F1", "text_wrap": True})
-            late = book.add_format({"bg_color": "#F8CBAD"})
-            for column, name in enumerate(frame.columns):
-                sheet.write_string(0, column, schemas.label("waiting", name, "ja"), bold)
-                sheet.set_column(column, column, 16)
-            for line, row in enumerate(frame.itertuples(index=False), start=1):
-                style = late if row.overdue_days else None
-                for column, value in enumerate(row):
-                    if isinstance(value, int):
-                        sheet.write_number(line, column, value, style)
-                    elif isinstance(value, str):
-                        sheet.write_string(line, column, value, style)
-            sheet.freeze_panes(1, 0)
-            sheet.autofilter(0, 0, max(1, len(frame)), len(frame.columns) - 1)
-            book.close()
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in row.items() if isinstance(v, str) or (v is not None and v == v)}
-
-
-def _point(row: Mapping[str, Any]) -> tuple[str, str, float, float] | None:
-    if row["action"] != "list":
-        return None
-    details = json.loads(row["details"])
-    if "longitude" not in details or "latitude" not in details:
-        return None
-    name = str(details.get("name", ""))
-    return row["asset"], name, float(details["longitude"]), float(details["latitude"])
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    rows, problems = [], []
-    try:
-        # Not splitlines: texts may hold other characters that Unicode takes for line ends.
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        lines = [] if lines == [""] else lines
-    except (OSError, UnicodeDecodeError) as error:
-        raise LedgerError(
-            Problem(Text("the file cannot be read", "ファイルを読めません"), value=str(error),
-                    where=str(path))
-        ) from None  # fmt: skip
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict) or set(row) != set(COLUMNS):
-                raise ValueError("not an event")
-            if not all(isinstance(row[n], str) for n in COLUMNS if n != "id"):
-                raise ValueError("not text")
-            if row["action"] not in BY_ACTION or BY_ACTION[row["action"]].after != row["state"]:
-                raise ValueError("action and state do not fit")
-            json.loads(row["details"])
-        except (ValueError, RecursionError) as error:
-            problems.append(
-                Problem(Text("a line is not an event", "記録として読めない行です"), value=str(error),
-                        where=f"{path}, {number}")
-            )  # fmt: skip
-            continue
-        rows.append(row)
-    if problems:
-        raise LedgerError(*problems[:_SHOWN])
-    return rows
-
-
-def _unlike(rows: list[dict[str, Any]], mine: list[str], where: str) -> list[Problem]:
-    previous = GENESIS
-    for number, row in enumerate(rows, start=1):
-        if row["id"] != number or row["previous"] != previous or row["hash"] != chained(row):
-            return [
-                Problem(
-                    Text("the chain of hashes is broken", "ハッシュの連鎖が途切れています"),
-                    value=row["id"],
-                    where=f"{where}, {number}",
-                )
-            ]
-        previous = row["hash"]
-    same = [row["hash"] for row in rows[: len(mine)]]
-    if same != mine[: len(same)]:
-        return [
-            Problem(
-                Text(
-                    "the file tells another history than this register",
-                    "この台帳と異なる履歴です",
-                ),
-                where=where,
-                fix=Text("load it into an empty register", "空の台帳に読み込んでください"),
-            )
-        ]
-    return []
-
-
-def _not_allowed(where: str, kind: str, state: str) -> Problem:
-    label = BY_STATE[kind, state].label if state else Text("nothing recorded yet", "未登録")
-    return Problem(
-        Text("this may not follow", "この状態からはできません"),
-        value=str(state) or "-",
-        expected=", ".join(allowed(kind, state)) or "-",
-        where=where,
-        fix=Text("its state is: {label}", "現在の状態: {label}", label=label),
-    )
-
-
-def _untimely(where: str, at: str, since: str, recorded: str) -> Problem:
-    return Problem(
-        Text("the time lies before the last event, or in the future", "直前の記録より前か、未来の日時です"),
-        value=at,
-        expected=f"{since or '…'} – {recorded}",
-        where=where,
-    )  # fmt: skip
+        now = today if today is not None else self._clock().astimezone(JAPAN).date()
+        workbook.write_waiting(self.next(now, deadlines=deadlines), Path(path), now)

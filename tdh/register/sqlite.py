@@ -62,24 +62,22 @@ class SqliteStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()  # threads that share a register take turns, too
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._told():
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise sqlite3.OperationalError(f"unable to open: {error.strerror}") from None
             self._connection = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA trusted_schema = OFF")
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            if hasattr(self, "_connection"):
-                self._connection.close()
-            raise LedgerError(
-                Problem(
-                    Text("the file is not a register", "台帳ファイルではありません"),
-                    value=str(error),
-                    where=str(path),
-                )
-            ) from None
+        try:
+            with self._told():
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.execute("PRAGMA trusted_schema = OFF")
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -88,34 +86,48 @@ class SqliteStore:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of the block or nothing; no other writer meanwhile."""
-        with self._lock:
+        with self._lock, self._told():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
+                # A full disk may have rolled it back already.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """All queries of the block see the same state."""
-        with self._lock:
+        with self._lock, self._told():
             self._connection.execute("BEGIN")
             try:
                 yield
             finally:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query."""
-        with self._lock:
+        with self._lock, self._told():
             return self._connection.execute(sql, values).fetchall()
 
     def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """A statement for many rows."""
-        self._connection.executemany(sql, rows)
+        with self._told():
+            self._connection.executemany(sql, rows)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the database says, in words for the desk."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            what, fix = _meaning(error)
+            raise LedgerError(
+                Problem(what, value=str(error), where=str(self.path), fix=fix)
+            ) from None
 
     def put_points(self, rows: Sequence[tuple[str, str, float, float]]) -> None:
         """Place assets on the register's map layer: id, name, longitude, latitude."""
@@ -172,6 +184,41 @@ class SqliteStore:
             self._connection.execute("INSERT INTO register VALUES ('version', ?)", (VERSION,))
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._connection.execute(f"PRAGMA user_version = {_USER_VERSION}")
+
+
+_DISK = Text(
+    "free space on the disk or check the drive, then do it again: nothing of it was recorded",
+    "ディスクの空きや接続を確かめてからやり直してください。何も記録されていません",
+)
+
+
+def _meaning(error: sqlite3.DatabaseError) -> tuple[Text, Text | None]:
+    """What an error of the database means for the desk, and how to mend it."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    text = str(error)
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return Text("the disk does not take it", "ディスクに書けません"), _DISK
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return (
+            Text("another writer holds the register for too long", "他の書き込みが終わりません"),
+            Text("try again later", "後でもう一度実行してください"),
+        )
+    if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
+        return (
+            Text("the register may only be read", "台帳に書き込む権限がありません"),
+            Text("check the rights of file and folder", "ファイルとフォルダの権限を確認してください"),
+        )  # fmt: skip
+    if name.startswith("SQLITE_CORRUPT"):
+        return (
+            Text("the register's file is damaged", "台帳ファイルが壊れています"),
+            Text(
+                "put the last backup back, then import later exports into it",
+                "直近のバックアップを戻し、その後のエクスポートを取り込んでください",
+            ),
+        )
+    if name.startswith("SQLITE_CANTOPEN") or "unable to open" in text:
+        return Text("the register cannot be opened", "台帳を開けません"), None
+    return Text("the file is not a register", "台帳ファイルではありません"), None
 
 
 def _statements(script: str) -> Iterator[str]:

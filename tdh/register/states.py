@@ -14,6 +14,8 @@ from tdh.language import Text
 Kind = Literal["asset", "round", "case"]
 NEW = ""
 """The state of what the register has not heard of."""
+SAME = "="
+"""Leads nowhere: a note, a later deadline, corrected facts."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,19 @@ class Transition:
     action: str
     before: tuple[str, ...]
     after: str
+    """:data:`SAME`: what it was before."""
     label: Text
     needs_reason: bool = False
+    needs_document: bool = False
+    """Whether the number of a paper must stand in the details, as ``document``."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Who has to act while something is in this state, and within how many days."""
+    """Who has to act while something is in this state, and within how many days.
+
+    A day that an event names (``due`` in its details) goes before the days of the table.
+    """
 
     kind: Kind
     name: str
@@ -39,11 +47,13 @@ class State:
     days: int | None = None
 
 
-_OPEN_AFTER_AWARD = ("awarded", "surveyed", "permitted", "contracted")
+_UNDER_WAY = ("awarded", "surveyed", "applied", "permitted", "contracted")
+_OPEN = ("offered", "requested", *_UNDER_WAY, "on_air")
 
 TRANSITIONS: tuple[Transition, ...] = (
     Transition("asset", "list", (NEW, "unlisted"), "listed", Text("listed", "掲載")),
     Transition("asset", "unlist", ("listed",), "unlisted", Text("taken off", "掲載取下げ"), True),
+    Transition("asset", "amend", ("listed",), SAME, Text("facts corrected", "諸元訂正"), True),
     Transition("round", "announce", (NEW,), "announced", Text("announced", "公表")),
     Transition("round", "open", ("announced",), "open", Text("opened", "受付開始")),
     Transition("round", "close", ("open",), "closed", Text("closed", "受付終了")),
@@ -57,15 +67,24 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("case", "lapse", ("offered",), "lapsed", Text("no request in time", "期限内要望なし")),
     Transition("case", "request", ("offered",), "requested", Text("requested", "要望")),
     Transition("case", "award", ("requested",), "awarded", Text("awarded", "割当")),
-    Transition("case", "refuse", ("requested", "awarded", "surveyed"), "refused",
+    Transition("case", "refuse", ("requested", "awarded", "surveyed", "applied"), "refused",
                Text("refused", "不割当・不許可"), True),
     Transition("case", "survey", ("awarded",), "surveyed", Text("surveyed", "現地調査済")),
-    Transition("case", "permit", ("surveyed",), "permitted", Text("use permitted", "使用許可")),
-    Transition("case", "contract", ("permitted",), "contracted", Text("contracted", "契約")),
+    Transition("case", "apply", ("surveyed",), "applied",
+               Text("use applied for", "使用許可申請"), needs_document=True),
+    Transition("case", "permit", ("surveyed", "applied"), "permitted",
+               Text("use permitted", "使用許可"), needs_document=True),
+    Transition("case", "contract", ("permitted",), "contracted",
+               Text("contracted", "契約"), needs_document=True),
     Transition("case", "on_air", ("contracted",), "on_air", Text("on air", "運用開始")),
-    Transition("case", "remove", ("on_air",), "removed", Text("removed", "撤去"), True),
-    Transition("case", "withdraw", ("requested", *_OPEN_AFTER_AWARD), "withdrawn",
+    Transition("case", "terminate", ("permitted", "contracted", "on_air"), "terminated",
+               Text("permit or contract ended by the owner", "許可取消・契約解除"), True),
+    Transition("case", "remove", ("on_air", "terminated"), "removed",
+               Text("removed", "撤去"), True),
+    Transition("case", "withdraw", ("requested", *_UNDER_WAY), "withdrawn",
                Text("withdrawn by the carrier", "事業者による取下げ"), True),
+    Transition("case", "extend", _OPEN, SAME, Text("deadline moved", "期限変更"), True),
+    Transition("case", "note", _OPEN, SAME, Text("noted", "経過記録"), True),
 )  # fmt: skip
 
 STATES: tuple[State, ...] = (
@@ -82,10 +101,12 @@ STATES: tuple[State, ...] = (
     State("case", "requested", Text("requested", "要望あり"), "desk", 30),
     State("case", "awarded", Text("awarded", "割当済"), "bureau", 45),
     State("case", "refused", Text("refused", "不割当・不許可")),
-    State("case", "surveyed", Text("surveyed", "現地調査済"), "bureau", 60),
+    State("case", "surveyed", Text("surveyed", "現地調査済"), "carrier", 30),
+    State("case", "applied", Text("applied for", "許可申請中"), "bureau", 60),
     State("case", "permitted", Text("permitted", "使用許可済"), "carrier", 60),
     State("case", "contracted", Text("contracted", "契約済"), "carrier", 365),
     State("case", "on_air", Text("on air", "運用中")),
+    State("case", "terminated", Text("ended by the owner", "許可取消・契約解除"), "carrier", 90),
     State("case", "removed", Text("removed", "撤去済")),
     State("case", "withdrawn", Text("withdrawn", "取下げ")),
 )
@@ -98,6 +119,6 @@ def allowed(kind: str, state: str) -> list[str]:
     """The actions that may follow a state.
 
     >>> allowed("case", "requested")
-    ['revoke', 'award', 'refuse', 'withdraw']
+    ['revoke', 'award', 'refuse', 'withdraw', 'extend', 'note']
     """
     return [t.action for t in TRANSITIONS if t.kind == kind and state in t.before]

@@ -1,0 +1,83 @@
+"""What the register holds, told to people: a history in words, and counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from tdh.language import Text
+from tdh.register.events import day_in_japan
+from tdh.register.states import BY_ACTION, BY_STATE
+
+HISTORY = ("day", "round", "asset", "carrier", "who", "action", "text", "id")
+GROUPS = ("kind", "round", "state", "carrier", "municipality")
+
+
+def history(events: pd.DataFrame) -> pd.DataFrame:
+    """Events in words, in the order in which they happened (table ``history``)."""
+    rows = [
+        {
+            "day": day_in_japan(row.at).isoformat(),
+            "round": row.round, "asset": row.asset, "carrier": row.carrier, "who": row.who,
+            "action": row.action, "text": str(sentence(row._asdict())), "id": row.id,
+        }
+        for row in events.sort_values(["at", "id"]).itertuples(index=False)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(HISTORY)).astype({"id": "int64"})
+
+
+def sentence(event: Mapping[str, Any]) -> Text:
+    """One event in words: what, by whom, why, by which paper, until when.
+
+    >>> event = {"action": "refuse", "who": "desk", "why": "屋上に余地なし", "details": "{}"}
+    >>> sentence(event).render("ja"), sentence(event).render("en")
+    ('不割当・不許可(desk)。理由: 屋上に余地なし', 'refused (by desk). Reason: 屋上に余地なし')
+    """
+    details: dict[str, Any] = json.loads(event["details"])
+    en = f"{BY_ACTION[event['action']].label.render('en')} (by {event['who']})"
+    ja = f"{BY_ACTION[event['action']].label.render('ja')}({event['who']})"
+    why = str(event["why"])
+    parts = [
+        ("Reason", "理由", str(details.get("reason_en") or why), why),
+        ("What would have changed it", "変わり得た条件", details.get("change_en"),
+         details.get("change_ja")),
+        ("Document", "文書番号", details.get("document"), details.get("document")),
+        ("Due", "期限", details.get("due"), details.get("due")),
+    ]  # fmt: skip
+    for head_en, head_ja, text_en, text_ja in parts:
+        en += f". {head_en}: {str(text_en).rstrip('.')}" if text_en else ""
+        ja += f"。{head_ja}: {str(text_ja).rstrip('。')}" if text_ja else ""
+    return Text(en, ja)
+
+
+def counts(
+    standing: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], by: Sequence[str] = ("state",)
+) -> pd.DataFrame:
+    """How many assets, rounds and cases are in each state (table ``register_counts``).
+
+    Parameters
+    ----------
+    standing : DataFrame
+        Table ``standing``.
+    facts : mapping
+        Asset to what the register knows of it.
+    by : sequence of {"state", "round", "carrier", "municipality"}
+        What to count by, besides the kind and the state.
+
+    Returns
+    -------
+    DataFrame
+        kind, state, what else was asked for, and ``n``; the states in their order.
+    """
+    table = standing.copy()
+    table["municipality"] = [
+        str(facts.get(asset, {}).get("municipality", "")) for asset in table["asset"]
+    ]
+    columns = ["kind", "state", *(c for c in GROUPS if c in by and c not in ("kind", "state"))]
+    grouped = table.groupby(columns, sort=False).size().rename("n").reset_index()
+    places = {key: place for place, key in enumerate(BY_STATE)}
+    grouped["_"] = [places[key] for key in zip(grouped["kind"], grouped["state"], strict=True)]
+    return grouped.sort_values(["_", *columns[2:]]).drop(columns="_").reset_index(drop=True)
