@@ -185,7 +185,8 @@ def primal_dual(m, weight, x, u, mu, theta, scale, balance, n_steps):  # type: i
     for p in range(n_pairs):
         for k in range(pair_ptr[p], pair_ptr[p + 1]):
             tau[p] += pair_coef[k] * scale[pair_idx[k]]
-        tau[p] = 1.0 / (balance * tau[p])
+        # A pair that covers nothing of weight may step as it likes: its slope is 0.
+        tau[p] = 1.0 / (balance * (tau[p] if tau[p] > 0.0 else 1.0))
     price = np.empty(n_groups)
     start, new, bar = np.empty(n_pairs), np.empty(n_pairs), np.empty(n_pairs)
     x_mean, u_mean, mu_mean = np.zeros(n_pairs), np.zeros(n_groups), np.zeros(n_rows)
