@@ -61,7 +61,8 @@ def read_deadlines(path: str | os.PathLike[str]) -> dict[str, Deadline]:
             content = held.decode("utf-8-sig")
         except UnicodeDecodeError:
             content = held.decode("cp932")
-        said = _of_toml(content) if path.suffix.lower() == ".toml" else _of_csv(content)
+        toml = path.suffix.lower() == ".toml"
+        said = list(_of_toml(content) if toml else _of_csv(content))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, csv.Error) as error:
         raise LedgerError(
             Problem(

@@ -78,7 +78,7 @@ class Event:
             return [
                 Problem(
                     Text("the action is not known", "知らない操作です"),
-                    value=self.action,
+                    value=shortened(self.action),
                     expected=", ".join(BY_ACTION),
                 )
             ]
@@ -114,7 +114,7 @@ class Event:
                 found.append(
                     Problem(
                         Text("the time cannot be read", "日時を読めません"),
-                        value=self.at,
+                        value=shortened(str(self.at)),
                         expected="2026-11-23, 2026-11-23T10:00+09:00",
                         where=where,
                     )
@@ -150,7 +150,7 @@ class Event:
                 date.fromisoformat(str(due))
             except ValueError:
                 text = Text("the day that it is due cannot be read", "期限の日付を読めません")
-                found.append(Problem(text, due, "2026-11-23", where=where))
+                found.append(Problem(text, shortened(str(due)), "2026-11-23", where=where))
         return found
 
 

@@ -441,14 +441,17 @@ class Register:
         return desk.waiting(self._standing(events), desk.due_days(events), facts, now, table)
 
     def facts(self, *, as_of: datetime | date | str | None = None) -> dict[str, dict[str, Any]]:
-        """What the register knows of each asset: name, owner, municipality, position."""
-        sql, values = "SELECT asset, details FROM events WHERE action IN ('list', 'amend')", []
-        if as_of is not None:
-            sql += " AND at <= ?"
-            values.append(limit(as_of))
+        """What the register knows of each asset: name, owner, municipality, position.
+
+        As of a time; of an asset that was listed later, what its listing said.
+        """
+        until = None if as_of is None else limit(as_of)
         found: dict[str, dict[str, Any]] = {}
-        for asset, details in self._store.query(sql + " ORDER BY id", values):
-            found.setdefault(asset, {}).update(json.loads(details))
+        for asset, at, details in self._store.query(
+            "SELECT asset, at, details FROM events WHERE action IN ('list', 'amend') ORDER BY id"
+        ):
+            if asset not in found or until is None or at <= until:
+                found.setdefault(asset, {}).update(json.loads(details))
         return found
 
     def history(
