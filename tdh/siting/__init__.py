@@ -6,9 +6,12 @@ from tdh.siting.allocation import solve_allocation
 from tdh.siting.explaining import Reason, explain_unchosen
 from tdh.siting.exploring import alternatives, compare, coverage_curve
 from tdh.siting.fair import FairPlan, solve_max_min
+from tdh.siting.layered import Objective
+from tdh.siting.lexicographic import LexicographicPlan, solve_lexicographic
 from tdh.siting.mclp import solve_mclp
 from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.plan import Plan, Status
+from tdh.siting.recounting import verify_lexicographic
 from tdh.siting.solving import Effort
 from tdh.siting.verifying import verify
 
@@ -16,6 +19,8 @@ __all__ = [
     "Cover",
     "Effort",
     "FairPlan",
+    "LexicographicPlan",
+    "Objective",
     "Plan",
     "Reason",
     "Status",
@@ -24,8 +29,10 @@ __all__ = [
     "coverage_curve",
     "explain_unchosen",
     "solve_allocation",
+    "solve_lexicographic",
     "solve_max_min",
     "solve_mclp",
     "solve_partial_cover",
     "verify",
+    "verify_lexicographic",
 ]

@@ -1,0 +1,388 @@
+"""Objectives in order: each is made as good as the earlier ones allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tdh.errors import InputError, NoSolutionError, Problem
+from tdh.language import Text
+from tdh.siting import infeasible, programme, solving, stacked
+from tdh.siting.allocation import Request, check, limits_of
+from tdh.siting.counting import cells_of
+from tdh.siting.inputs import Checks
+from tdh.siting.layered import Groups, Objective, groups_of, programme_of, rows_of
+from tdh.siting.plan import Status
+from tdh.siting.solving import Effort
+
+LIGHT = 1e-3
+"""What all of an objective that is held weighs against all of the one that is sought: floors of
+the covering model count what its objective counts, so what is held must weigh something."""
+ROUNDING = 1e-7
+"""Share of a held value that rounding may take."""
+
+
+@dataclass(frozen=True, eq=False)
+class LexicographicPlan:
+    """An allocation with its value in each objective.
+
+    Attributes
+    ----------
+    selected : (n, 2) int64
+        Pairs (carrier, site), sorted.
+    values : (n_objectives,) float64
+        What the plan covers of each objective.
+    found : (n_objectives,) float64
+        What each reached when it was sought; the plan keeps ``(1 - tolerance)`` of it.
+    bounds : (n_objectives,) float64
+        No allocation that keeps the earlier objectives so far covers more.
+    statuses : tuple of Status
+        Whether ``found`` is proven to be the most.
+    methods : tuple of str
+    losses : DataFrame
+        One row a choice: carrier, site and, for each objective k, ``loss_k``: what would be lost
+        without this choice alone.
+    reproducible : bool
+        False where the wall clock ended a solver.
+    """
+
+    selected: np.ndarray
+    values: np.ndarray
+    found: np.ndarray
+    bounds: np.ndarray
+    statuses: tuple[Status, ...]
+    methods: tuple[str, ...]
+    losses: pd.DataFrame
+    reproducible: bool = True
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """Of each objective, the share of the bound that is not proven to be out of reach."""
+        safe = np.where(self.bounds > 0, self.bounds, 1.0)
+        return np.where(self.bounds > 0, (self.bounds - self.found) / safe, 0.0)
+
+
+def solve_lexicographic(
+    footprints: Sequence[Any],
+    objectives: Sequence[Any],
+    max_sites: Any = None,
+    sharing_capacity: Any = 1,
+    *,
+    tolerance: float = 0.0,
+    seed: int = 0,
+    effort: Effort | None = None,
+    **limits: Any,
+) -> LexicographicPlan:
+    r"""The allocation that is best in the first objective, then in the second, and so on.
+
+    With :math:`V_k(x)` the k-th objective's covered demand and :math:`\epsilon` the tolerance,
+
+    .. math::
+
+        v_k = \max V_k(x) \quad\text{s.t.}\quad V_l(x) \ge (1 - \epsilon)\, v_l\ \forall l < k,\;
+        x \text{ an allocation}
+
+    (lexicographic, or preemptive, optimisation; Ehrgott 2005, ch. 5). "Any carrier first, then at
+    least two" is ``[Objective(people, at_least=1), Objective(people, at_least=2)]``; places before
+    people is ``[places, people]``, both (n_carriers, n_cells).
+
+    Small steps are solved exactly. Larger ones whose cells count once covered are covering models
+    as :func:`solve_allocation` has; for larger ones with ``at_least`` >= 2 the bound is that of the
+    linear relaxation, and the plan the best among the earlier step's, the one that covers the most
+    over all carriers, and what branch and cut makes of the relaxation.
+
+    Parameters
+    ----------
+    footprints, max_sites, sharing_capacity, seed, effort, **limits
+        As for :func:`solve_allocation`; ``floors`` count the first objective's demand (a carrier
+        can be named only where that is a matrix of the carriers).
+    objectives : sequence of Objective or array (n_carriers, n_cells)
+        The most important first.
+    tolerance : float
+        Share of an objective, in [0, 1), that may be given up for later ones.
+
+    Returns
+    -------
+    LexicographicPlan
+
+    Raises
+    ------
+    InputError, InfeasibleError, NoSolutionError
+        As :func:`solve_allocation`.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> near = sparse.csr_array(np.array([[1, 1, 0], [0, 0, 1]], dtype=bool))
+    >>> people = np.array([3, 1, 2])
+    >>> any_first = [Objective(people, 1), Objective(people, 2)]
+    >>> plan = solve_lexicographic([near, near], any_first, [2, 1], 2)
+    >>> plan.values.tolist(), plan.selected.tolist()
+    ([6.0, 4.0], [[0, 0], [0, 1], [1, 0]])
+    """
+    effort = effort or Effort()
+    request, wanted = _check(footprints, objectives, max_sites, sharing_capacity, tolerance, limits)
+    infeasible.check_fixed(request)
+    steps = _Steps(request, wanted, seed, effort)
+    chosen: np.ndarray | None = None
+    found: list[float] = []
+    bounds, methods, reproducible = [], [], True
+    for k, objective in enumerate(wanted):
+        held = [(1.0 - tolerance) * value * (1.0 - ROUNDING) for value in found]
+        chosen, bound, method, sure = steps.take(k, held, chosen)
+        value = objective.value(_covered(request, chosen))
+        found.append(value)
+        bounds.append(max(bound, value))
+        methods.append(method)
+        reproducible &= sure
+    assert chosen is not None
+    chosen = _prune(request, wanted, chosen)
+    covered = _covered(request, chosen)
+    return LexicographicPlan(
+        np.argwhere(chosen),
+        np.array([o.value(covered) for o in wanted]),
+        np.array(found),
+        np.array(bounds),
+        tuple(
+            Status.OPTIMAL if b - v <= 1e-6 * abs(b) else Status.FEASIBLE
+            for b, v in zip(bounds, found, strict=True)
+        ),
+        tuple(methods),
+        _losses(request, wanted, chosen),
+        reproducible,
+    )
+
+
+def _check(
+    footprints: Sequence[Any],
+    objectives: Sequence[Any],
+    max_sites: Any,
+    sharing_capacity: Any,
+    tolerance: float,
+    limits: dict[str, Any],
+) -> tuple[Request, list[Objective]]:
+    checks = Checks()
+    rows = checks.footprints(footprints)
+    n_carriers, n_cells = len(rows), rows[0].shape[1]
+    if not objectives:
+        checks.add("there is no objective", "目的がありません", "objectives")
+    if not 0 <= tolerance < 1:
+        checks.add(
+            "the share is out of range", "割合が範囲外です", "tolerance", tolerance, "[0, 1)"
+        )
+    wanted = []
+    for k, item in enumerate(objectives):
+        given = item if isinstance(item, Objective) else Objective(item)
+        shape = (n_carriers, n_cells) if given.at_least is None else (n_cells,)
+        wanted.append(
+            Objective(checks.numbers(given.demand, shape, f"objectives[{k}]"), given.at_least)
+        )
+        if given.at_least is not None and not 1 <= given.at_least <= n_carriers:
+            checks.add(
+                "so many carriers there are not",
+                "事業者の数が範囲外です",
+                f"objectives[{k}].at_least",
+                given.at_least,
+                f"1 … {n_carriers}",
+            )
+    checks.done()
+    request = check(rows, wanted[0].demand, max_sites, sharing_capacity, **limits)
+    if wanted[0].at_least is not None and any(f.carrier is not None for f in request.floors):
+        raise InputError(
+            Problem(
+                Text(
+                    "a carrier's floor needs a first objective that counts each carrier",
+                    "事業者別の下限には、事業者ごとに数える第1目的が必要です",
+                ),
+                where="floors",
+            )
+        )
+    return request, wanted
+
+
+class _Steps:
+    """One step after the other, with what they share."""
+
+    def __init__(self, request: Request, wanted: list[Objective], seed: int, effort: Effort):
+        self.request, self.wanted, self.seed, self.effort = request, wanted, seed, effort
+        self.available, self.rows, self.limits = rows_of(request)
+        masks = [floor.mask for floor in request.floors]
+        self.groups: list[Groups] = [
+            groups_of(request, o, self.available, masks if k == 0 else ())
+            for k, o in enumerate(wanted)
+        ]
+
+    def take(
+        self, k: int, held: list[float], before: np.ndarray | None
+    ) -> tuple[np.ndarray, float, str, bool]:
+        """The plan of step k, its bound, how it was found, and whether that is reproducible."""
+        request, shape = self.request, self.request.fixed.shape
+        p = programme_of(
+            request,
+            self.groups[: k + 1],
+            self.available & ~request.fixed,
+            self.rows,
+            self.limits,
+            held,
+            request.floors,
+        )
+        if p.matrix.nnz <= programme.SMALL:
+            answer = programme.branch(p, nodes=programme.NODES, seed=self.seed)
+            if answer.proven and answer.values is not None:
+                chosen = answer.values[: p.n_whole].reshape(shape) > 0.5
+                return chosen, answer.bound, answer.method, answer.reproducible
+        counted = [o.at_least or 0 for o in self.wanted[: k + 1]]
+        start, bound, method, sure = self.cover(k, held, before)
+        if max(counted) <= 1 and start is not None:
+            return start, bound, method, sure
+        # The covering model counted all carriers in the place of at least so many.
+        polish = None if start is None else (lambda shares: self.variables(k, start))
+        answer = programme.solve(p, seed=self.seed, work=self.effort.work, polish=polish)
+        if answer.values is None:
+            raise NoSolutionError(
+                Problem(
+                    Text(
+                        "no plan that keeps every floor was found within the effort",
+                        "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
+                    ),
+                    where="floors",
+                )
+            )
+        chosen = answer.values[: p.n_whole].reshape(shape) > 0.5
+        if max(counted) <= 1:
+            answer = programme.Answer(None, min(bound, answer.bound), False, method)
+        return chosen, answer.bound, answer.method, sure and answer.reproducible
+
+    def cover(
+        self, k: int, held: list[float], before: np.ndarray | None
+    ) -> tuple[np.ndarray | None, float, str, bool]:
+        """The step as a covering model; what counts several carriers counts all instead."""
+        request = self.request
+        n_carriers, n_cells = request.demand.shape
+        layers = []
+        for o in self.wanted[: k + 1]:
+            if o.at_least == 1:
+                layers.append(stacked.any_carrier(request, o.demand))
+            else:
+                spread = np.broadcast_to(o.demand, (n_carriers, n_cells))
+                layers.append(stacked.each_carrier(request, spread))
+        whole = float(layers[-1].weight.sum())
+        light = [
+            LIGHT * whole / max(float(a.weight.sum()), 1e-300) if whole > 0 else 1.0
+            for a in layers[:-1]
+        ]
+        scaled = [
+            a._replace(weight=a.weight * f) for a, f in zip(layers, [*light, 1.0], strict=True)
+        ]
+        usable, cost, limit, rows = limits_of(request)
+        needs: list[tuple[int, np.ndarray | None, float]] = []
+        factor = light[0] if k else 1.0
+        for mask, need, carrier in request.floors:
+            columns = mask
+            if self.wanted[0].at_least != 1:
+                of = np.arange(n_carriers) == carrier if carrier is not None else True
+                columns = (np.broadcast_to(mask, (n_carriers, n_cells)).T & of).T.ravel()
+            needs.append((0, columns, need * factor))
+        held_here: list[tuple[int, np.ndarray | None, float]] = [
+            (i, None, need * light[i])
+            for i, need in enumerate(held)
+            if (self.wanted[i].at_least or 1) == 1
+        ]
+        model = stacked.stack(
+            scaled,
+            usable.ravel(),
+            request.fixed.ravel(),
+            stacked.budgets_of(cost, limit),
+            rows,
+            needs + held_here,
+        )
+        solution = solving.solve(model.arrays, seed=self.seed, effort=self.effort)
+        if solution.chosen is None:
+            if before is None:
+                infeasible.explain(request, model, solution.proven)
+                return None, np.inf, solution.method, solution.reproducible
+            own = self.wanted[k].value(_covered(request, before))
+            bound = min(whole, max(own, solution.bound + model.base))
+            return before, bound, "the earlier plan", solution.reproducible
+        chosen = request.fixed.copy()
+        chosen.ravel()[model.site[solution.chosen]] = True
+        spare = sum(need for _, _, need in held_here)
+        bound = solution.bound + model.base - spare
+        best = self.better(k, held, before, chosen)
+        return best, bound, solution.method, solution.reproducible
+
+    def better(
+        self, k: int, held: list[float], before: np.ndarray | None, chosen: np.ndarray | None
+    ) -> np.ndarray | None:
+        """The better of two plans that keep what is held."""
+        if chosen is None:
+            return before
+        covered = _covered(self.request, chosen)
+        values = [o.value(covered) for o in self.wanted[: k + 1]]
+        keeps = all(v >= h * (1 - 2 * ROUNDING) for v, h in zip(values, held, strict=False))
+        if before is None:
+            return chosen
+        if keeps and values[k] > self.wanted[k].value(_covered(self.request, before)):
+            return chosen
+        return before
+
+    def variables(self, k: int, chosen: np.ndarray) -> np.ndarray:
+        """A plan as the programme's variables."""
+        parts = [chosen.ravel().astype(np.float64)]
+        for group in self.groups[: k + 1]:
+            counts = np.ones(len(group.weight), dtype=bool)
+            for at, cover in group.covers:
+                counts[at] &= cover @ parts[0] > 0.5
+            parts.append(counts.astype(np.float64))
+        return np.concatenate(parts)
+
+
+def _covered(request: Request, chosen: np.ndarray) -> np.ndarray:
+    out = np.zeros((len(chosen), request.demand.shape[1]), dtype=bool)
+    for c, matrix in enumerate(request.footprints):
+        out[c, matrix[np.flatnonzero(chosen[c])].indices] = True
+    return out
+
+
+def _changes(
+    request: Request, wanted: list[Objective], count: np.ndarray, c: int, i: int
+) -> list[float]:
+    """What each objective loses without a choice; ``count`` is (n_carriers, n_cells) int."""
+    cells = cells_of(request, c, i)
+    with_it = count[:, cells] > 0
+    without = with_it.copy()
+    without[c] = count[c, cells] > 1
+    out = []
+    for o in wanted:
+        part = Objective(o.demand[..., cells], o.at_least)
+        out.append(part.value(with_it) - part.value(without))
+    return out
+
+
+def _count(request: Request, chosen: np.ndarray) -> np.ndarray:
+    count = np.zeros((len(chosen), request.demand.shape[1]), dtype=np.int32)
+    for c, i in np.argwhere(chosen).tolist():
+        count[c, cells_of(request, c, i)] += 1
+    return count
+
+
+def _prune(request: Request, wanted: list[Objective], chosen: np.ndarray) -> np.ndarray:
+    """Without choices that no objective misses; fixed ones stay."""
+    chosen, count = chosen.copy(), _count(request, chosen)
+    for c, i in np.argwhere(chosen & ~request.fixed).tolist():
+        if max(_changes(request, wanted, count, c, i)) <= 0:
+            chosen[c, i] = False
+            count[c, cells_of(request, c, i)] -= 1
+    return chosen
+
+
+def _losses(request: Request, wanted: list[Objective], chosen: np.ndarray) -> pd.DataFrame:
+    count = _count(request, chosen)
+    pairs = np.argwhere(chosen).tolist()
+    rows = [(c, i, *_changes(request, wanted, count, c, i)) for c, i in pairs]
+    names = ["carrier", "site", *(f"loss_{k + 1}" for k in range(len(wanted)))]
+    return pd.DataFrame(rows, columns=names)

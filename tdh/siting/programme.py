@@ -1,0 +1,240 @@
+"""Integer programmes that the covering model does not hold: exact, relaxed, and in between.
+
+.. math::
+
+    \\max\\; g^T v \\quad\\text{s.t.}\\quad A v \\le b,\\; 0 \\le v \\le 1,\\;
+    v_1 \\dots v_n \\in \\{0, 1\\}
+
+As every variable lies in [0, 1], any prices :math:`\\lambda \\ge 0` prove the bound
+:math:`b^T \\lambda + \\sum_k \\max(0, g_k - (A^T \\lambda)_k)`, whatever solver proposed them
+(Lagrangian duality; Geoffrion 1974): a relaxation that was not solved to the end is no less valid.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from ortools.linear_solver.python import model_builder_helper as helper
+from scipy import sparse
+
+from tdh.siting.solving import PATIENCE_S
+
+SMALL = 6_000
+"""Non-zeros up to which a programme goes straight to the solver."""
+NODES = 10_000
+"""Branch-and-bound nodes of a whole programme."""
+CORE_NODES = 300
+"""The same of a programme restricted to what its relaxation favours."""
+ITERATIONS = 6_000
+"""Steps of the first-order method."""
+TOLERANCE = 1e-6
+"""Relative gap up to which a plan counts as optimal."""
+
+_OPTIMAL, _INFEASIBLE = 0, 2
+
+
+class Programme(NamedTuple):
+    """The programme above.
+
+    Attributes
+    ----------
+    gain : (n,) float64
+    matrix : csr_array (n_rows, n)
+    limit : (n_rows,) float64
+    n_whole : int
+        The first so many variables are 0 or 1.
+    """
+
+    gain: np.ndarray
+    matrix: sparse.csr_array
+    limit: np.ndarray
+    n_whole: int
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What is known of a programme.
+
+    Attributes
+    ----------
+    values : (n,) float64 or None
+        The variables of the best plan; None if none was found.
+    bound : float
+        No plan gains more.
+    proven : bool
+        Whether the plan is the best, or that there is none.
+    method : str
+    reproducible : bool
+        False where the wall clock ended a solver.
+    """
+
+    values: np.ndarray | None
+    bound: float
+    proven: bool
+    method: str
+    reproducible: bool = True
+
+
+Polish = Callable[[np.ndarray], np.ndarray | None]
+"""From a fractional choice (n_whole,) to a plan's variables, or None."""
+
+
+def solve(
+    p: Programme, *, seed: int = 0, work: float = 1.0, polish: Polish | None = None
+) -> Answer:
+    """The best plan within the effort, and a bound.
+
+    Small programmes are solved by SCIP. Of larger ones the relaxation (PDLP) gives the bound, and
+    the plan is the better of what ``polish`` makes of the relaxation and what SCIP finds among the
+    choices that the relaxation or that plan take up.
+
+    Parameters
+    ----------
+    p : Programme
+    seed : int
+        Of SCIP's permutations.
+    work : float
+        Factor on the work limits.
+    polish : callable, optional
+        A heuristic that knows the problem.
+
+    Returns
+    -------
+    Answer
+    """
+    if p.matrix.nnz <= SMALL:
+        answer = branch(p, nodes=round(NODES * max(work, 0.05)), seed=seed)
+        if answer.proven:
+            return answer
+    shares, bound, _ = relax(p, iterations=round(ITERATIONS * max(work, 0.1)))
+    best, methods, reproducible = None, ["PDLP bound"], True
+    if polish is not None:
+        best = polish(shares[: p.n_whole])
+        methods.append("greedy and exchanges")
+    likely = shares[: p.n_whole] > 1e-3
+    if best is not None:
+        likely |= best[: p.n_whole] > 0.5
+    value = -np.inf if best is None else float(p.gain @ best)
+    if bound - value > TOLERANCE * abs(bound):
+        most = np.ones(len(p.gain))
+        most[: p.n_whole] = likely
+        part = branch(p, nodes=max(1, round(CORE_NODES * work)), seed=seed, most=most)
+        reproducible = part.reproducible
+        methods.append("SCIP on what the relaxation favours")
+        if part.values is not None and float(p.gain @ part.values) > value:
+            best, value = part.values, float(p.gain @ part.values)
+    proven = best is not None and bound - value <= TOLERANCE * abs(bound)
+    return Answer(best, max(bound, value), proven, " + ".join(methods), reproducible)
+
+
+def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = None) -> Answer:
+    """Branch and cut to optimality or to a limit of nodes.
+
+    Parameters
+    ----------
+    p : Programme
+    nodes : int
+        Work limit.
+    seed : int
+    most : (n,) float64, optional
+        Upper limits of the variables; then the bound holds within them only.
+
+    Returns
+    -------
+    Answer
+    """
+    model, unit = _model(p, most)
+    for k in range(p.n_whole):
+        model.set_var_integrality(k, True)
+    solver = helper.ModelSolverHelper("scip")
+    solver.set_solver_specific_parameters(
+        f"limits/totalnodes = {nodes}\nrandomization/randomseedshift = {seed % 1000}\n"
+        "limits/gap = 0\n"
+    )
+    solver.set_time_limit_in_seconds(PATIENCE_S)
+    begun = time.monotonic()
+    solver.solve(model)
+    in_time = time.monotonic() - begun < PATIENCE_S
+    every = float(np.maximum(p.gain, 0).sum())
+    if not solver.has_solution():
+        infeasible = int(solver.status()) == _INFEASIBLE
+        return Answer(None, -np.inf if infeasible else every, infeasible, "SCIP", in_time)
+    values = np.asarray(solver.variable_values(), dtype=np.float64)
+    values[: p.n_whole] = np.round(values[: p.n_whole])
+    gained = float(p.gain @ values)
+    bound = max(gained, float(solver.best_objective_bound()) * unit)
+    proven = int(solver.status()) == _OPTIMAL
+    return Answer(values, bound, proven, "SCIP", in_time)
+
+
+def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarray]:
+    """The relaxation by a first-order method, and the bound that its prices prove.
+
+    Parameters
+    ----------
+    p : Programme
+    iterations : int
+        Work limit.
+
+    Returns
+    -------
+    shares : (n,) float64
+        In [0, 1].
+    bound : float
+    prices : (n_rows,) float64
+    """
+    n = len(p.gain)
+    model, unit = _model(p)
+    solver = helper.ModelSolverHelper("pdlp")
+    solver.set_solver_specific_parameters(
+        f"num_threads: 1 termination_criteria {{ iteration_limit: {iterations} "
+        "simple_optimality_criteria { eps_optimal_relative: 1e-5 eps_optimal_absolute: 1e-7 } }"
+    )
+    solver.solve(model)
+    shares = np.clip(np.asarray(solver.variable_values(), dtype=np.float64), 0, 1)
+    if len(shares) != n:
+        shares = np.zeros(n)
+    prices = np.asarray(solver.dual_values(), dtype=np.float64) * unit
+    if len(prices) != len(p.limit):
+        prices = np.zeros(len(p.limit))
+    # A solver may count prices of a maximum from below; the better sign is as valid.
+    both = [np.maximum(prices, 0.0), np.maximum(-prices, 0.0)]
+    bounds = [proven_by(p, own) for own in both]
+    k = int(np.argmin(bounds))
+    return shares, bounds[k], both[k]
+
+
+def proven_by(p: Programme, prices: np.ndarray) -> float:
+    """The bound that prices of the rows prove.
+
+    Examples
+    --------
+    >>> one = sparse.csr_array(np.ones((1, 2)))
+    >>> proven_by(Programme(np.array([3.0, 2.0]), one, np.array([1.0]), 2), np.array([2.0]))
+    3.0
+    """
+    left = p.gain - p.matrix.T @ prices
+    return float(p.limit @ prices + np.maximum(left, 0.0).sum())
+
+
+def _model(p: Programme, most: np.ndarray | None = None) -> tuple[Any, float]:
+    """The programme without its whole variables; gains near one keep tolerances relative."""
+    n = len(p.gain)
+    unit = float(np.abs(p.gain).max()) if n else 1.0
+    unit = unit if unit > 0 else 1.0
+    model = helper.ModelBuilderHelper()
+    fill: Any = model.fill_model_from_sparse_data  # its stub names no type of array that exists
+    fill(
+        np.zeros(n),
+        np.ones(n) if most is None else most,
+        p.gain / unit,
+        np.full(len(p.limit), -np.inf),
+        p.limit,
+        sparse.csr_matrix(p.matrix),
+    )
+    model.set_maximize(True)
+    return model, unit

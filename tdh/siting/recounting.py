@@ -1,0 +1,115 @@
+"""Independent recounts of the plans of the wider problems, from their definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from tdh.errors import Problem
+from tdh.language import Text
+from tdh.siting.layered import Objective
+from tdh.siting.lexicographic import LexicographicPlan
+from tdh.siting.verifying import verify
+
+_RELATIVE = 1e-6
+
+
+def served(footprints: Sequence[Any], pairs: np.ndarray) -> np.ndarray:
+    """How many chosen sites of each carrier serve each cell, (n_carriers, n_cells) int."""
+    out = np.zeros((len(footprints), footprints[0].shape[1]), dtype=np.int64)
+    for c, i in np.asarray(pairs).tolist():
+        row = sparse.csr_array(footprints[c])[[i]]
+        row.sum_duplicates()
+        out[c, row.indices[row.data != 0]] += 1
+    return out
+
+
+def verify_lexicographic(
+    plan: LexicographicPlan,
+    footprints: Sequence[Any],
+    objectives: Sequence[Any],
+    max_sites: Any = None,
+    sharing_capacity: Any = 1,
+    *,
+    tolerance: float = 0.0,
+    floors: Sequence[tuple[Any, ...]] | None = None,
+    **limits: Any,
+) -> list[Problem]:
+    """What is wrong with a lexicographic plan; nothing if it keeps all that it says.
+
+    Parameters
+    ----------
+    plan : LexicographicPlan
+    footprints, objectives, max_sites, sharing_capacity, tolerance, floors, **limits
+        As the problem was given to :func:`solve_lexicographic`.
+
+    Returns
+    -------
+    list of Problem
+    """
+    wanted = [o if isinstance(o, Objective) else Objective(np.asarray(o)) for o in objectives]
+    count = served(footprints, plan.selected)
+    demand = np.zeros(count.shape)
+    if wanted[0].at_least is None:
+        demand = np.broadcast_to(np.asarray(wanted[0].demand, dtype=np.float64), count.shape)
+    found = verify(
+        plan.selected,
+        footprints,
+        demand,
+        max_sites,
+        sharing_capacity,
+        floors=floors if wanted[0].at_least is None else None,
+        **limits,
+    )
+
+    def report(en: str, ja: str, where: str, value: float, expected: str) -> None:
+        found.append(Problem(Text(en, ja), value=value, expected=expected, where=where))
+
+    for k, o in enumerate(wanted):
+        weight = np.asarray(o.demand, dtype=np.float64)
+        if o.at_least is None:
+            counts = np.broadcast_to(weight, count.shape)[count > 0]
+        else:
+            counts = weight[(count > 0).sum(axis=0) >= o.at_least]
+        value, where = float(counts.sum()), f"objectives[{k}]"
+        if abs(value - plan.values[k]) > _RELATIVE * max(1.0, value):
+            report(
+                "the objective differs",
+                "目的関数値が一致しません",
+                where,
+                float(plan.values[k]),
+                f"{value:.9g}",
+            )
+        least = (1 - tolerance) * plan.found[k]
+        if value < least - _RELATIVE * max(1.0, least):
+            report(
+                "an earlier objective is not held",
+                "先の目的が保たれていません",
+                where,
+                value,
+                f">= {least:.9g}",
+            )
+        if plan.bounds[k] < plan.found[k] - _RELATIVE * max(1.0, value):
+            report(
+                "the bound is below the plan",
+                "上界が計画値を下回ります",
+                where,
+                float(plan.bounds[k]),
+                f">= {plan.found[k]:.9g}",
+            )
+    if wanted[0].at_least is not None:
+        reached = (count > 0).sum(axis=0) >= wanted[0].at_least
+        for k, (mask, need, *_) in enumerate(floors or ()):
+            got = float(np.asarray(wanted[0].demand)[np.asarray(mask) & reached].sum())
+            if got < need - _RELATIVE * max(1.0, need):
+                report(
+                    "a floor is missed",
+                    "下限に達していません",
+                    f"floors[{k}]",
+                    got,
+                    f">= {need:.9g}",
+                )
+    return found

@@ -1,0 +1,209 @@
+"""Objectives in order, against enumeration of all plans."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from tdh.errors import InfeasibleError, InputError, NoSolutionError
+from tdh.siting import (
+    Effort,
+    Objective,
+    Status,
+    programme,
+    solve_allocation,
+    solve_lexicographic,
+    solving,
+    verify_lexicographic,
+)
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> dict[str, Any]:
+    """Up to twelve sites, two carriers."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_sites, n_cells = draw(st.integers(6, 12)), draw(st.integers(5, 20))
+    dense = rng.random((2, n_sites, n_cells)) < draw(st.sampled_from([0.15, 0.3, 0.6]))
+    people = rng.integers(0, 9, n_cells).astype(float)
+    places = rng.integers(0, 2, (2, n_cells)).astype(float)
+    kinds = {
+        "any, two": [Objective(people, 1), Objective(people, 2)],
+        "places, people": [places, np.stack([people, 2 * people])],
+        "places, any, two": [places, Objective(people, 1), Objective(people, 2)],
+        "two, all": [Objective(people, 2), np.stack([people, people])],
+    }
+    out: dict[str, Any] = {
+        "footprints": [sparse.csr_array(d) for d in dense],
+        "objectives": kinds[draw(st.sampled_from(sorted(kinds)))],
+        "max_sites": rng.integers(1, 4, 2).tolist(),
+        "sharing_capacity": rng.integers(1, 3, n_sites),
+        "xy_m": rng.integers(0, 6, (n_sites, 2)) * 100.0,
+        "spacing_m": draw(st.sampled_from([0.0, 150.0])),
+        "tolerance": draw(st.sampled_from([0.0, 0.2])),
+    }
+    if draw(st.booleans()):
+        out["cost"] = rng.integers(1, 5, (2, n_sites)).astype(float)
+        out["programme_budget"] = 7.0
+    if draw(st.integers(0, 3)) == 0:
+        out["fixed"] = [(1, int(rng.integers(n_sites)))]
+    if draw(st.integers(0, 2)) == 0 and out["objectives"][0] is places:
+        mask = rng.random(n_cells) < 0.5
+        out["floors"] = [(mask, 0.4 * places[0, mask].sum(), 0)]
+    return out
+
+
+def plans_of(problem: dict[str, Any]) -> list[np.ndarray]:
+    """Covered cells (2, n_cells) of every allocation that keeps the limits."""
+    covers = [f.toarray() for f in problem["footprints"]]
+    n_sites = covers[0].shape[0]
+    xy, spacing = problem["xy_m"], problem["spacing_m"]
+    cost = problem.get("cost", np.ones((2, n_sites)))
+    fixed = problem.get("fixed", [])
+    own = []
+    for c in range(2):
+        sets = []
+        for k in range(problem["max_sites"][c] + 1):
+            for s in itertools.combinations(range(n_sites), k):
+                if any(
+                    np.hypot(*(xy[a] - xy[b])) < spacing for a, b in itertools.combinations(s, 2)
+                ):
+                    continue
+                if any(carrier == c and site not in s for carrier, site in fixed):
+                    continue
+                sets.append((s, cost[c, list(s)].sum(), covers[c][list(s)].any(axis=0)))
+        own.append(sets)
+    out = []
+    for one, two in itertools.product(*own):
+        used = np.bincount([*one[0], *two[0]], minlength=n_sites)
+        if (used > problem["sharing_capacity"]).any():
+            continue
+        if one[1] + two[1] > problem.get("programme_budget", np.inf):
+            continue
+        covered = np.stack([one[2], two[2]])
+        floors = problem.get("floors", [])
+        places = problem["objectives"][0]
+        if all((places * covered)[c, mask].sum() >= need for mask, need, c in floors):
+            out.append(covered)
+    return out
+
+
+def values_of(problem: dict[str, Any], plans: list[np.ndarray]) -> np.ndarray:
+    columns = []
+    for o in problem["objectives"]:
+        given = o if isinstance(o, Objective) else Objective(o)
+        if given.at_least is None:
+            columns.append([(given.demand * p).sum() for p in plans])
+        else:
+            columns.append([given.demand[p.sum(axis=0) >= given.at_least].sum() for p in plans])
+    return np.array(columns).T
+
+
+def without_objectives(problem: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in problem.items() if k not in ("footprints", "objectives")}
+
+
+@given(problems())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_every_step_against_enumeration(problem: dict[str, Any]) -> None:
+    plans = plans_of(problem)
+    try:
+        plan = solve_lexicographic(**problem)
+    except InfeasibleError:
+        assert not plans
+        return
+    limits = without_objectives(problem)
+    assert verify_lexicographic(plan, problem["footprints"], problem["objectives"], **limits) == []
+    values = values_of(problem, plans)
+    for k in range(values.shape[1]):
+        assert plan.found[k] == pytest.approx(values[:, k].max())
+        assert plan.statuses[k] is Status.OPTIMAL
+        keep = values[:, k] >= (1 - problem["tolerance"]) * plan.found[k] - 1e-6
+        values = values[keep]
+
+
+@given(problems())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_bounds_of_the_large_way_against_enumeration(problem: dict[str, Any]) -> None:
+    """Nothing goes straight to branch and cut."""
+    plans = plans_of(problem)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programme, "SMALL", -1)
+        patch.setattr(solving, "SMALL", -1)
+        patch.setattr(solving, "WORK", 1e7)
+        try:
+            plan = solve_lexicographic(**problem)
+        except (InfeasibleError, NoSolutionError):
+            assert not plans or "floors" in problem
+            return
+    limits = without_objectives(problem)
+    assert verify_lexicographic(plan, problem["footprints"], problem["objectives"], **limits) == []
+    values = values_of(problem, plans)
+    for k in range(values.shape[1]):
+        assert plan.found[k] <= values[:, k].max() + 1e-6
+        assert plan.bounds[k] >= values[:, k].max() * (1 - 1e-6) - 1e-6
+        keep = values[:, k] >= (1 - problem["tolerance"]) * plan.found[k] - 1e-6
+        values = values[keep]
+
+
+def plane(n_sites: int, n_cells: int) -> tuple[list[sparse.csr_array], np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    dense = [rng.random((n_sites, n_cells)) < 0.02 for _ in range(3)]
+    return [sparse.csr_array(d) for d in dense], rng.random(n_cells), rng.random((3, n_cells))
+
+
+def test_any_carrier_first_serves_more_people_than_the_sum_does() -> None:
+    footprints, people, _ = plane(40, 900)
+    order = [Objective(people, 1), Objective(people, 2)]
+    plan = solve_lexicographic(footprints, order, 4, 2, seed=1, effort=Effort(work=0.1))
+    every = solve_allocation(footprints, np.tile(people, (3, 1)), 4, 2, effort=Effort(work=0.1))
+    count = np.zeros((3, 900), dtype=bool)
+    for c, i in every.selected.tolist():
+        count[c, footprints[c][[i]].indices] = True
+    assert plan.values[0] >= people[count.any(axis=0)].sum() * (1 - 1e-6)
+    assert (plan.gaps >= 0).all()
+    assert plan.gaps[0] < 0.02
+    assert verify_lexicographic(plan, footprints, order, 4, 2) == []
+    again = solve_lexicographic(footprints, order, 4, 2, seed=1, effort=Effort(work=0.1))
+    assert again.selected.tolist() == plan.selected.tolist()
+    assert again.bounds.tolist() == plan.bounds.tolist()
+
+
+def test_places_before_people() -> None:
+    """A town hall decides where people alone would not."""
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    halls, people = np.array([[0.0, 1.0]]), np.array([[9.0, 2.0]])
+    plan = solve_lexicographic([near], [halls, people], 1)
+    assert plan.selected.tolist() == [[0, 1]]
+    assert plan.losses[["loss_1", "loss_2"]].to_numpy().tolist() == [[1.0, 2.0]]
+    assert solve_lexicographic([near], [people, halls], 1).selected.tolist() == [[0, 0]]
+
+
+def test_recount_finds_what_is_wrong() -> None:
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    halls, people = np.array([[0.0, 1.0]]), np.array([[9.0, 2.0]])
+    plan = solve_lexicographic([near], [halls, people], 1)
+    other = type(plan)(
+        np.array([[0, 0]]),
+        plan.values,
+        plan.found,
+        plan.bounds - 1,
+        plan.statuses,
+        plan.methods,
+        plan.losses,
+    )
+    text = " ".join(map(str, verify_lexicographic(other, [near], [halls, people], 1)))
+    for words in ("objective differs", "not held", "bound is below"):
+        assert words in text
+
+
+def test_wrong_objectives_are_all_named() -> None:
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    with pytest.raises(InputError) as caught:
+        solve_lexicographic([near], [np.ones(5), Objective(np.ones(2), 3)], 1, tolerance=1.0)
+    assert len(caught.value.problems) == 3
