@@ -210,8 +210,7 @@ def _record(
                   details=r.model_dump(mode="json", exclude={"asset_id", "conditions"}) | arrival)
             for r in answer.requests
         ]  # fmt: skip
-    register.record_many(events)
-    register.award(round_id, award, who)
+    register.settle(round_id, events, award, who)
 
 
 # --- results ---------------------------------------------------------------------------------

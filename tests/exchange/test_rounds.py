@@ -46,8 +46,12 @@ def test_a_round_from_packages_to_the_register(tmp_path: Path, fake: Any, rule: 
         assert set(standing.index[standing == "awarded"]) == award.pairs
         assert (standing == "refused").sum() == 2 and (standing == "offered").sum() == 4
         assert register.verify() == []
-        with pytest.raises(ValueError, match="may not follow"):  # a round is settled once
-            exchange.match_round(packages.values(), answers, register=register)
+        held = len(register.events())  # a round is settled once
+        exchange.match_round(packages.values(), answers, register=register)
+        assert len(register.events()) == held
+        with pytest.raises(ValueError, match="settled already, with another result"):
+            exchange.match_round(packages.values(), answers[:1], register=register)
+        assert len(register.events()) == held
 
 
 def test_a_franchise_programme_is_configuration_alone(tmp_path: Path, fake: Any) -> None:
