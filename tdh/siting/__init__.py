@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tdh.siting.allocation import solve_allocation
+from tdh.siting.backup import BackupPlan, solve_backup_cover
 from tdh.siting.explaining import Reason, explain_unchosen
 from tdh.siting.exploring import alternatives, compare, coverage_curve
 from tdh.siting.fair import FairPlan, solve_max_min
@@ -11,11 +12,12 @@ from tdh.siting.lexicographic import LexicographicPlan, solve_lexicographic
 from tdh.siting.mclp import solve_mclp
 from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.plan import Plan, Status
-from tdh.siting.recounting import verify_lexicographic
+from tdh.siting.recounting import verify_backup, verify_lexicographic
 from tdh.siting.solving import Effort
 from tdh.siting.verifying import verify
 
 __all__ = [
+    "BackupPlan",
     "Cover",
     "Effort",
     "FairPlan",
@@ -29,10 +31,12 @@ __all__ = [
     "coverage_curve",
     "explain_unchosen",
     "solve_allocation",
+    "solve_backup_cover",
     "solve_lexicographic",
     "solve_max_min",
     "solve_mclp",
     "solve_partial_cover",
     "verify",
+    "verify_backup",
     "verify_lexicographic",
 ]

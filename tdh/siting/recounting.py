@@ -10,6 +10,7 @@ from scipy import sparse
 
 from tdh.errors import Problem
 from tdh.language import Text
+from tdh.siting.backup import BackupPlan
 from tdh.siting.layered import Objective
 from tdh.siting.lexicographic import LexicographicPlan
 from tdh.siting.verifying import verify
@@ -112,4 +113,44 @@ def verify_lexicographic(
                     got,
                     f">= {need:.9g}",
                 )
+    return found
+
+
+def verify_backup(
+    backup: BackupPlan,
+    footprints: Sequence[Any],
+    demand: Any,
+    weights: Sequence[float] = (1.0, 0.5),
+    max_sites: Any = None,
+    sharing_capacity: Any = 1,
+    **limits: Any,
+) -> list[Problem]:
+    """What is wrong with an r-fold cover; nothing if it keeps all that it says.
+
+    Parameters
+    ----------
+    backup : BackupPlan
+    footprints, demand, weights, max_sites, sharing_capacity, **limits
+        As the problem was given to :func:`solve_backup_cover`.
+
+    Returns
+    -------
+    list of Problem
+    """
+    plan = backup.plan
+    found = verify(plan.selected, footprints, demand, max_sites, sharing_capacity, **limits)
+    count = served(footprints, plan.selected)
+    wanted = np.broadcast_to(np.asarray(demand, dtype=np.float64), count.shape)
+    levels = [float(wanted[count > k].sum()) for k in range(len(weights))]
+    value = float(np.dot(weights, levels))
+    for where, said, is_ in [
+        ("objective", plan.objective, value),
+        *((f"covered[{k}]", backup.covered[k], level) for k, level in enumerate(levels)),
+    ]:
+        if abs(said - is_) > _RELATIVE * max(1.0, is_):
+            text = Text("the objective differs", "目的関数値が一致しません")
+            found.append(Problem(text, value=float(said), expected=f"{is_:.9g}", where=where))
+    if plan.bound < value * (1 - _RELATIVE):
+        text = Text("the bound is below the plan", "上界が計画値を下回ります")
+        found.append(Problem(text, value=plan.bound, expected=f">= {value:.9g}", where="bound"))
     return found
