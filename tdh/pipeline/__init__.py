@@ -138,7 +138,12 @@ STAGES: tuple[Stage, ...] = (
         "plan",
         Text("plan", "配置計画"),
         planned.plan,
-        lambda s: [s.seed, s.siting.model_dump(), [c.max_sites for c in s.carriers]],
+        lambda s: [
+            s.seed,
+            s.siting.model_dump(),
+            s.costs.yen,
+            [[c.max_sites, c.budget_yen] for c in s.carriers],
+        ],
         lambda s: [
             "plan.parquet",
             "plan.json",

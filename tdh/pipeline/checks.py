@@ -13,7 +13,7 @@ import pandas as pd
 from tdh import demand, gaps, inventory, siting
 from tdh.errors import InputError, Problem
 from tdh.language import Text
-from tdh.pipeline import covered, planned, stages
+from tdh.pipeline import covered, rules, stages
 from tdh.pipeline.context import carrier_bands
 from tdh.results import Run
 from tdh.scenario import Scenario, read_scenario
@@ -96,18 +96,17 @@ def verify(run: Run) -> list[Problem]:
             )
         ]
     who = pd.Index(carriers).get_indexer(run.plan["carrier_id"])
-    points = run.assets.geometry.loc[ids]
-    rules = run.scenario.siting
-    problems = siting.verify(
-        np.column_stack([who, site]),
-        footprints,
+    codes = run.cells["municipality_code"].to_numpy()
+    problems = rules.named(
+        siting.verify(
+            np.column_stack([who, site]),
+            footprints,
+            unmet,
+            **rules.limits(run.scenario, run.assets.loc[ids], codes, unmet),
+        ),
+        run.scenario,
+        codes,
         unmet,
-        max_sites=[c.max_sites for c in run.carriers],
-        sharing_capacity=rules.sharing_capacity,
-        xy_m=np.column_stack([points.x, points.y]),
-        spacing_m=rules.spacing_m,
-        fixed=planned.choices(run.scenario, ids, offer=True),
-        forbidden=planned.choices(run.scenario, ids, offer=False),
     )
     served_people = 0.0
     for k, footprint in enumerate(footprints):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,12 +13,12 @@ import pandas as pd
 
 from tdh import gaps, schemas, siting
 from tdh.coverage import Coverage
-from tdh.errors import Problem, ScenarioError, TdhError
+from tdh.errors import InfeasibleError, Problem, TdhError
 from tdh.files import atomic
 from tdh.language import Text
+from tdh.pipeline import rules
 from tdh.pipeline.context import Context, write_table
 from tdh.pipeline.covered import carrier_footprints, find_gaps, write_signal
-from tdh.scenario import Scenario
 
 
 def plan(context: Context) -> dict[str, Any]:
@@ -31,19 +30,16 @@ def plan(context: Context) -> dict[str, Any]:
     wanted = np.flatnonzero(unmet.sum(axis=0) > 0)
     clipped = [footprints[c][:, wanted].tocsr() for c in carriers]
     offered = run.assets.loc[ids]
-    limits: dict[str, Any] = {
-        "max_sites": [c.max_sites for c in scenario.carriers],
-        "sharing_capacity": scenario.siting.sharing_capacity,
-        "xy_m": np.column_stack([offered.geometry.x, offered.geometry.y]),
-        "spacing_m": scenario.siting.spacing_m,
-        "fixed": choices(scenario, ids, offer=True),
-        "forbidden": choices(scenario, ids, offer=False),
-    }
-    solution = siting.solve_allocation(clipped, unmet[:, wanted], seed=scenario.seed, **limits)
-    broken = siting.verify(solution, clipped, unmet[:, wanted], **limits)
+    codes, open_people = run.cells["municipality_code"].to_numpy()[wanted], unmet[:, wanted]
+    limits = rules.limits(scenario, offered, codes, open_people)
+    try:
+        solution = siting.solve_allocation(clipped, open_people, seed=scenario.seed, **limits)
+    except InfeasibleError as error:
+        raise InfeasibleError(*rules.named(error.problems, scenario, codes, open_people)) from error
+    broken = siting.verify(solution, clipped, open_people, **limits)
     if broken:
         raise TdhError(*broken)
-    table = _plan_table(context, solution.assignments, ids, carriers)
+    table = _plan_table(context, solution.assignments, ids, carriers, limits.get("cost"))
     write_table(table, context.folder, "plan")
     _write_after(context, table)
     summary = _summary(context, solution, table)
@@ -52,38 +48,12 @@ def plan(context: Context) -> dict[str, Any]:
     return {key: summary[key] for key in ("status", "method", "objective", "bound", "gap")}
 
 
-def choices(scenario: Scenario, ids: pd.Index, *, offer: bool) -> np.ndarray | None:
-    """The planner's own decisions as pairs (carrier, asset), by position; None: there are none.
-
-    Raises
-    ------
-    ScenarioError
-        If an asset that is to be offered is no candidate.
-    """
-    wanted = [c for c in scenario.siting.choices if c.offer is offer]
-    unknown = [c.asset for c in wanted if c.asset not in ids]
-    if unknown and offer:
-        raise ScenarioError(
-            *(
-                Problem(
-                    Text(
-                        "the asset is no candidate: not in the area, or no antenna can stand on it",
-                        "候補ではありません(区域外か、アンテナを置けません)",
-                    ),
-                    value=asset,
-                    expected=", ".join(difflib.get_close_matches(asset, ids, n=3)) or None,
-                    where="siting.choices",
-                )
-                for asset in unknown
-            )
-        )
-    carriers = [c.id for c in scenario.carriers]
-    pairs = [(carriers.index(c.carrier), ids.get_loc(c.asset)) for c in wanted if c.asset in ids]
-    return np.array(pairs, dtype=np.int64) if pairs else None
-
-
 def _plan_table(
-    context: Context, assignments: pd.DataFrame, ids: pd.Index, carriers: list[str]
+    context: Context,
+    assignments: pd.DataFrame,
+    ids: pd.Index,
+    carriers: list[str],
+    cost: np.ndarray | None,
 ) -> gpd.GeoDataFrame:
     table = pd.DataFrame(
         {
@@ -94,6 +64,8 @@ def _plan_table(
             "order": assignments["order"].to_numpy(int),
         }
     )
+    if cost is not None:
+        table["cost_yen"] = cost[assignments["site"].to_numpy(int)]
     table["order"] = table.groupby("carrier_id")["order"].rank(method="first").astype(int)
     table = table.sort_values(["carrier_id", "order"], ignore_index=True)
     bands = {c.id: ",".join(c.band_ids) for c in context.scenario.carriers}
@@ -162,6 +134,7 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
             "bands": carrier.band_ids,
             "max_sites": carrier.max_sites,
             "sites": int((table["carrier_id"] == carrier.id).sum()),
+            **_money(table[table["carrier_id"] == carrier.id], carrier.budget_yen),
             "people": customers,
             "people_in_gap_before": before.get(carrier.id, 0.0),
             "people_in_gap_after": after.get(carrier.id, 0.0),
@@ -174,6 +147,7 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
         "objective": solution.objective,
         "bound": solution.bound,
         "gap": solution.gap,
+        **_money(table, scenario.siting.budget_yen),
         "people": people,
         "people_in_gap_before": sum(before.values()),
         "people_in_gap_after": sum(after.values()),
@@ -182,6 +156,13 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
         "spacing_m": scenario.siting.spacing_m,
         "seed": scenario.seed,
     }
+
+
+def _money(table: pd.DataFrame, budget_yen: float | None) -> dict[str, float]:
+    if "cost_yen" not in table:
+        return {}
+    spent = {"cost_yen": float(table["cost_yen"].sum())}
+    return spent if budget_yen is None else {**spent, "budget_yen": budget_yen}
 
 
 def _people(table: pd.DataFrame) -> Mapping[str, float]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
 """Lower-case letters, digits, ``-`` and ``_``: it becomes part of file names."""
@@ -183,6 +190,9 @@ class Carrier(Provenance):
         description="Share of residents who are its customers; empty: equal shares",
     )
     max_sites: int = Field(20, ge=1, le=100_000, description="Budget: most assets to offer it")
+    budget_yen: float | None = Field(
+        None, gt=0, description="Most that its offers may cost; needs [costs]"
+    )
 
     @field_validator("bands", mode="before")
     @classmethod
@@ -232,6 +242,35 @@ class Choice(_Table):
     offer: bool = Field(True, description="True: it must be offered; false: it must not")
 
 
+class Costs(Provenance):
+    """What an offered site costs."""
+
+    yen: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="Kind of asset, or placement (roof, pole, ground), to yen; empty: no costs"
+    )
+
+
+class Floor(_Table):
+    """How many people of the gaps the plan must serve somewhere."""
+
+    municipality: str | None = Field(
+        None, description="Code of five digits, or each; empty: the whole area"
+    )
+    carrier: Identifier | None = Field(
+        None, description="The carrier whose gap it is; empty: all carriers together"
+    )
+    share: float | None = Field(
+        None, gt=0, le=1, description="Least share of the people who are in the gap there"
+    )
+    people: float | None = Field(None, gt=0, description="Or: least number of people")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Floor:
+        if (self.share is None) == (self.people is None):
+            raise ValueError("give share or people")
+        return self
+
+
 class Siting(_Table):
     """The rules of the plan."""
 
@@ -239,6 +278,10 @@ class Siting(_Table):
     spacing_m: float = Field(
         0, ge=0, le=10_000, description="Least distance between two assets of one carrier"
     )
+    budget_yen: float | None = Field(
+        None, gt=0, description="Most that all offers may cost together; needs [costs]"
+    )
+    floors: list[Floor] = Field([], description="Least numbers of people to serve, by place")
     choices: list[Choice] = Field([], description="Assets that must, or must not, be offered")
 
 
@@ -268,6 +311,7 @@ class Scenario(_Table):
     carriers: list[Carrier] = Field(min_length=1)
     coverage: CoverageSettings = CoverageSettings()
     scoring: Scoring = Scoring()
+    costs: Costs = Costs()
     siting: Siting = Siting()
     goals: Goals = Goals()
     packages: Packages = Packages()
@@ -312,4 +356,6 @@ class Scenario(_Table):
         named.append(("demand", self.demand))
         named += [(f"places: {p.path.name}", p) for p in self.places]
         named += [(f"carriers: {c.label}", c) for c in self.carriers]
+        if self.costs.yen:
+            named.append(("costs", self.costs))
         return named

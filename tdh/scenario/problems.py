@@ -147,6 +147,30 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
                     where=place,
                 )
             )
+    for i, floor in enumerate(scenario.siting.floors):
+        if floor.carrier is not None and floor.carrier not in known:
+            problems.append(
+                Problem(
+                    Text("there is no such carrier", "その事業者はありません"),
+                    value=floor.carrier,
+                    expected=", ".join(known),
+                    where=f"{where}: siting.floors[{i}]",
+                )
+            )
+    budgets = [("siting.budget_yen", scenario.siting.budget_yen)]
+    budgets += [
+        (f"carriers[{i}].budget_yen", c.budget_yen) for i, c in enumerate(scenario.carriers)
+    ]
+    for place, budget in budgets:
+        if budget is not None and not scenario.costs.yen:
+            problems.append(
+                Problem(
+                    Text("a budget in yen needs costs", "金額の予算には費用が必要です"),
+                    value=budget,
+                    where=f"{where}: {place}",
+                    fix=Text("add [costs] yen = {{ … }}", "[costs] yen = {{ … }} を加えてください"),
+                )
+            )
     given = [c for c in scenario.carriers if c.market_share is not None]
     total = sum(scenario.market_shares.values())
     if given and len(given) < len(scenario.carriers):

@@ -1,0 +1,118 @@
+"""Costs, budgets and floors of a scenario, through a whole run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tdh
+from tdh.errors import InfeasibleError, ScenarioError
+from tdh.pipeline.checks import verify
+from tdh.results import Run
+from tdh.scenario import Costs, Floor, Scenario
+
+YEN = {"roof": 9e6, "pole": 3e6, "ground": 5e6}
+
+
+def changed(run: Run, siting: dict[str, Any] | None = None, **carriers: Any) -> Scenario:
+    scenario = run.scenario
+    return scenario.model_copy(
+        update={
+            "costs": Costs(yen=YEN),
+            "siting": scenario.siting.model_copy(update=siting or {}),
+            "carriers": [c.model_copy(update=carriers) for c in scenario.carriers],
+        }
+    )
+
+
+@pytest.fixture
+def folder(demo_run: Run, tmp_path: Path) -> Path:
+    shutil.copytree(demo_run.folder, tmp_path / "run", copy_function=shutil.copy2)
+    return tmp_path / "run"
+
+
+def served(run: Run) -> dict[tuple[str, str], tuple[float, float]]:
+    """Carrier and municipality to people in the gap before, and of them those served after."""
+    found = {}
+    for c in run.carriers:
+        reached = np.zeros(len(run.cells), dtype=bool)
+        for band in c.bands:
+            signals = run.footprint(c.id, band)
+            chosen = run.plan.loc[run.plan["carrier_id"] == c.id, "asset_id"]
+            rows = signals.footprint()[signals.site_ids.get_indexer(chosen)]
+            reached |= np.asarray(rows.sum(axis=0)).ravel() > 0
+        gap = run.gaps[run.gaps["carrier_id"] == c.id].set_index("cell_id")["unmet_people"]
+        people = gap.reindex(run.cells.index).fillna(0.0).to_numpy()
+        for code in run.cells["municipality_code"].dropna().unique():
+            there = (run.cells["municipality_code"] == code).to_numpy()
+            found[c.id, str(code)] = (
+                float(people[there].sum()),
+                float(people[there & reached].sum()),
+            )
+    return found
+
+
+def test_budgets_in_yen_hold_and_are_shown(demo_run: Run, folder: Path) -> None:
+    wanted = changed(demo_run, {"budget_yen": 90e6}, budget_yen=25e6)
+    run = tdh.run(wanted, folder, overwrite=True)
+    placement = run.assets["placement"].loc[run.plan["asset_id"]].to_numpy()
+    assert run.plan["cost_yen"].tolist() == [YEN[p] for p in placement]
+    spent = run.plan.groupby("carrier_id")["cost_yen"].sum()
+    assert (spent <= 25e6).all() and spent.sum() <= 90e6
+    assert spent.sum() > 60e6, "the budget is not used"
+    assert run.summary["cost_yen"] == spent.sum() and run.summary["budget_yen"] == 90e6
+    for carrier, own in run.summary["carriers"].items():
+        assert own["cost_yen"] == spent.get(carrier, 0.0) and own["budget_yen"] == 25e6
+    assert verify(run) == []
+    # A plan that costs more than it may is found out.
+    tighter = wanted.siting.model_copy(update={"budget_yen": 60e6})
+    run.__dict__["scenario"] = wanted.model_copy(update={"siting": tighter})
+    assert any("budget" in str(p) for p in verify(run))
+
+
+def test_floors_hold_by_municipality_and_carrier(demo_run: Run, folder: Path) -> None:
+    before = served(demo_run)
+    some = {key: v for key, v in before.items() if v[0] > 100}
+    carrier, code = min(some, key=lambda key: some[key][1] / some[key][0])
+    _, got = before[carrier, code]
+    # More than the free plan serves there, and a share everywhere.
+    wanted = changed(
+        demo_run,
+        {
+            "floors": [
+                Floor(municipality=code, carrier=carrier, people=1.1 * got),
+                Floor(municipality="each", share=0.2),
+            ]
+        },
+    )
+    run = tdh.run(wanted, folder, overwrite=True)
+    after = served(run)
+    assert after[carrier, code][1] >= 1.1 * got - 1e-6
+    for m in {code for _, code in after}:
+        people = np.array([v for (_, c), v in after.items() if c == m]).sum(axis=0)
+        assert people[1] >= 0.2 * people[0] - 1e-6
+    assert run.summary["objective"] <= demo_run.summary["objective"] * (1 + 1e-9)
+    assert verify(run) == []
+
+
+def test_a_floor_out_of_reach_is_named(demo_run: Run, folder: Path) -> None:
+    code = str(demo_run.cells["municipality_code"].dropna().iloc[0])
+    first = demo_run.carriers[0].id
+    floor = Floor(municipality=code, carrier=first, share=1.0)
+    with pytest.raises(InfeasibleError, match="lower it by at least") as caught:
+        tdh.run(changed(demo_run, {"floors": [floor]}), folder, overwrite=True)
+    assert f"siting.floors ({code}, {first})" in str(caught.value)
+    nowhere = changed(demo_run, {"floors": [Floor(municipality="99999", people=1)]})
+    with pytest.raises(ScenarioError, match="no cell with people in a gap"):
+        tdh.run(nowhere, folder, overwrite=True)
+
+
+def test_a_kind_without_a_cost_is_named(demo_run: Run, folder: Path) -> None:
+    wanted = changed(demo_run)
+    wanted = wanted.model_copy(update={"costs": Costs(yen={"roof": 1e6})})
+    with pytest.raises(ScenarioError, match="have no cost"):
+        tdh.run(wanted, folder, overwrite=True)
