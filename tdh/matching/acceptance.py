@@ -20,6 +20,9 @@ def carrier_choice(market: Market, carrier: int, allowed: np.ndarray) -> list[in
     """
     cap = int(market.cap[carrier])
     area = {a: n for (c, a), n in market.area_cap.items() if c == carrier}
+    if not area:
+        mine = market.of_carrier[carrier]
+        return [int(i) for i in mine[allowed[mine]][:cap]]
     taken: list[int] = []
     for request in market.of_carrier[carrier][allowed[market.of_carrier[carrier]]].tolist():
         if len(taken) >= cap:
@@ -88,9 +91,10 @@ def accept(market: Market) -> Award:
     chosen = np.zeros(len(market), dtype=bool)
     chosen[[request for kept in held.values() for request in kept]] = True
     promises = {"stable": market.unit_places, "strategy_proof": _strategy_proof(market)}
+    won = np.bincount(market.carrier[chosen], minlength=len(market.carriers))
     why = {i: _reason(market, i, held) for i in np.flatnonzero(chosen).tolist()}
     causes = {
-        i: _refusal(market, i, held, bool(refused[i]), bool(impossible[i]), promises)
+        i: _refusal(market, i, held, won, bool(refused[i]), bool(impossible[i]), promises)
         for i in np.flatnonzero(~chosen).tolist()
     }
     return assemble(
@@ -168,6 +172,7 @@ def _refusal(
     market: Market,
     request: int,
     held: dict[int, set[int]],
+    won: np.ndarray,
     refused: bool,
     impossible: bool,
     promises: dict[str, bool],
@@ -212,8 +217,7 @@ def _refusal(
                 more=more,
             ),
         )
-    won = [i for kept in held.values() for i in kept if market.carrier[i] == carrier]
-    cause = "cap" if len(won) >= market.cap[carrier] else "area_cap"
+    cause = "cap" if won[carrier] >= market.cap[carrier] else "area_cap"
     area = int(market.request_area[request])
     where = Text("", "") if cause == "cap" else Text(
         " in {area}", "({area})", area=market.areas[area]

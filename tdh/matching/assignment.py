@@ -67,12 +67,13 @@ class _Part:
         self.scale = 1.0 if _whole(market.points) else 1e5 / max(market.points.max(), 1e-300)
         self.weight = market.points[rows] * self.scale + 0.5 * noise / n
         limits: list[tuple[np.ndarray, np.ndarray, float]] = []
-        for asset in np.unique(self.asset).tolist():
-            inside = np.flatnonzero(self.asset == asset)
-            limits.append((inside, self.places[inside], float(room.places[asset])))
-        for carrier in np.unique(self.carrier).tolist():
-            inside = np.flatnonzero(self.carrier == carrier)
-            limits.append((inside, np.ones(len(inside)), float(min(room.cap[carrier], n))))
+        for asset, inside in _groups(self.asset):
+            # An asset with room for all who ask binds nobody.
+            if self.places[inside].sum() > room.places[asset]:
+                limits.append((inside, self.places[inside], float(room.places[asset])))
+        for carrier, inside in _groups(self.carrier):
+            if len(inside) > room.cap[carrier]:
+                limits.append((inside, np.ones(len(inside)), float(room.cap[carrier])))
         area = market.request_area[rows]
         for (carrier, zone), left in room.area.items():
             inside = np.flatnonzero((self.carrier == carrier) & (area == zone))
@@ -81,8 +82,10 @@ class _Part:
         indptr = np.cumsum([0, *(len(inside) for inside, _, _ in limits)])
         self.matrix = sparse.csr_array(
             (
-                np.concatenate([need for _, need, _ in limits]).astype(float),
-                np.concatenate([inside for inside, _, _ in limits]),
+                np.concatenate([np.zeros(0), *(need for _, need, _ in limits)]).astype(float),
+                np.concatenate(
+                    [np.zeros(0, np.int64), *(inside for inside, _, _ in limits)]
+                ).astype(np.int64),
                 indptr,
             ),
             shape=(len(limits), n),
@@ -180,6 +183,9 @@ class _Part:
         Maximise k t − Σ d with d ≥ t − count, d ≥ 0, for k = 1, 2, … (Ogryczak), each fixed before
         the next; then the points.
         """
+        best = self._all_at_their_most()
+        if best is not None:
+            return best
         carriers = np.unique(self.carrier)
         n, m = len(self.rows), len(carriers)
         count = sparse.csr_array((self.carrier[None, :] == carriers[:, None]).astype(float))
@@ -198,8 +204,10 @@ class _Part:
             aim = np.zeros(width)
             aim[n + (k - 1) * (1 + m)] = -k
             aim[n + (k - 1) * (1 + m) + 1 :] = 1
-            solution = self._stage(aim, rows, lower, upper)
-            sums.append(float(np.round(-(aim @ solution))))
+            # A sum of counts is whole: once the bound is less than one above it, it is the greatest.
+            solution = self._stage(aim, rows, lower, upper, gap=0.9 / max(float(n), 1.0))
+            won = np.sort(count @ (solution[:n] > 0.5))
+            sums.append(float(won[:k].sum()))
             if k == m:
                 row = -aim
                 rows.append(sparse.csr_array(row[None, :]))
@@ -209,6 +217,47 @@ class _Part:
                 points[:n] = -self.weight
                 solution = self._stage(points, rows, lower, upper)
         return solution[:n] > 0.5
+
+    def _all_at_their_most(self) -> np.ndarray | None:
+        """The awards if every carrier can have as many as if it were alone; None: it cannot.
+
+        Nothing is fairer then, and the stages need not be gone through.
+        """
+        area = self.market.request_area[self.rows]
+        most = []
+        for carrier, inside in _groups(self.carrier):
+            zones = ((zone, len(part)) for zone, part in _groups(area[inside] + 1))
+            within = sum(min(n, self.room.area.get((carrier, zone - 1), n)) for zone, n in zones)
+            most.append((inside, float(min(within, self.room.cap[carrier]))))
+        floors = sparse.csr_array(
+            (
+                np.ones(len(self.rows)),
+                np.concatenate([inside for inside, _ in most]),
+                np.cumsum([0, *(len(inside) for inside, _ in most)]),
+            ),
+            shape=(len(most), len(self.rows)),
+        )
+        least = np.array([count for _, count in most])
+        relaxed = linprog(
+            np.zeros(len(self.rows)),
+            A_ub=sparse.vstack([self.matrix, -floors]),
+            b_ub=np.concatenate([self.limit, -least]),
+            bounds=(0, 1),
+            method="highs",
+        )
+        if relaxed.status != 0:
+            return None
+        result = milp(
+            -self.weight,
+            constraints=[
+                LinearConstraint(self.matrix, ub=self.limit),
+                LinearConstraint(floors, lb=least),
+            ],
+            integrality=np.ones(len(self.rows)),
+            bounds=Bounds(0, 1),
+            options={"mip_rel_gap": 0.0},
+        )
+        return np.asarray(result.x) > 0.5 if result.status == 0 else None
 
     def _stage_rows(
         self, count: sparse.csr_array, k: int, width: int
@@ -232,6 +281,7 @@ class _Part:
         rows: list[sparse.csr_array],
         lower: list[np.ndarray],
         upper: list[np.ndarray],
+        gap: float = 0.0,
     ) -> np.ndarray:
         n = len(self.rows)
         result = milp(
@@ -241,7 +291,7 @@ class _Part:
             ),
             integrality=(np.arange(len(aim)) < n).astype(int),
             bounds=Bounds(0, np.where(np.arange(len(aim)) < n, 1.0, float(n))),
-            options={"mip_rel_gap": 0.0},
+            options={"mip_rel_gap": gap},
         )
         if result.status != 0:
             raise _no_solution(result.message)
@@ -288,6 +338,14 @@ class _Flow:
         )
         graph.indices, graph.indptr = graph.indices.astype(np.int32), graph.indptr.astype(np.int32)
         return bool(maximum_flow(graph, 0, self.sink).flow_value == sum(counts.values()))
+
+
+def _groups(values: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Each value with the positions at which it stands, in order."""
+    order = np.argsort(values, kind="stable")
+    starts = np.flatnonzero(np.diff(values[order], prepend=-1))
+    parts = np.split(order, starts[1:]) if len(values) else []
+    return [(int(values[part[0]]), part) for part in parts]
 
 
 def _whole(values: np.ndarray) -> bool:

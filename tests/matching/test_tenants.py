@@ -114,3 +114,12 @@ def test_who_needs_more_places_than_are_left_is_told_so(rule: str) -> None:
     assert "tenants" in row.change_en and "op-a" not in row.reason_en + row.change_en
     (row,) = matching.match(requests, 2, rule).refusals.itertuples()
     assert row.reason_en == "it needs 3 places and the asset has 2"
+
+
+@pytest.mark.parametrize("places", [1, 2])
+@pytest.mark.parametrize("rule", matching.RULES)
+def test_where_there_is_room_for_all_all_are_awarded(rule: str, places: int) -> None:
+    requests = pd.DataFrame(
+        [("op-a", "a", 1), ("op-b", "a", 1), ("op-b", "b", 2)], columns=["carrier", "asset", "rank"]
+    ).assign(places=places)
+    assert len(matching.match(requests, 4, rule).awards) == 3
