@@ -234,6 +234,11 @@ def record(
     event = Event(action_of(action), who, asset, carrier, round_, why, at, details)
     with Register(ledger) as register:
         number = register.record_many([event])[0]
+        stranger = bool(asset) and not register.state(asset)
+    if stranger:
+        text = Text("note: no asset {id} is listed in the register",
+                    "注意: アセット {id} は台帳に載っていません", id=ascii(asset))  # fmt: skip
+        click.echo(str(text), err=True)
     click.echo(str(number))
 
 
@@ -319,7 +324,7 @@ def next_(
 ) -> None:
     from tdh.cli import tables
     from tdh.files import must_not_exist
-    from tdh.register import desk, workbook
+    from tdh.register import desk, telling, workbook
     from tdh.register.events import JAPAN
 
     day: date = as_of.date() if as_of is not None else datetime.now(JAPAN).date()
@@ -335,7 +340,7 @@ def next_(
     if out is not None:
         workbook.write_waiting(waiting, out, day)
         click.echo(str(out), err=True)
-    tables.show(waiting, "waiting", as_json)
+    tables.show(waiting if as_json else telling.in_words(waiting), "waiting", as_json)
 
 
 @command.command(
@@ -385,19 +390,20 @@ def show(
     as_json: bool,
 ) -> None:
     from tdh.cli import tables
+    from tdh.register import telling
 
     with _opened(ledger) as register:
         if events:
             table = register.events(
                 asset=asset, carrier=carrier, round=round, as_of=as_of, known=known
             )
-            tables.show(table, "events", as_json)
+            tables.show(table if as_json else telling.in_words(table), "events", as_json)
             return
         table = register.standing(as_of=as_of, known=known)
     for column, value in (("asset", asset), ("carrier", carrier), ("round", round)):
         if value is not None:
             table = table[table[column] == value]
-    tables.show(table, "standing", as_json)
+    tables.show(table if as_json else telling.in_words(table), "standing", as_json)
 
 
 @command.command(
@@ -467,7 +473,7 @@ def report(
 ) -> None:
     from tdh.cli import tables
     from tdh.files import must_not_exist
-    from tdh.register import workbook
+    from tdh.register import telling, workbook
 
     columns = ["municipality" if name == "ward" else name for name in by]
     if out is not None:
@@ -488,7 +494,7 @@ def report(
             workbook.write_counts(content, out)
             click.echo(str(out), err=True)
         table = register.counts(columns, as_of=as_of, known=known)
-    tables.show(table, "register_counts", as_json)
+    tables.show(table if as_json else telling.in_words(table), "register_counts", as_json)
 
 
 @command.command(

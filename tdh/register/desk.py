@@ -20,8 +20,8 @@ from tdh.register.events import LedgerError, day_in_japan, shortened
 from tdh.register.states import BY_STATE, SAME, STATES, TRANSITIONS, allowed
 
 WAITING = (
-    *("waits_for", "kind", "round", "asset", "carrier", "state", "since", "days", "due"),
-    *("overdue_days", "may_follow", "name", "municipality"),
+    *("waits_for", "kind", "round", "asset", "name", "municipality", "carrier", "state", "since"),
+    *("days", "due", "overdue_days", "may_follow"),
 )
 _STAYING = frozenset(t.action for t in TRANSITIONS if t.after == SAME)
 _MOST_DAYS = 36_500

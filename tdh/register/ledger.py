@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -86,12 +85,7 @@ class Register:
     def __enter__(self) -> Register:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -294,6 +288,8 @@ class Register:
     def settle(self, round: str, before: Iterable[Event], award: Award, who: str) -> int:
         """Record a whole matching at once: what led to it, and each award and refusal.
 
+        A round that was closed is thereby settled.
+
         Parameters
         ----------
         round : str
@@ -334,7 +330,10 @@ class Register:
             columns = (held[c] for c in ("action", "asset", "carrier"))
             there = set(zip(*columns, strict=True))
             added = len(results)
-            return [e for e in events if (e.action, e.asset, e.carrier) not in there]
+            new = [e for e in events if (e.action, e.asset, e.carrier) not in there]
+            own = held[(held["asset"] == "") & (held["carrier"] == "")]
+            closed = len(own) and desk.without_staying(own)["state"].iloc[-1] == "closed"
+            return [*new, Event("settle", who, round=round)] if closed else new
 
         self._add([*before, *results], [], choose)
         return added

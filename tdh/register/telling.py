@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
-from tdh.language import Text
-from tdh.register.events import day_in_japan
+from tdh.language import Text, current
+from tdh.register.events import JAPAN, day_in_japan
 from tdh.register.states import BY_ACTION, BY_STATE
 
 HISTORY = ("day", "round", "asset", "carrier", "who", "action", "text", "id")
+KINDS = {
+    "asset": Text("asset", "アセット"),
+    "round": Text("round", "募集回"),
+    "case": Text("case", "案件"),
+}
+WHO = {
+    "desk": Text("desk", "窓口"),
+    "bureau": Text("bureau", "所管局"),
+    "carrier": Text("carriers", "事業者"),
+}
 GROUPS = ("kind", "round", "state", "carrier", "municipality")
 
 
@@ -50,7 +61,7 @@ def sentence(event: Mapping[str, Any]) -> Text:
     for head_en, head_ja, text_en, text_ja in parts:
         en += f". {head_en}: {str(text_en).rstrip('.')}" if text_en else ""
         ja += f"。{head_ja}: {str(text_ja).rstrip('。')}" if text_ja else ""
-    return Text(en, ja)
+    return Text(_printable(en), _printable(ja))
 
 
 def counts(
@@ -81,3 +92,53 @@ def counts(
     places = {key: place for place, key in enumerate(BY_STATE)}
     grouped["_"] = [places[key] for key in zip(grouped["kind"], grouped["state"], strict=True)]
     return grouped.sort_values(["_", *columns[2:]]).drop(columns="_").reset_index(drop=True)
+
+
+def word(name: str, row: Mapping[Any, Any]) -> Any:
+    """A cell of a table of the register as people read it, in the language in force.
+
+    >>> word("may_follow", {"may_follow": "award, refuse"})
+    'awarded, refused'
+    """
+    value = row[name]
+    if name == "state":
+        return str(BY_STATE[row["kind"], value].label)
+    if name == "kind":
+        return str(KINDS[value])
+    if name == "waits_for":
+        return str(WHO.get(value, value))
+    if name == "may_follow":
+        labels = [str(BY_ACTION[action].label) for action in value.split(", ") if action]
+        return str(Text(", ", "、")).join(labels)
+    return value
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """A table for people to read: words of their language, times of Japan.
+
+    In English, states and actions keep the names by which they are recorded.
+    """
+    out = table.copy()
+    if current() == "ja":
+        rows = table.to_dict("records")
+        for name in ("kind", "state", "waits_for", "may_follow"):
+            if name in out and "kind" in out:
+                out[name] = [word(name, row) for row in rows]
+    for name in ("name", "municipality"):
+        if name in out:
+            out[name] = [_printable(value) for value in out[name]]
+    for name in ("since", "at", "recorded"):
+        if name in out:
+            out[name] = [_in_japan(value) for value in out[name]]
+    return out
+
+
+def _printable(text: str) -> str:
+    """Text that moves no cursor: of what strangers wrote, control characters are left out."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\u3000")
+
+
+def _in_japan(at: str) -> str:
+    if "T" not in at:
+        return at
+    return datetime.fromisoformat(at).astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")

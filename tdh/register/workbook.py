@@ -12,7 +12,7 @@ import pandas as pd
 
 from tdh import schemas
 from tdh.language import Text, current
-from tdh.register.states import BY_ACTION, BY_STATE
+from tdh.register import telling
 from tdh.register.transfer import neutral, written
 
 if TYPE_CHECKING:
@@ -24,16 +24,6 @@ _WIDTHS = {
     "days": 9, "due": 11, "overdue_days": 9, "may_follow": 34, "name": 28, "municipality": 12,
 }  # fmt: skip
 _SOON_DAYS = 7
-_KINDS = {
-    "asset": Text("asset", "アセット"),
-    "round": Text("round", "募集回"),
-    "case": Text("case", "案件"),
-}
-_WHO = {
-    "desk": Text("desk", "窓口"),
-    "bureau": Text("bureau", "所管局"),
-    "carrier": Text("carriers", "事業者"),
-}
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 
 
@@ -129,18 +119,9 @@ def _colour(due: str | None, today: date) -> str:
 
 
 def _shown(name: str, row: Mapping[Any, Any]) -> Any:
-    value = row[name]
-    if name == "state":
-        return str(BY_STATE[row["kind"], value].label)
-    if name == "kind":
-        return str(_KINDS[value])
-    if name == "waits_for":
-        return str(_WHO.get(value, value))
-    if name == "may_follow":
-        return str(Text(", ", "、")).join(str(BY_ACTION[a].label) for a in value.split(", ") if a)
     if name in ("since", "due"):
-        return date.fromisoformat(value) if isinstance(value, str) else None
-    return value
+        return date.fromisoformat(row[name]) if isinstance(row[name], str) else None
+    return telling.word(name, row)
 
 
 def _totals(sheets: _Sheets, waiting: pd.DataFrame) -> None:
@@ -153,7 +134,12 @@ def _totals(sheets: _Sheets, waiting: pd.DataFrame) -> None:
     grouped = waiting.groupby("waits_for", sort=True)["overdue_days"]
     for line, (who, late) in enumerate(grouped, start=1):
         colour = "#F8CBAD" if (late > 0).any() else ""
-        cells = (str(_WHO.get(str(who), who)), len(late), int((late > 0).sum()), int(late.max()))
+        cells = (
+            telling.word("waits_for", {"waits_for": who}),
+            len(late),
+            int((late > 0).sum()),
+            int(late.max()),
+        )
         for column, value in enumerate(cells):
             sheets.put(sheet, line, column, value, colour)
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from tdh import schemas
 from tdh.cli import group
 from tdh.language import speaking
-from tdh.register import Event, LedgerError, Register, desk, workbook
+from tdh.register import Event, LedgerError, Register, desk, telling, workbook
 
 CASE = {"round": "R1", "asset": "A-1", "carrier": "alpha"}
 
@@ -265,6 +265,27 @@ def test_hostile_names_are_shown_as_text(register: Register, tmp_path: Path) -> 
     register.write_next(tmp_path / "x.xlsx", date(2026, 4, 15))
     sheet = openpyxl.load_workbook(tmp_path / "x.xlsx").worksheets[0]
     assert "a<b>&_x0041_{0}" in [cell.value for cell in sheet[2]]
+    shown = telling.in_words(register.next(date(2026, 4, 15)))
+    assert shown["name"].tolist() == ["a<b>&_x0041_{0}"]
+    why = {"document": "\x1b[2J{x}"}
+    register.record("extend", "d", asset="<script>", carrier="c", round="r", why="{why}",
+                    details={**why, "due": "2026-05-01"})  # fmt: skip
+    told = register.history(asset="<script>")["text"].iloc[-1]
+    assert told == "deadline moved (by d). Reason: {why}. Document: [2J{x}. Due: 2026-05-01"
+
+
+def test_words_and_times_for_people(register: Register) -> None:
+    fill(register)
+    with speaking("ja"):
+        row = telling.in_words(register.next(date(2026, 3, 31))).iloc[0]
+        assert row[["kind", "state", "may_follow"]].tolist() == [
+            "案件", "提示中", "提示取消、期限内要望なし、要望、期限変更、経過記録",
+        ]  # fmt: skip
+        shown = telling.in_words(register.standing()).set_index(["asset", "carrier"])
+        assert shown.loc[("A-1", "alpha"), "since"] == "2026-02-20 00:00"
+        assert set(telling.in_words(register.counts())["kind"]) == {"アセット", "案件"}
+    row = telling.in_words(register.next(date(2026, 3, 31))).iloc[0]
+    assert row[["kind", "state"]].tolist() == ["case", "offered"]
 
 
 @pytest.mark.parametrize("day", ["soon", "", "0001-01-01", "9999-12-31", "2026-02-30", "\x00"])
@@ -327,6 +348,8 @@ def test_the_desk_at_the_command_line(tmp_path: Path) -> None:
     assert call("import", tmp_path / "copy.gpkg", tmp_path / "all.xlsx").stdout.strip() == "0"
     assert "as it was recorded" in call("verify", tmp_path / "copy.gpkg").stdout
     call("record", ledger, "offer", *case, "--detail", "height", code=2)
+    unknown = ["--asset", "typo", "--carrier", "alpha", "--round", "R1", "--who", "desk"]
+    assert "no asset 'typo' is listed" in call("record", ledger, "offer", *unknown).stderr
 
 
 def test_the_tables_that_commands_print_can_be_read_back(tmp_path: Path) -> None:

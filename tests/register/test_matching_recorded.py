@@ -96,6 +96,10 @@ def test_a_result_without_its_requests_is_refused_whole(register: Register) -> N
         register.settle("R", offers, Result(), "desk")
     assert register.events().empty
     offers.append(Event("request", "a", asset="A", carrier="a", round="R"))
+    for action in ("announce", "open", "close"):
+        register.record(action, "desk", round="R")
     assert register.settle("R", offers, Result(), "desk") == 1
     assert register.settle("R", offers, Result(), "desk") == 0
-    assert list(register.events()["action"]) == ["offer", "request", "award"]
+    events = register.events()
+    assert list(events["action"])[3:] == ["offer", "request", "award", "settle"]
+    assert register.state(round="R") == "settled"
