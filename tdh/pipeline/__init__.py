@@ -149,7 +149,7 @@ STAGES: tuple[Stage, ...] = (
             "plan.json",
             *_per_band("coverage/{carrier}-{band}-after.tif")(s),
         ],
-        after=("candidates", "gaps"),
+        after=("candidates", "gaps", "places"),
     ),
     Stage(
         "links",

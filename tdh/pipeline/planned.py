@@ -16,7 +16,7 @@ from tdh.coverage import Coverage
 from tdh.errors import InfeasibleError, Problem, TdhError
 from tdh.files import atomic
 from tdh.language import Text
-from tdh.pipeline import rules
+from tdh.pipeline import objectives, rules
 from tdh.pipeline.context import Context, write_table
 from tdh.pipeline.covered import carrier_footprints, find_gaps, write_signal
 
@@ -27,13 +27,16 @@ def plan(context: Context) -> dict[str, Any]:
     carriers = [c.id for c in scenario.carriers]
     ids, footprints = carrier_footprints(context)
     unmet = gaps.unmet_matrix(run.gaps, run.cells, carriers)
-    wanted = np.flatnonzero(unmet.sum(axis=0) > 0)
+    counts = unmet.sum(axis=0) > 0
+    if scenario.siting.first:  # places and people of whom no carrier has a customer count, too
+        counts |= gaps.gap_matrix(run.gaps, run.cells, carriers).any(axis=0)
+    wanted = np.flatnonzero(counts)
     clipped = [footprints[c][:, wanted].tocsr() for c in carriers]
     offered = run.assets.loc[ids]
     codes, open_people = run.cells["municipality_code"].to_numpy()[wanted], unmet[:, wanted]
     limits = rules.limits(scenario, offered, codes, open_people)
     try:
-        solution = siting.solve_allocation(clipped, open_people, seed=scenario.seed, **limits)
+        solution, reached = objectives.solve(context, clipped, open_people, wanted, limits)
     except InfeasibleError as error:
         raise InfeasibleError(*rules.named(error.problems, scenario, codes, open_people)) from error
     broken = siting.verify(solution, clipped, open_people, **limits)
@@ -43,6 +46,8 @@ def plan(context: Context) -> dict[str, Any]:
     write_table(table, context.folder, "plan")
     _write_after(context, table)
     summary = _summary(context, solution, table)
+    if reached:
+        summary["objectives"] = reached
     with atomic(context.folder / "plan.json") as path:
         path.write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
     return {key: summary[key] for key in ("status", "method", "objective", "bound", "gap")}
@@ -71,22 +76,33 @@ def _plan_table(
     bands = {c.id: ",".join(c.band_ids) for c in context.scenario.carriers}
     table["bands"] = table["carrier_id"].map(bands)
     words = [
-        Text(
-            "Choice {order} for the carrier: serves {gained:,.0f} people who are in its gap and whom "
-            "no earlier choice serves; {lost:,.0f} of them depend on this site alone",
-            "この事業者の第{order}選択。先に選んだ局では届かない未充足人口{gained:,.0f}人を新たに"
-            "カバーし、うち{lost:,.0f}人はこの局だけが頼りです",
-            order=row.order,
-            gained=row.people_gained,
-            lost=min(row.people_lost_without, row.people_gained),
-        )
-        for row in table.itertuples()
+        _reason(row.order, row.people_gained, row.people_lost_without) for row in table.itertuples()
     ]
     table["reason_en"] = [text.render("en") for text in words]
     table["reason_ja"] = [text.render("ja") for text in words]
     points = context.run.assets.geometry.reindex(table["asset_id"]).to_numpy()
     frame = gpd.GeoDataFrame(table, geometry=points, crs=context.scenario.crs)
     return schemas.conform(frame, "plan")
+
+
+def _reason(order: int, gained: float, lost: float) -> Text:
+    if gained <= 0:
+        return Text(
+            "Choice {order} for the carrier: serves what comes before people in the scenario; all "
+            "people of the gap there are served by other choices",
+            "この事業者の第{order}選択。シナリオで人口より優先とした対象をカバーします。周辺の未充足"
+            "人口は他の選択でカバー済みです",
+            order=order,
+        )
+    return Text(
+        "Choice {order} for the carrier: serves {gained:,.0f} people who are in its gap and whom "
+        "no earlier choice serves; {lost:,.0f} of them depend on this site alone",
+        "この事業者の第{order}選択。先に選んだ局では届かない未充足人口{gained:,.0f}人を新たに"
+        "カバーし、うち{lost:,.0f}人はこの局だけが頼りです",
+        order=order,
+        gained=gained,
+        lost=min(lost, gained),
+    )
 
 
 def _write_after(context: Context, table: pd.DataFrame) -> None:

@@ -15,6 +15,7 @@ from tdh.scenario.models import (
     Choice,
     Costs,
     CoverageSettings,
+    CoverageSource,
     Demand,
     Floor,
     Goals,
@@ -25,6 +26,7 @@ from tdh.scenario.models import (
     Scoring,
     Siting,
     Surface,
+    ThroughputSource,
 )
 from tdh.scenario.reading import read_scenario, scenario_from
 
@@ -37,6 +39,7 @@ __all__ = [
     "Choice",
     "Costs",
     "CoverageSettings",
+    "CoverageSource",
     "Demand",
     "Floor",
     "Goals",
@@ -47,6 +50,7 @@ __all__ = [
     "Scoring",
     "Siting",
     "Surface",
+    "ThroughputSource",
     "read_scenario",
     "scenario_from",
 ]

@@ -171,6 +171,68 @@ class CarrierBand(_Table):
     bandwidth_mhz: float | None = Field(None, gt=0, le=2_000)
 
 
+class CoverageSource(Provenance):
+    """What is known of a carrier's coverage today beyond its list of sites."""
+
+    path: Path = Field(description="The file")
+    type: Literal["area", "raster", "drive_test", "opencellid"] = Field(
+        description="area: declared service areas (polygons); raster: signal in dBm; drive_test: "
+        "CSV of measured points; opencellid: CSV of cells seen, for sites that nobody tells"
+    )
+    band: Identifier | None = Field(
+        None, description="The band that it is about; empty: the carrier's only one"
+    )
+    evidence: Literal["measured", "declared", "predicted"] | None = Field(
+        None, description="Kind of evidence of an area or raster; empty: declared, predicted"
+    )
+    columns: dict[str, str] = Field(
+        {},
+        description="Field to column. area: level_dbm or class; drive_test: latitude, longitude, "
+        "rsrp_dbm, technology, where the recognition is to be overruled",
+    )
+    select: dict[str, str | list[str]] = Field(
+        {}, description="Column to the value or values of the rows that are wanted"
+    )
+    crs: str | None = Field(None, description="CRS where the file names none")
+    level_dbm: float | None = Field(
+        None, ge=-160, le=-20, description="area: level of all; empty: at least covered_dbm"
+    )
+    levels: dict[str, Annotated[float, Field(ge=-160, le=-20)]] = Field(
+        {}, description="area: class to dBm"
+    )
+    outside: Literal["unknown", "not_served"] = Field(
+        "unknown", description="area: what holds outside of it"
+    )
+    radio: Literal["NR", "LTE"] = Field(
+        "NR", description="drive_test, opencellid: whose signal, or whose cells"
+    )
+    missing: Literal["ignore", "not_served"] = Field(
+        "ignore", description="drive_test: what a row with a position but no signal means"
+    )
+    least_points: int = Field(
+        1, ge=1, description="drive_test: points from which a cell counts as measured"
+    )
+    plmn: list[str] = Field([], description="opencellid: the carrier's network codes, as 440-10")
+    antenna_height_agl_m: float = Field(
+        25, gt=0, le=750, description="opencellid: what estimated sites are predicted with"
+    )
+
+    @property
+    def kind(self) -> Literal["measured", "declared", "predicted", "estimated"]:
+        """The kind of evidence."""
+        if self.type == "opencellid":
+            return "estimated"
+        if self.type == "drive_test":
+            return "measured"
+        return self.evidence or ("declared" if self.type == "area" else "predicted")
+
+
+class ThroughputSource(Provenance):
+    """Throughput measured per tile, of all carriers together: Ookla's open data."""
+
+    path: Path = Field(description="Parquet, CSV or Shapefile of tiles")
+
+
 class Carrier(Provenance):
     """A carrier: its spectrum, its present sites, and how many sites it is to be offered."""
 
@@ -181,6 +243,9 @@ class Carrier(Provenance):
     )
     sites: Path | None = Field(
         None, description="CSV of its present sites; others' rows are skipped"
+    )
+    coverage: list[CoverageSource] = Field(
+        [], description="Areas, rasters, drive tests: measured before declared before predicted"
     )
     new_entrant: bool = Field(False, description="True where it has no site yet, and that is right")
     market_share: float | None = Field(
@@ -281,6 +346,11 @@ class Siting(_Table):
     budget_yen: float | None = Field(
         None, gt=0, description="Most that all offers may cost together; needs [costs]"
     )
+    first: list[Literal["places", "any_carrier"]] = Field(
+        [],
+        description="What comes before people in a gap, in order: places by priority, people whom "
+        "nobody serves; each is made as good as the earlier ones allow",
+    )
     floors: list[Floor] = Field([], description="Least numbers of people to serve, by place")
     choices: list[Choice] = Field([], description="Assets that must, or must not, be offered")
 
@@ -309,6 +379,7 @@ class Scenario(_Table):
     places: list[PlaceSource] = Field([])
     bands: list[BandSettings] = Field([])
     carriers: list[Carrier] = Field(min_length=1)
+    throughput: list[ThroughputSource] = Field([])
     coverage: CoverageSettings = CoverageSettings()
     scoring: Scoring = Scoring()
     costs: Costs = Costs()
@@ -344,6 +415,8 @@ class Scenario(_Table):
             ],
             "places": [p.path for p in self.places],
             "carriers": list(dict.fromkeys(sites)),
+            "coverage": list(dict.fromkeys(s.path for c in self.carriers for s in c.coverage)),
+            "throughput": [t.path for t in self.throughput],
             "packages": [self.packages.round] if self.packages.round else [],
         }
 
@@ -356,6 +429,12 @@ class Scenario(_Table):
         named.append(("demand", self.demand))
         named += [(f"places: {p.path.name}", p) for p in self.places]
         named += [(f"carriers: {c.label}", c) for c in self.carriers]
+        named += [
+            (f"coverage: {c.label}, {s.path.name} ({s.kind})", s)
+            for c in self.carriers
+            for s in c.coverage
+        ]
+        named += [(f"throughput: {t.path.name} (measured)", t) for t in self.throughput]
         if self.costs.yen:
             named.append(("costs", self.costs))
         return named

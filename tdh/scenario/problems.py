@@ -13,7 +13,7 @@ from pyproj.exceptions import CRSError
 
 from tdh.errors import Problem
 from tdh.language import Text
-from tdh.scenario.models import Scenario
+from tdh.scenario.models import Carrier, Scenario
 
 TARGETED = (
     "population",
@@ -157,6 +157,27 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
                     where=f"{where}: siting.floors[{i}]",
                 )
             )
+    first = scenario.siting.first
+    if first and scenario.siting.floors:
+        problems.append(
+            Problem(
+                Text(
+                    "floors count people, so nothing can come before people",
+                    "下限は人口で数えるため、人口より先の目的とは併用できません",
+                ),
+                value=", ".join(first),
+                where=f"{where}: siting.first",
+                fix=Text("take out first or floors", "first か floors を消してください"),
+            )
+        )
+    if len(set(first)) < len(first):
+        problems.append(
+            Problem(
+                Text("it is listed more than once", "重複しています"),
+                value=", ".join(first),
+                where=f"{where}: siting.first",
+            )
+        )
     budgets = [("siting.budget_yen", scenario.siting.budget_yen)]
     budgets += [
         (f"carriers[{i}].budget_yen", c.budget_yen) for i, c in enumerate(scenario.carriers)
@@ -194,7 +215,8 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
         )
     for i, carrier in enumerate(scenario.carriers):
         place = f"{where}: carriers[{i}]"
-        if carrier.sites is None and not carrier.new_entrant:
+        problems += _of_coverage(carrier, place)
+        if carrier.sites is None and not carrier.coverage and not carrier.new_entrant:
             problems.append(
                 Problem(
                     Text(
@@ -245,6 +267,83 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
                 )
             )
     return problems
+
+
+_COVERAGE_KEYS = {
+    "evidence": ("area", "raster"),
+    "columns": ("area", "drive_test"),
+    "select": ("area", "drive_test"),
+    "crs": ("area", "raster", "drive_test"),
+    "level_dbm": ("area",),
+    "levels": ("area",),
+    "outside": ("area",),
+    "radio": ("drive_test", "opencellid"),
+    "missing": ("drive_test",),
+    "least_points": ("drive_test",),
+    "plmn": ("opencellid",),
+    "antenna_height_agl_m": ("opencellid",),
+}
+"""Keys that only some types of coverage sources have."""
+
+
+def _of_coverage(carrier: Carrier, place: str) -> list[Problem]:
+    """What is contradictory in a carrier's sources of coverage."""
+    problems = []
+    for i, source in enumerate(carrier.coverage):
+        at = f"{place}.coverage[{i}]"
+        if source.band is None and len(carrier.bands) > 1:
+            problems.append(
+                Problem(
+                    Text("it does not say which band it is about", "どのバンドか分かりません"),
+                    expected=", ".join(carrier.band_ids),
+                    where=f"{at}.band",
+                )
+            )
+        elif source.band is not None and source.band not in carrier.band_ids:
+            problems.append(
+                Problem(
+                    Text("the carrier does not hold the band", "この事業者のバンドではありません"),
+                    value=source.band,
+                    expected=", ".join(carrier.band_ids),
+                    where=f"{at}.band",
+                )
+            )
+        for key, types in _COVERAGE_KEYS.items():
+            if key in source.model_fields_set and source.type not in types:
+                problems.append(
+                    Problem(
+                        Text("the key has no meaning here", "このtypeでは使わないキーです"),
+                        value=key,
+                        expected=f"type = {' | '.join(types)}",
+                        where=f"{at}.{key}",
+                    )
+                )
+        if source.type == "opencellid" and not source.plmn:
+            problems.append(
+                Problem(
+                    Text("the carrier's network codes are missing", "ネットワーク番号がありません"),
+                    expected='plmn = ["440-10"]',
+                    where=f"{at}.plmn",
+                )
+            )
+        if source.crs is not None and not _is_crs(source.crs):
+            problems.append(
+                Problem(
+                    Text("the CRS is not known", "知らない座標系です"),
+                    value=source.crs,
+                    expected="EPSG:4326",
+                    where=f"{at}.crs",
+                )
+            )
+    return problems
+
+
+def _is_crs(text: str) -> bool:
+    try:
+        CRS.from_user_input(text)
+    except CRSError:
+        return False
+    return True
 
 
 def crs_problems(crs: Any, where: str) -> list[Problem]:

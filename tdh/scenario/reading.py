@@ -202,6 +202,8 @@ _PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("demand", "roads"),
     ("places", "path"),
     ("carriers", "sites"),
+    ("carriers", "coverage", "path"),
+    ("throughput", "path"),
     ("packages", "round"),
 )
 
@@ -211,25 +213,39 @@ def _with_paths(
 ) -> dict[str, Any]:
     """Expand variables and make paths absolute; note every file that is not there."""
     seen: set[str] = set()
-    for section, key in _PATH_KEYS:
-        tables = data.get(section)
-        for i, table in enumerate(tables if isinstance(tables, list) else [tables]):
-            if not isinstance(table, dict):
-                continue
-            place = (
-                f"{where}: {section}[{i}].{key}"
-                if isinstance(tables, list)
-                else (f"{where}: {section}.{key}")
-            )
+    for *sections, key in _PATH_KEYS:
+        for place, table in _tables_at(data, sections):
             value = table.get(key)
+            at = f"{where}: {place}.{key}"
             if isinstance(value, str | Path):
-                table[key] = _resolved(str(value), base, place, problems, seen)
+                table[key] = _resolved(str(value), base, at, problems, seen)
             elif isinstance(value, list):
                 table[key] = [
-                    _resolved(v, base, place, problems, seen) if isinstance(v, str) else v
+                    _resolved(v, base, at, problems, seen) if isinstance(v, str) else v
                     for v in value
                 ]
     return data
+
+
+def _tables_at(
+    table: dict[str, Any], sections: Sequence[str], place: str = ""
+) -> list[tuple[str, dict[str, Any]]]:
+    """The tables that a chain of keys leads to, each with its place in words."""
+    if not sections:
+        return [(place, table)]
+    name, *rest = sections
+    below = table.get(name)
+    at = f"{place}.{name}" if place else name
+    if isinstance(below, list):
+        entries = [(f"{at}[{i}]", entry) for i, entry in enumerate(below)]
+    else:
+        entries = [(at, below)]
+    return [
+        found
+        for where, entry in entries
+        if isinstance(entry, dict)
+        for found in _tables_at(entry, rest, where)
+    ]
 
 
 def _resolved(text: str, base: Path, where: str, problems: list[Problem], seen: set[str]) -> str:

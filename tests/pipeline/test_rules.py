@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import tdh
+from tdh import gaps
 from tdh.errors import InfeasibleError, ScenarioError
 from tdh.pipeline.checks import verify
 from tdh.results import Run
-from tdh.scenario import Costs, Floor, Scenario
+from tdh.scenario import Costs, Floor, PlaceSource, Scenario
+from tdh.scenario.problems import contradictions
 
 YEN = {"roof": 9e6, "pole": 3e6, "ground": 5e6}
 
@@ -116,3 +118,64 @@ def test_a_kind_without_a_cost_is_named(demo_run: Run, folder: Path) -> None:
     wanted = wanted.model_copy(update={"costs": Costs(yen={"roof": 1e6})})
     with pytest.raises(ScenarioError, match="have no cost"):
         tdh.run(wanted, folder, overwrite=True)
+
+
+def reached_of(run: Run) -> np.ndarray:
+    """Which cells the plan's sites serve, by carrier."""
+    found = np.zeros((len(run.carriers), len(run.cells)), dtype=bool)
+    for k, c in enumerate(run.carriers):
+        chosen = run.plan.loc[run.plan["carrier_id"] == c.id, "asset_id"]
+        for band in c.bands:
+            signals = run.footprint(c.id, band)
+            rows = signals.footprint()[signals.site_ids.get_indexer(chosen)]
+            found[k] |= np.asarray(rows.sum(axis=0)).ravel() > 0
+    return found
+
+
+def test_places_and_whom_nobody_serves_come_before_people(demo_run: Run, folder: Path) -> None:
+    carriers = [c.id for c in demo_run.carriers]
+    missing = gaps.gap_matrix(demo_run.gaps, demo_run.cells, carriers)
+    # Places where the plan for people leaves someone's gap open that some asset could close.
+    could = np.zeros_like(missing)
+    for k, c in enumerate(demo_run.carriers):
+        for band in c.bands:
+            signals = demo_run.footprint(c.id, band).footprint()
+            could[k] |= np.asarray(signals.sum(axis=0)).ravel() > 0
+    open_ = missing & could & ~reached_of(demo_run)
+    rng = np.random.default_rng(0)
+    at = rng.choice(np.flatnonzero(open_.any(axis=0)), 12, replace=False)
+    points = demo_run.cells.geometry.iloc[at].to_crs("EPSG:6668")
+    places = folder.parent / "places.csv"
+    lines = [f"町役場{i},{p.y:.7f},{p.x:.7f}" for i, p in enumerate(points)]
+    places.write_text("\n".join(["名称,緯度,経度", *lines]), encoding="utf-8")
+    wanted = changed(demo_run, {"first": ["places", "any_carrier"]}).model_copy(
+        update={"places": [PlaceSource(path=places, kind="town_hall", priority=2.0)]}
+    )
+    run = tdh.run(wanted, folder, overwrite=True)
+    nobody = missing.all(axis=0) * run.cells["population"].to_numpy()
+
+    def counted(of: Run) -> tuple[float, float, float]:
+        reached = reached_of(of)
+        closed = (missing & reached)[:, at]
+        people = gaps.unmet_matrix(of.gaps, of.cells, carriers)
+        return (
+            2.0 * closed.sum(),
+            float(nobody[reached.any(axis=0)].sum()),
+            float(people[reached].sum()),
+        )
+
+    got, free = counted(run), counted(demo_run)
+    assert [o["name"] for o in run.summary["objectives"]] == ["places", "any_carrier", "people"]
+    assert [o["value"] for o in run.summary["objectives"]] == pytest.approx(got)
+    assert got[0] > free[0], "places gained nothing by coming first"
+    assert got[2] == pytest.approx(run.summary["objective"])
+    assert all(o["bound"] >= o["value"] * (1 - 1e-9) for o in run.summary["objectives"])
+    assert verify(run) == []
+
+
+def test_what_cannot_be_combined_is_said(demo_run: Run) -> None:
+    rules = {"first": ["places", "places"], "floors": [Floor(share=0.1)], "budget_yen": 1e6}
+    scenario = changed(demo_run, rules).model_copy(update={"costs": Costs()})
+    said = " ".join(str(p) for p in contradictions(scenario, "s"))
+    assert "nothing can come before people" in said
+    assert "more than once" in said and "needs costs" in said
