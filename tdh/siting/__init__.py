@@ -12,9 +12,10 @@ from tdh.siting.lexicographic import LexicographicPlan, solve_lexicographic
 from tdh.siting.mclp import solve_mclp
 from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.plan import Plan, Status
-from tdh.siting.recounting import verify_backup, verify_lexicographic
+from tdh.siting.recounting import verify_backup, verify_lexicographic, verify_years
 from tdh.siting.solving import Effort
 from tdh.siting.verifying import verify
+from tdh.siting.years import YearsPlan, solve_years
 
 __all__ = [
     "BackupPlan",
@@ -26,6 +27,7 @@ __all__ = [
     "Plan",
     "Reason",
     "Status",
+    "YearsPlan",
     "alternatives",
     "compare",
     "coverage_curve",
@@ -36,7 +38,9 @@ __all__ = [
     "solve_max_min",
     "solve_mclp",
     "solve_partial_cover",
+    "solve_years",
     "verify",
     "verify_backup",
     "verify_lexicographic",
+    "verify_years",
 ]

@@ -14,6 +14,7 @@ from tdh.siting.backup import BackupPlan
 from tdh.siting.layered import Objective
 from tdh.siting.lexicographic import LexicographicPlan
 from tdh.siting.verifying import verify
+from tdh.siting.years import YearsPlan
 
 _RELATIVE = 1e-6
 
@@ -153,4 +154,102 @@ def verify_backup(
     if plan.bound < value * (1 - _RELATIVE):
         text = Text("the bound is below the plan", "上界が計画値を下回ります")
         found.append(Problem(text, value=plan.bound, expected=f">= {value:.9g}", where="bound"))
+    return found
+
+
+def verify_years(
+    plan: YearsPlan,
+    footprints: Sequence[Any],
+    demand: Any,
+    max_sites: Any = None,
+    sharing_capacity: Any = 1,
+    *,
+    yearly_budget: Any = None,
+    cost: Any = None,
+    discount: float = 1.0,
+    carry_over: bool = True,
+    in_place: Any = None,
+    **limits: Any,
+) -> list[Problem]:
+    """What is wrong with a schedule; nothing if it keeps all that it says.
+
+    Parameters
+    ----------
+    plan : YearsPlan
+    footprints, demand, max_sites, sharing_capacity, yearly_budget, cost, discount, carry_over, \
+in_place, **limits
+        As the problem was given to :func:`solve_years`.
+
+    Returns
+    -------
+    list of Problem
+    """
+    table, n_years = plan.schedule, len(plan.covered)
+    start = np.asarray([] if in_place is None else in_place)
+    start = np.argwhere(start) if start.dtype == bool else start.astype(np.int64).reshape(-1, 2)
+    built = table[["carrier", "site"]].to_numpy(dtype=np.int64)
+    shape = (len(footprints), footprints[0].shape[1])
+    wanted = np.broadcast_to(np.asarray(demand, dtype=np.float64), (n_years, *shape))
+    limits.pop("n_years", None)
+    pairs = np.concatenate([start, built])
+    found = verify(pairs, footprints, wanted[0], None, sharing_capacity, **limits)
+
+    def check(ok: bool, en: str, ja: str, where: str, value: float, expected: str) -> None:
+        if not ok:
+            found.append(Problem(Text(en, ja), value=value, expected=expected, where=where))
+
+    costs = np.broadcast_to(1.0 if cost is None else cost, (shape[0], footprints[0].shape[0]))
+    count, total = served(footprints, start), 0.0
+    sites, money = np.zeros((n_years, shape[0])), np.zeros(n_years)
+    for t in range(n_years):
+        new = built[table["year"].to_numpy() == t]
+        count = count + served(footprints, new)
+        for c, i in new.tolist():
+            sites[t, c] += 1
+            money[t] += costs[c, i]
+        value = float(wanted[t][count > 0].sum())
+        total += discount**t * value
+        check(
+            abs(value - plan.covered[t]) <= _RELATIVE * max(1.0, value),
+            "the objective differs",
+            "目的関数値が一致しません",
+            f"covered[{t}]",
+            float(plan.covered[t]),
+            f"{value:.9g}",
+        )
+    for name, used, given in [
+        ("max_sites", sites, max_sites),
+        ("yearly_budget", money, yearly_budget),
+    ]:
+        if given is None:
+            continue
+        most = np.asarray(given, dtype=np.float64)
+        most = np.broadcast_to(most[:, None] if most.ndim < used.ndim else most, used.shape)
+        if carry_over:
+            used, most = np.cumsum(used, axis=0), np.cumsum(most, axis=0)
+        for at in np.argwhere(used > most * (1 + 1e-9) + 1e-9).tolist():
+            check(
+                False,
+                "a year's limit is exceeded",
+                "年度の上限を超えています",
+                f"{name}{at}",
+                float(used[tuple(at)]),
+                f"<= {most[tuple(at)]:.9g}",
+            )
+    check(
+        abs(total - plan.objective) <= _RELATIVE * max(1.0, total),
+        "the objective differs",
+        "目的関数値が一致しません",
+        "objective",
+        plan.objective,
+        f"{total:.9g}",
+    )
+    check(
+        plan.bound >= total * (1 - _RELATIVE),
+        "the bound is below the plan",
+        "上界が計画値を下回ります",
+        "bound",
+        plan.bound,
+        f">= {total:.9g}",
+    )
     return found

@@ -1,0 +1,154 @@
+"""Several fiscal years, against enumeration of all schedules."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from tdh.errors import InfeasibleError, InputError
+from tdh.siting import Effort, Status, solve_mclp, solve_years, solving, verify_years
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> dict[str, Any]:
+    """Up to twelve sites, two carriers, three years, at most three choices altogether."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_carriers, n_years = draw(st.integers(1, 2)), draw(st.integers(2, 3))
+    n_sites, n_cells = draw(st.integers(6, 12 // n_carriers)), draw(st.integers(5, 20))
+    dense = rng.random((n_carriers, n_sites, n_cells)) < draw(st.sampled_from([0.15, 0.3, 0.6]))
+    demand = rng.integers(0, 9, (n_carriers, n_cells)).astype(float)
+    out: dict[str, Any] = {
+        "footprints": [sparse.csr_array(d) for d in dense],
+        "demand": demand
+        if draw(st.booleans())
+        else np.stack([demand * (t + 1) for t in range(n_years)]),
+        "sharing_capacity": rng.integers(1, 3, n_sites),
+        "xy_m": rng.integers(0, 6, (n_sites, 2)) * 100.0,
+        "spacing_m": draw(st.sampled_from([0.0, 150.0])),
+        "discount": draw(st.sampled_from([1.0, 0.8])),
+        "carry_over": draw(st.booleans()),
+        "yearly_budget": rng.multinomial(3, np.ones(n_years) / n_years).astype(float),
+        "cost": rng.integers(1, 4, (n_carriers, n_sites)).astype(float),
+    }
+    if draw(st.booleans()):
+        out["max_sites"] = rng.integers(0, 3, n_years)
+    if draw(st.integers(0, 2)) == 0:
+        out["in_place"] = [(0, int(rng.integers(n_sites)))]
+    return out
+
+
+def best_of_all(problem: dict[str, Any]) -> float:
+    covers = [f.toarray() for f in problem["footprints"]]
+    n_carriers, n_sites = len(covers), covers[0].shape[0]
+    n_years = len(problem["yearly_budget"])
+    demand = problem["demand"]
+    demand = demand if demand.ndim == 3 else np.stack([demand] * n_years)
+    start = problem.get("in_place", [])
+    most = problem.get("max_sites", np.full(n_years, 99))
+    every = [(c, i) for c in range(n_carriers) for i in range(n_sites) if (c, i) not in start]
+    xy, best = problem["xy_m"], 0.0
+    for k in range(4):
+        for pairs in itertools.combinations(every, k):
+            both = [*pairs, *start]
+            used = np.bincount([i for _, i in both], minlength=n_sites)
+            if (used > problem["sharing_capacity"]).any():
+                continue
+            if any(
+                a[0] == b[0] and np.hypot(*(xy[a[1]] - xy[b[1]])) < problem["spacing_m"]
+                for a, b in itertools.combinations(both, 2)
+            ):
+                continue
+            for when in itertools.product(range(n_years), repeat=k):
+                money = np.zeros(n_years)
+                sites = np.zeros((n_years, n_carriers))
+                for (c, i), t in zip(pairs, when, strict=True):
+                    money[t] += problem["cost"][c, i]
+                    sites[t, c] += 1
+                allowed, each = problem["yearly_budget"], most
+                if problem["carry_over"]:
+                    money, sites = np.cumsum(money), np.cumsum(sites, axis=0)
+                    allowed, each = np.cumsum(allowed), np.cumsum(each)
+                if (money > allowed).any() or (sites > each[:, None]).any():
+                    continue
+                value = 0.0
+                for t in range(n_years):
+                    hit = np.zeros(demand.shape[1:], dtype=bool)
+                    for c, i in [*start, *(p for p, s in zip(pairs, when, strict=True) if s <= t)]:
+                        hit[c] |= covers[c][i]
+                    value += problem["discount"] ** t * demand[t][hit].sum()
+                best = max(best, value)
+    return best
+
+
+@pytest.mark.parametrize("small", [solving.SMALL, -1])
+def test_against_enumeration(small: int) -> None:
+    """Both ways: straight to branch and cut, and by bound, search and one year after the other."""
+
+    @given(problems())
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    def run(problem: dict[str, Any]) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(solving, "SMALL", small)
+            patch.setattr(solving, "WORK", 1e7)
+            plan = solve_years(**problem)
+        best = best_of_all(problem)
+        assert verify_years(plan, **problem) == []
+        assert plan.objective <= best + 1e-6
+        assert plan.bound >= best * (1 - 1e-6)
+        if small > 0:
+            assert plan.status is Status.OPTIMAL
+            assert plan.objective == pytest.approx(best)
+        else:
+            assert plan.objective >= 0.8 * best
+
+    run()
+
+
+def test_what_is_not_spent_is_carried_over() -> None:
+    """The site worth most costs two years' money; nothing else is worth waiting for."""
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    problem: dict[str, Any] = {
+        "footprints": [near],
+        "demand": np.array([[1.0, 90.0]]),
+        "yearly_budget": [1, 1],
+        "cost": [[1, 2]],
+    }
+    plan = solve_years(**problem)
+    assert plan.schedule[["year", "site"]].to_numpy().tolist() == [[1, 1]]
+    assert plan.spent.tolist() == [0.0, 2.0]
+    strict = solve_years(**problem, carry_over=False)
+    assert strict.schedule[["year", "site"]].to_numpy().tolist() == [[0, 0]]
+    text = " ".join(map(str, verify_years(plan, **problem, carry_over=False)))
+    assert "yearly_budget[1]" in text
+    wrong = replace(plan, objective=1.0, bound=2.0)
+    text = " ".join(map(str, verify_years(wrong, **problem)))
+    assert "objective differs" in text
+    assert "bound is below" in text
+
+
+def test_one_year_is_the_mclp() -> None:
+    rng = np.random.default_rng(1)
+    covers = sparse.csr_array(rng.random((40, 300)) < 0.05)
+    demand = rng.random(300)
+    plan = solve_years([covers], demand[None], [6], effort=Effort(work=0.1))
+    assert plan.objective == pytest.approx(solve_mclp(covers, demand, 6).objective)
+    later = solve_years([covers], demand[None], [2, 2, 2], effort=Effort(work=0.1), discount=0.9)
+    assert (np.diff(later.covered) > 0).all()
+    assert later.covered[-1] <= plan.bound + 1e-6
+
+
+def test_years_and_places_must_agree() -> None:
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    with pytest.raises(InputError, match="number of years"):
+        solve_years([near], np.ones((1, 2)), [1, 1], yearly_budget=[1, 1, 1])
+    with pytest.raises(InputError, match="discount"):
+        solve_years([near], np.ones((1, 2)), [1, 1], discount=0.0)
+    with pytest.raises(InfeasibleError, match="fixed and forbidden"):
+        solve_years([near], np.ones((1, 2)), [1], in_place=[(0, 0)], forbidden=[(0, 0)])
