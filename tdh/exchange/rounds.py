@@ -85,6 +85,11 @@ class Round(BaseModel):
     area: AreaColumn = Field(
         default="municipality_code", description="What an area is, for caps of areas"
     )
+    zones: dict[str, tuple[str, ...]] = Field(
+        default={},
+        max_length=10_000,
+        description="Zones made of several areas, by name; an area in no zone stands for itself",
+    )
     area_caps: tuple[AreaCap, ...] = Field(
         default=(), max_length=10_000, description="Most awards of a carrier within an area"
     )
@@ -114,6 +119,15 @@ class Round(BaseModel):
         counts = {"places": stated, "awards": 1, "tenants": max(1, tenants)}
         return counts[self.capacity_counts]
 
+    def zone_of(self, area: str) -> str:
+        """The zone that an area belongs to, or else the area itself.
+
+        >>> terms = Round(id="R", zones={"centre": ("13101", "13102")})
+        >>> terms.zone_of("13102"), terms.zone_of("13201")
+        ('centre', '13201')
+        """
+        return next((zone for zone, areas in self.zones.items() if area in areas), area)
+
     def open_on(self, day: date) -> bool:
         """Whether answers are taken on a day; both ends count, and a missing end is open."""
         after = self.opens is None or day >= self.opens
@@ -129,6 +143,10 @@ class Round(BaseModel):
     def _in_order(self) -> Round:
         if self.opens is not None and self.closes is not None and self.closes < self.opens:
             raise ValueError("closes lies before opens")
+        areas = [area for zone in self.zones.values() for area in zone]
+        twice = sorted({area for area in areas if areas.count(area) > 1})
+        if twice:
+            raise ValueError(f"in more than one zone: {', '.join(twice)}")
         return self
 
 

@@ -138,7 +138,8 @@ def resolve(round: Round, offers: Sequence[Offer], answers: Sequence[Answer]) ->
     areas: dict[str, str] = {}
     for offer in offers:
         column = offer.assets[round.area].dropna()
-        areas.update(dict(zip(column.index, column.astype(str), strict=True)))
+        zones = {area: round.zone_of(area) for area in column.astype(str).unique()}
+        areas.update(dict(zip(column.index, column.astype(str).map(zones), strict=True)))
     known = set(areas.values())
     # A cap for an area in which nothing is offered binds nobody.
     limits = {k: v for k, v in round.limits.items() if isinstance(k, str) or k[1] in known}
