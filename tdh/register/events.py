@@ -70,9 +70,14 @@ class Event:
         """(round, asset, carrier)."""
         return (self.round, self.asset, self.carrier)
 
+    @property
+    def place(self) -> str:
+        """What it is about, for messages."""
+        return shortened(f"{self.action} {'/'.join(part for part in self.key if part)}")
+
     def problems(self) -> list[Problem]:
         """What is wrong with it, whatever the register holds."""
-        where = shortened(f"{self.action} {'/'.join(part for part in self.key if part)}")
+        where = self.place
         transition = BY_ACTION.get(self.action)
         if transition is None:
             return [
@@ -123,6 +128,8 @@ class Event:
 
     def _details(self, where: str, needs_document: bool) -> list[Problem]:
         """What is wrong with the details."""
+        if not isinstance(self.details, Mapping):
+            return [Problem(Text("details are not JSON", "詳細がJSONになりません"), where=where)]
         try:
             size = len(dump(self.details).encode("utf-8"))
         except (TypeError, ValueError, RecursionError) as error:
@@ -152,6 +159,11 @@ class Event:
                 text = Text("the day that it is due cannot be read", "期限の日付を読めません")
                 found.append(Problem(text, shortened(str(due)), "2026-11-23", where=where))
         return found
+
+
+def known_text(text: str) -> str:
+    """A text to ask for; one that no event can hold becomes a text that none holds, either."""
+    return "\t" if _FORBIDDEN.search(text) else text
 
 
 def shortened(text: str) -> str:

@@ -75,8 +75,9 @@ def _recorded(where: str, cells: Mapping[str, str]) -> tuple[dict[str, Any], lis
         ]
     try:
         details = json.loads(row["details"])
-        if not isinstance(details, dict) or moment(row["at"]) != row["at"]:
-            raise ValueError(row["at"])
+        times = (row["at"], row["recorded"])
+        if not isinstance(details, dict) or tuple(map(moment, times)) != times:
+            raise ValueError(", ".join(times))
         event = Event(row["action"], row["who"], row["asset"], row["carrier"], row["round"],
                       row["why"], row["at"], details)  # fmt: skip
         if (event.who, event.why) != (row["who"], row["why"]):
@@ -119,18 +120,20 @@ SAID = ("at", "action", "round", "asset", "carrier", "who", "why", "details")
 """What two rows by hand have in common that tell of the same event."""
 
 
-def unheard(written: Sequence[tuple[str, Event]], known: set[tuple[str, ...]]) -> list[Event]:
+def unheard(
+    written: Sequence[tuple[str, Event]], known: set[tuple[str, ...]]
+) -> list[tuple[str, Event]]:
     """Events by hand that are not among ``known`` (as :data:`SAID`), each once, in their order.
 
     Lists of a day name no hour: events of the same day keep the order of their rows.
     """
     events = []
-    for _, event in written:
+    for where, event in written:
         at = moment(event.at) if event.at is not None else ""
         said = (at, event.action, *event.key, event.who, event.why, dump(event.details))
         if said not in known:
             known.add(said)
-            events.append(event)
+            events.append((where, event))
     return events
 
 
@@ -191,6 +194,8 @@ def continued(
                     )
                 )  # fmt: skip
             continue
+        if new and row["hash"] == previous:
+            continue  # the same row twice
         if row["id"] != number + 1 or row["previous"] != previous:
             text = Text(
                 "an event is missing before this one: the chain of hashes is broken",

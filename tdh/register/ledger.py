@@ -23,6 +23,7 @@ from tdh.register.events import (
     LedgerError,
     chained,
     dump,
+    known_text,
     limit,
     moment,
     shortened,
@@ -62,9 +63,8 @@ class Register:
 
     Notes
     -----
-    Every event carries the hash of the one before it: a change behind the register's back is
-    found by :meth:`verify`. Writers take turns; a process that is killed leaves every event that
-    it had been told was recorded.
+    Every event carries the hash of the one before it: :meth:`verify` finds changes behind the
+    register's back. Writers take turns; one that is killed leaves every event it was told of.
 
     Examples
     --------
@@ -145,9 +145,9 @@ class Register:
             self._store.put_points(points)
         return [int(row["id"]) for row in rows]
 
-    def _insert(self, events: list[Event]) -> list[dict[str, Any]]:
-        """Events as rows into the tables, within a transaction."""
-        rows, standing, problems = self._rows(events, moment(self._clock()))
+    def _insert(self, events: list[Event], places: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Events as rows into the tables, within a transaction; ``places``: where they stand."""
+        rows, standing, problems = self._rows(events, moment(self._clock()), places)
         if problems:
             raise LedgerError(*problems)
         self._store.many(_INSERT, [[row[name] for name in COLUMNS] for row in rows])
@@ -155,7 +155,7 @@ class Register:
         return rows
 
     def _rows(
-        self, events: list[Event], recorded: str
+        self, events: list[Event], recorded: str, places: Sequence[str] = ()
     ) -> tuple[list[dict[str, Any]], dict[Any, tuple[str, str, int]], list[Problem]]:
         """Events as rows, the states that they lead to, and what speaks against them."""
         last = self._store.query("SELECT id, hash FROM events ORDER BY id DESC LIMIT 1")
@@ -164,11 +164,11 @@ class Register:
         after: dict[Any, tuple[str, str, int]] = {}
         rows: list[dict[str, Any]] = []
         problems: list[Problem] = []
-        for event in events:
+        for turn, event in enumerate(events):
             transition = BY_ACTION[event.action]
             state, since = (after.get(event.key) or before.get(event.key) or (NEW, ""))[:2]
             at = moment(event.at) if event.at is not None else max(recorded, since)
-            where = shortened(f"{event.action} {'/'.join(part for part in event.key if part)}")
+            where = event.place if not places else f"{places[turn]}: {event.place}"
             if state not in transition.before:
                 problems.append(checking.not_allowed(where, transition.kind, state))
                 continue
@@ -264,7 +264,7 @@ class Register:
     def record_new(self, events: Iterable[Event]) -> list[int]:
         """Add those events whose case (or asset, or round) the register has never heard of.
 
-        So an offer of a plan can be recorded again and again: the second time adds nothing.
+        So a plan's offers can be recorded again: the second time adds nothing.
         """
 
         def choose(events: list[Event]) -> list[Event]:
@@ -364,7 +364,7 @@ class Register:
         for column, value in (("asset", asset), ("carrier", carrier), ("round", round)):
             if value is not None:
                 sql += f" AND {column} = ?"
-                values.append(value)
+                values.append(known_text(value))
         for column, day in (("at", as_of), ("recorded", known)):
             if day is not None:
                 sql += f" AND {column} <= ?"
@@ -567,8 +567,9 @@ class Register:
             new = importing.continued(ordered, mine, states)
             self._take(new)
             known = self._store.query(f"SELECT {', '.join(importing.SAID)} FROM events")
-            events = importing.unheard(written, set(known))
-            self._insert(events)
+            fresh = importing.unheard(written, set(known))
+            events = [event for _, event in fresh]
+            self._insert(events, [where for where, _ in fresh])
             self._store.put_points([p for event in events if (p := steps.point(event)) is not None])
         return len(new) + len(events)
 

@@ -252,6 +252,10 @@ def test_text_that_no_file_could_hold_is_refused(register: Register, text: str) 
         shown = str(caught.value)
         assert len(shown) < 2000 and shown.encode("utf-8") and "\x00" not in shown
     assert register.events().empty
+    assert register.history(asset=text, carrier=text, round=text).empty
+    assert register.state(text) == ""
+    with pytest.raises(LedgerError, match="not JSON"):
+        register.record("list", "desk", asset="A", details=[text])  # type: ignore[arg-type]
     register.record("list", "desk", asset="A", why="one\r\ntwo\rthree")
     assert register.events()["why"].iloc[0] == "one\ntwo\nthree"
 

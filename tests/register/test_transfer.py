@@ -143,6 +143,30 @@ def test_all_bad_rows_are_reported_with_their_numbers(register: Register, tmp_pa
     assert register.events().empty
 
 
+def test_rows_that_may_not_follow_are_named_too(register: Register, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "at,action,round,asset,carrier,who\n2026-01-05,offer,R1,A,x,desk\n"
+        "2026-01-06,award,R1,A,x,desk\n2099-01-05,request,R1,A,x,desk\n"
+        "2026-01-01,request,R1,A,x,desk\n2026-01-05,offer,R1,A,x,desk\n"
+    )
+    with pytest.raises(LedgerError) as caught:
+        register.load(path)
+    places = [str(problem.where).partition("row ")[2][:1] for problem in caught.value.problems]
+    assert places == ["3", "4", "5"]  # the last is told twice, and counts once
+    assert register.events().empty
+
+
+def test_rows_that_are_told_twice_count_once(register: Register, tmp_path: Path) -> None:
+    fill(register)
+    register.export(tmp_path / "a.jsonl")
+    twice = (tmp_path / "a.jsonl").read_text(encoding="utf-8") * 2
+    (tmp_path / "a.jsonl").write_text(twice, encoding="utf-8")
+    with Register(tmp_path / "copy.gpkg") as copy:
+        assert copy.load(tmp_path / "a.jsonl") == len(register.events())
+        assert copy.verify() == []
+
+
 def test_rows_that_were_touched_are_all_named(register: Register, tmp_path: Path) -> None:
     fill(register)
     register.export(tmp_path / "a.csv")
@@ -180,6 +204,33 @@ def test_a_whole_chain_that_breaks_the_rules_is_refused(tmp_path: Path) -> None:
         pytest.raises(LedgerError, match=r"may not follow: - → award"),
     ):
         register.load(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("recorded", "Tomorrow"), ("at", "2026-01-01"), ("details", "[]"), ("who", "a\x1b"),
+     ("who", "a\rb"), ("state", "on_air"), ("previous", "1" * 64), ("id", 2), ("who", ""),
+     ("details", "{" * 100_000), ("asset", ""), ("action", "dance")],
+)  # fmt: skip
+def test_chains_made_by_others_are_checked_as_events_are(
+    register: Register, tmp_path: Path, column: str, value: object
+) -> None:
+    from tdh.register.events import GENESIS, chained
+
+    row = {"id": 1, "at": "2026-01-01T00:00:00.000000Z", "recorded": "2026-01-01T00:00:00.000000Z",
+           "who": "x", "why": "", "action": "list", "round": "", "asset": "A", "carrier": "",
+           "state": "listed", "details": "{}", "previous": GENESIS, column: value}  # fmt: skip
+    row["hash"] = chained({**row, "hash": ""})
+    (tmp_path / "x.jsonl").write_text(json.dumps(row))
+    with pytest.raises(LedgerError):
+        register.load(tmp_path / "x.jsonl")
+    assert register.events().empty
+    row[column] = {"recorded": row["at"], "at": row["recorded"], "details": "{}", "who": "x",
+                   "state": "listed", "previous": GENESIS, "id": 1, "asset": "A",
+                   "action": "list"}[column]  # fmt: skip
+    row["hash"] = chained({**row, "hash": ""})
+    (tmp_path / "x.jsonl").write_text(json.dumps(row))
+    assert register.load(tmp_path / "x.jsonl") == 1
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".xlsx", ".gpkg", ".txt", ""])
