@@ -5,7 +5,7 @@ from __future__ import annotations
 from tdh.siting.allocation import solve_allocation
 from tdh.siting.backup import BackupPlan, solve_backup_cover
 from tdh.siting.explaining import Reason, explain_unchosen
-from tdh.siting.exploring import alternatives, compare, coverage_curve
+from tdh.siting.exploring import alternatives, compare, cost_curve, coverage_curve
 from tdh.siting.fair import FairPlan, solve_max_min
 from tdh.siting.layered import Objective
 from tdh.siting.lexicographic import LexicographicPlan, solve_lexicographic
@@ -30,6 +30,7 @@ __all__ = [
     "YearsPlan",
     "alternatives",
     "compare",
+    "cost_curve",
     "coverage_curve",
     "explain_unchosen",
     "solve_allocation",

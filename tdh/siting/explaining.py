@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -14,6 +15,7 @@ from tdh.language import Text
 from tdh.siting.allocation import Request, check
 from tdh.siting.counting import cells_of
 from tdh.siting.plan import Plan
+from tdh.siting.spacing import TOUCH_M
 
 
 class Reason(StrEnum):
@@ -79,8 +81,9 @@ def explain_unchosen(
         One row per pair not chosen: carrier, site, reason (:class:`Reason`), by (the site that
         stands in the way; -1 if none), gain (demand that it would add to the plan as it is),
         change (of the plan's demand if it replaced the site in its way, or else the carrier's
-        least useful choice), enters_at (sites of the carrier at which a greedy extension of the
-        plan would take it in; 0 where it never would) and text.
+        least useful choice), enters_at and enters_at_cost (sites of the carrier, and their cost,
+        at which a greedy extension of the plan, by what a pair still adds for its cost, would take
+        it in; 0 and NaN where it never would) and text.
     """
     request = check(footprints, demand, *args, **limits)
     n_carriers, n_sites = request.fixed.shape
@@ -109,17 +112,64 @@ def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
     rank = np.empty(n_sites, dtype=np.int64)
     candidates = np.where(chosen[c] | request.forbidden[c], -1.0, gain)
     rank[np.argsort(-candidates, kind="stable")] = np.arange(1, n_sites + 1)
+    reasons = {
+        i: _reason(request, c, i, own, alone[i], gain[i], bool(full[i]))
+        for i in np.flatnonzero(~chosen[c]).tolist()
+    }
+    spent = float(request.cost[c, own].sum())
+    entry = _extension(
+        request, c, [i for i, (r, _) in reasons.items() if r is Reason.BUDGET], count
+    )
     rows = []
-    for i in np.flatnonzero(~chosen[c]).tolist():
-        reason, by = _reason(request, c, i, own, alone[i], gain[i], bool(full[i]))
+    for i, (reason, by) in reasons.items():
         rival = by if reason is Reason.SPACING else min(losses, key=losses.__getitem__, default=-1)
         change = gain[i] if rival < 0 else gain[i] - _lost(request, c, rival, i, count)
         en, ja = _TEXTS[reason]
-        enters = len(own) + int(rank[i]) if reason is Reason.BUDGET else 0
+        place, cost = entry.get(i, (-len(own), np.nan))
+        enters = (len(own) + place, spent + cost)
         text = Text(en, ja, by=by, gain=float(gain[i]), change=float(change), rank=int(rank[i]))
-        rows.append((c, i, str(reason), by, float(gain[i]), float(change), enters, text))
-    names = ["carrier", "site", "reason", "by", "gain", "change", "enters_at", "text"]
+        rows.append((c, i, str(reason), by, float(gain[i]), float(change), *enters, text))
+    names = ["carrier", "site", "reason", "by", "gain", "change", "enters_at"]
+    names += ["enters_at_cost", "text"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _extension(
+    request: Request, c: int, candidates: list[int], count: np.ndarray
+) -> dict[int, tuple[int, float]]:
+    """When a carrier's greedy extension takes in each site: its place and the cost until then."""
+    open_ = np.where(count == 0, request.demand[c], 0.0)
+    cost = request.cost[c]
+
+    def rate(i: int) -> float:
+        return float(open_[cells_of(request, c, i)].sum()) / max(float(cost[i]), 1e-12)
+
+    # Gains only fall, so a rate that is the largest after being counted again is the largest.
+    heap = [(-rate(i), i) for i in candidates]
+    heapq.heapify(heap)
+    out: dict[int, tuple[int, float]] = {}
+    taken: list[int] = []
+    total = 0.0
+    while heap:
+        _, i = heapq.heappop(heap)
+        value = rate(i)
+        if value <= 0 or _too_near(request, i, taken):
+            continue
+        if heap and value < -heap[0][0]:
+            heapq.heappush(heap, (-value, i))
+            continue
+        taken.append(i)
+        total += float(cost[i])
+        out[i] = len(taken), total
+        open_[cells_of(request, c, i)] = 0.0
+    return out
+
+
+def _too_near(request: Request, i: int, others: list[int]) -> bool:
+    if request.xy_m is None or request.spacing_m <= 0 or not others:
+        return False
+    distance = np.hypot(*(request.xy_m[others] - request.xy_m[i]).T)
+    return bool(distance.min() < request.spacing_m - TOUCH_M)
 
 
 def _reason(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from tdh.errors import InfeasibleError, NoSolutionError
 from tdh.siting.allocation import solve_allocation
-from tdh.siting.plan import Plan
+from tdh.siting.plan import Plan, Status
 
 
 def coverage_curve(
@@ -49,6 +50,79 @@ def coverage_curve(
         rows.append(
             {
                 "max_sites": most,
+                "sites": len(plan.selected),
+                "objective": plan.objective,
+                "bound": plan.bound,
+                "gap": plan.gap,
+                "status": str(plan.status),
+                "plan": plan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cost_curve(
+    footprints: Sequence[Any],
+    demand: ArrayLike,
+    cost: ArrayLike,
+    budgets: Iterable[float],
+    sharing_capacity: ArrayLike = 1,
+    **limits: Any,
+) -> pd.DataFrame:
+    """What more money brings: one plan, with its bound, for each budget of the programme.
+
+    What a smaller budget reaches a larger one reaches too, and what bounds a larger one bounds a
+    smaller; the curve holds the better of both.
+
+    Parameters
+    ----------
+    footprints, demand, sharing_capacity, **limits
+        As for :func:`solve_allocation`.
+    cost : array broadcast to (n_carriers, n_sites)
+        Cost of a choice.
+    budgets : iterable of float
+        Most cost altogether, in the unit of ``cost``.
+
+    Returns
+    -------
+    DataFrame
+        Columns budget (ascending), cost (what the plan spends), sites, objective, bound, gap,
+        status, plan.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> covers = sparse.csr_array(np.eye(3, dtype=bool))
+    >>> curve = cost_curve([covers], [[5, 3, 1]], [4, 1, 1], [1, 2, 5])
+    >>> curve["objective"].tolist(), curve["cost"].tolist()
+    ([3.0, 4.0, 8.0], [1.0, 2.0, 5.0])
+    """
+    steps = sorted(float(b) for b in budgets)
+    plans: list[Plan] = []
+    for most in steps:
+        plan = solve_allocation(
+            footprints,
+            demand,
+            sharing_capacity=sharing_capacity,
+            cost=cost,
+            programme_budget=most,
+            **limits,
+        )
+        plans.append(max([plan, *plans[-1:]], key=lambda p: p.objective))
+        plans[-1] = replace(plans[-1], bound=plan.bound)
+    bounds = np.minimum.accumulate([p.bound for p in plans][::-1])[::-1]
+    each = np.broadcast_to(
+        np.asarray(cost, dtype=np.float64), (len(footprints), footprints[0].shape[0])
+    )
+    rows = []
+    for most, found, least in zip(steps, plans, bounds, strict=True):
+        bound = max(float(least), found.objective)
+        proven = bound - found.objective <= 1e-6 * bound
+        plan = replace(found, bound=bound, status=Status.OPTIMAL if proven else Status.FEASIBLE)
+        rows.append(
+            {
+                "budget": most,
+                "cost": float(each[tuple(plan.selected.T)].sum()),
                 "sites": len(plan.selected),
                 "objective": plan.objective,
                 "bound": plan.bound,

@@ -78,8 +78,8 @@ def solve_mclp(
         xy_m,
         spacing_m,
         None,
-        _pairs(fixed),
-        _pairs(forbidden),
+        as_pairs(fixed),
+        as_pairs(forbidden),
         cost,
         budget,
     )
@@ -87,7 +87,8 @@ def solve_mclp(
     return replace(plan, selected=plan.selected[:, 1])
 
 
-def _pairs(sites: Any) -> np.ndarray | None:
+def as_pairs(sites: Any) -> np.ndarray | None:
+    """Sites, by position or as a bool array, as pairs of the only carrier."""
     if sites is None:
         return None
     array = np.asarray(sites)

@@ -1,8 +1,8 @@
-"""Set covering: the least number of sites for a share of the demand (LSCP where it is all)."""
+"""Set covering: the fewest or cheapest sites for a share of the demand (LSCP where it is all)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,16 @@ from numpy.typing import ArrayLike
 
 from tdh.errors import InfeasibleError, InputError, Problem
 from tdh.language import Text
-from tdh.siting.mclp import solve_mclp
+from tdh.siting.allocation import check
+from tdh.siting.leastcost import cheapest
+from tdh.siting.mclp import as_pairs, solve_mclp
 from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort
 
 
 @dataclass(frozen=True, eq=False)
 class Cover:
-    """The fewest sites that were found for a share of the demand.
+    """The fewest, or cheapest, sites that were found for a share of the demand.
 
     Attributes
     ----------
@@ -26,20 +28,26 @@ class Cover:
     sites : int
         Their number.
     at_least : int
-        No cover of the share has fewer sites.
+        No cover of the share has fewer sites (1 where costs were given: then see ``least_cost``).
     status : Status
-        Optimal where both agree.
+        Optimal where what was found and what is proven agree.
+    cost : float
+        What the sites cost; their number where no costs were given.
+    least_cost : float
+        No cover of the share costs less.
     """
 
     plan: Plan
     sites: int
     at_least: int
     status: Status
+    cost: float
+    least_cost: float
 
     @property
     def gap(self) -> float:
-        """The share of the sites that is not proven to be needed."""
-        return (self.sites - self.at_least) / self.sites if self.sites else 0.0
+        """The share of the sites, or of their cost, that is not proven to be needed."""
+        return (self.cost - self.least_cost) / self.cost if self.cost > 0 else 0.0
 
 
 def solve_partial_cover(
@@ -47,21 +55,24 @@ def solve_partial_cover(
     demand: ArrayLike,
     share: float = 1.0,
     *,
+    cost: ArrayLike | None = None,
     fixed: Any = None,
     forbidden: Any = None,
     seed: int = 0,
     effort: Effort | None = None,
 ) -> Cover:
-    r"""The fewest sites that cover a share of what can be covered.
+    r"""The fewest, or cheapest, sites that cover a share of what can be covered.
 
     .. math::
 
-        \min \sum_i x_i \quad\text{s.t.}\quad \sum_j d_j y_j \ge \alpha D,\;
+        \min \sum_i k_i x_i \quad\text{s.t.}\quad \sum_j d_j y_j \ge \alpha D,\;
         y_j \le \sum_{i \in N(j)} x_i,\; x, y \in \{0, 1\}
 
-    where D is the demand that all sites together cover. It is solved by bisection on the number
-    of sites p: an MCLP whose *bound* misses the share proves that p is too few, and one whose
-    *plan* reaches it that p is enough.
+    where D is the demand that all sites together cover (the location set covering problem of
+    Toregas et al. 1971 where the share is 1; partial set covering, Daskin and Owen 1999). Without
+    costs it is solved by bisection on the number of sites p: an MCLP whose *bound* misses the
+    share proves that p is too few, and one whose *plan* reaches it that p is enough. With costs see
+    :func:`tdh.siting.leastcost.cheapest`.
 
     Parameters
     ----------
@@ -69,6 +80,8 @@ def solve_partial_cover(
     demand : array, shape (n_cells,)
     share : float
         :math:`\alpha`, in (0, 1]; 1 is the location set covering problem.
+    cost : array, shape (n_sites,), optional
+        :math:`k`; without it the number of sites is made least.
     fixed, forbidden, seed, effort
         As for :func:`solve_mclp`.
 
@@ -90,6 +103,9 @@ def solve_partial_cover(
     >>> cover = solve_partial_cover(covers, [1, 1, 1, 1])
     >>> cover.plan.selected.tolist(), cover.at_least
     ([0, 2], 2)
+    >>> cheap = solve_partial_cover(covers, [1, 1, 1, 1], 0.75, cost=[5, 1, 2])
+    >>> cheap.plan.selected.tolist(), cheap.cost, cheap.least_cost
+    ([1, 2], 3.0, 3.0)
     """
     if not 0 < share <= 1:
         raise InputError(
@@ -116,6 +132,20 @@ def solve_partial_cover(
                 where="share",
             )
         )
+    if cost is not None:
+        request = check(
+            [footprints],
+            np.atleast_2d(whole),
+            fixed=as_pairs(fixed),
+            forbidden=as_pairs(forbidden),
+            cost=cost,
+        )
+        plan, least = cheapest(request, target, every, seed, effort)
+        plan = replace(plan, selected=plan.selected[:, 1])
+        spent = float(request.cost[0, plan.selected].sum())
+        proven = spent - least <= 1e-6 * spent
+        status = Status.OPTIMAL if proven else Status.FEASIBLE
+        return Cover(plan, len(plan.selected), min(1, len(plan.selected)), status, spent, least)
     low, high, best = 0, len(every.selected), every
     too_few = -1  # the largest number of sites proven too few
     while low < high:
@@ -135,4 +165,5 @@ def solve_partial_cover(
                 too_few = max(too_few, middle)
     sites = len(best.selected)
     at_least = min(sites, too_few + 1)
-    return Cover(best, sites, at_least, Status.OPTIMAL if sites == at_least else Status.FEASIBLE)
+    status = Status.OPTIMAL if sites == at_least else Status.FEASIBLE
+    return Cover(best, sites, at_least, status, float(sites), float(at_least))
