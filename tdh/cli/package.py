@@ -37,10 +37,39 @@ from tdh.language import Text
         )
     ),
 )
+@click.option(
+    "--rings",
+    "answer_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=str(
+        Text(
+            "Instead, answer the search rings of this answer with the assets inside them "
+            "(default --out: RUN/packages/CARRIER-rings.zip).",
+            "代わりに、この回答の探索範囲に、範囲内のアセットで回答します"
+            "(--out の既定は RUN/packages/事業者-rings.zip)。",
+        )
+    ),
+)
+@click.option(
+    "--sent",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=str(
+        Text(
+            "The package that the answer answers (default: RUN/packages/CARRIER.zip).",
+            "回答の元になったパッケージ(既定は RUN/packages/事業者.zip)。",
+        )
+    ),
+)
 @options.overwrite
 @options.lang
 def command(
-    run: Path, carrier: str, round_file: Path | None, out: Path | None, overwrite: bool
+    run: Path,
+    carrier: str,
+    round_file: Path | None,
+    out: Path | None,
+    answer_file: Path | None,
+    sent: Path | None,
+    overwrite: bool,
 ) -> None:
     import tdh
     from tdh import exchange
@@ -48,6 +77,14 @@ def command(
 
     opened = tdh.read_run(run)
     options.known_carrier(opened, carrier)
+    if answer_file is not None:
+        answer = exchange.read_answer(answer_file, sent or run / "packages" / f"{carrier}.zip")
+        target = out or run / "packages" / f"{carrier}-rings.zip"
+        must_not_exist(target, overwrite)
+        for row in exchange.write_rings(opened, answer, target).itertuples():
+            click.echo(f"{row.ring}\t{row.assets}", err=True)
+        click.echo(str(target))
+        return
     facts = None if round_file is None else exchange.read_round(round_file)
     target = out or run / "packages" / f"{carrier}.zip"
     must_not_exist(target, overwrite)

@@ -10,7 +10,7 @@ from tdh.exchange.answers import Answer, Request, SearchRing, read_answer
 from tdh.exchange.offer import Offer, read_offer
 from tdh.exchange.package import default_round, write_package
 from tdh.exchange.receipts import Receipt, note_receipts, read_receipts
-from tdh.exchange.rings import answer_rings, inside
+from tdh.exchange.rings import answer_rings, inside, write_rings
 from tdh.exchange.rounds import AreaCap, Round, read_round
 from tdh.exchange.settling import match_round, resolve, write_award
 from tdh.exchange.surroundings import Surroundings
@@ -36,4 +36,5 @@ __all__ = [
     "resolve",
     "write_award",
     "write_package",
+    "write_rings",
 ]

@@ -186,7 +186,7 @@ def geopackage(offers: gpd.GeoDataFrame, title: str) -> bytes:
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "offers.gpkg"
-        with _fixed_date():
+        with fixed_date():
             pyogrio.write_dataframe(
                 offers.reset_index(),
                 path,
@@ -201,7 +201,8 @@ def geopackage(offers: gpd.GeoDataFrame, title: str) -> bytes:
 
 
 @contextmanager
-def _fixed_date() -> Iterator[None]:
+def fixed_date() -> Iterator[None]:
+    """While it lasts, GDAL writes one and the same date of change."""
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _FIXED_DATE})
     try:
