@@ -2,66 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from tdh.cli import options
+from tdh.cli import ledgers, options, register_queries
+from tdh.cli.ledgers import Ledger
 from tdh.language import Text
 
-if TYPE_CHECKING:
-    from tdh.register import Register
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-class Ledger(click.ParamType):
-    """The path of a register, or the URL of one on a server."""
-
-    name = "file or postgresql://"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | Path:
-        return value if "://" in str(value) else Path(_FILE.convert(value, param, ctx))
-
-
-_LEDGER = Ledger()
-_WHO = click.option("--who", required=True, help=str(Text("Who records it.", "記録する人。")))
-_WHY = click.option("--why", default="", help=str(Text("Why.", "理由。")))
-_AS_OF = click.option(
-    "--as-of",
-    help=str(Text("As of the end of a day (ISO 8601).", "その日の終わりの時点(ISO 8601)。")),
-)
-_KNOWN = click.option(
-    "--known",
-    help=str(
-        Text(
-            "Only what had been recorded by the end of that day.",
-            "その日の終わりまでに記録されたものだけ。",
-        )
-    ),
-)
-_XLSX = click.option(
-    "--xlsx",
-    "--out",
-    "out",
-    type=_FILE,
-    help=str(Text("Write it to an .xlsx.", "xlsxに書きます。")),
-)
-
-
-def _filters(function: Callable[..., None]) -> Callable[..., None]:
-    for name, text in (
-        ("--round", Text("Only this round's.", "この募集回だけ。")),
-        ("--carrier", Text("Only this carrier's.", "この事業者だけ。")),
-        ("--asset", Text("Only this asset's.", "このアセットだけ。")),
-    ):
-        function = click.option(name, help=str(text))(function)
-    return function
+__all__ = ["Ledger", "command"]
 
 
 @click.group(
@@ -78,6 +28,27 @@ def command() -> None:
 
 
 @command.command(
+    "init",
+    help=str(
+        Text(
+            "Make an empty register; 'load', 'list' and 'import' make one where there is none, too.",
+            "空の台帳を作ります。load・list・import も、なければ作ります。",
+        )
+    ),
+)
+@click.argument("ledger", type=ledgers.LEDGER)
+@options.lang
+def init(ledger: str | Path) -> None:
+    from tdh.files import must_not_exist
+    from tdh.register import Register
+
+    if isinstance(ledger, Path):
+        must_not_exist(ledger)
+    Register(ledger).close()
+    click.echo(str(Text("made", "作成しました")))
+
+
+@command.command(
     "load",
     help=str(
         Text(
@@ -88,7 +59,7 @@ def command() -> None:
         )
     ),
 )
-@click.argument("ledger", type=_LEDGER)
+@click.argument("ledger", type=ledgers.LEDGER)
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "--round",
@@ -106,8 +77,8 @@ def command() -> None:
         )
     ),
 )
-@_WHO
-@_WHY
+@ledgers.WHO
+@ledgers.WHY
 @options.as_json
 @options.lang
 def load(
@@ -167,9 +138,9 @@ def load(
         )
     ),
 )
-@click.argument("ledger", type=_LEDGER)
+@click.argument("ledger", type=ledgers.LEDGER)
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
-@_WHO
+@ledgers.WHO
 @options.lang
 def list_assets(ledger: str | Path, run: Path, who: str) -> None:
     import tdh
@@ -189,12 +160,12 @@ def list_assets(ledger: str | Path, run: Path, who: str) -> None:
         )
     ),
 )
-@click.argument("ledger", type=_LEDGER)
+@click.argument("ledger", type=ledgers.LEDGER)
 @click.argument("action")
 @click.option("--asset", default="")
 @click.option("--carrier", default="")
 @click.option("--round", "round_", default="")
-@_WHY
+@ledgers.WHY
 @click.option(
     "--at", default=None, help=str(Text("When it happened (ISO 8601).", "起きた日時(ISO 8601)。"))
 )
@@ -209,7 +180,7 @@ def list_assets(ledger: str | Path, run: Path, who: str) -> None:
     metavar="KEY=VALUE",
     help=str(Text("Anything else; repeat.", "その他の事項。複数可。")),
 )
-@_WHO
+@ledgers.WHO
 @options.lang
 def record(
     ledger: str | Path,
@@ -224,7 +195,7 @@ def record(
     more: tuple[str, ...],
     who: str,
 ) -> None:
-    from tdh.register import Event, Register
+    from tdh.register import Event
     from tdh.register.transfer import action_of
 
     if bad := [part for part in more if not part.partition("=")[1]]:
@@ -232,7 +203,9 @@ def record(
     details: dict[str, Any] = {key: value for key, _, value in (p.partition("=") for p in more)}
     details |= {k: v for k, v in (("document", document), ("due", due)) if v is not None}
     event = Event(action_of(action), who, asset, carrier, round_, why, at, details)
-    with Register(ledger) as register:
+    with ledgers.opened(
+        ledger
+    ) as register:  # a mistyped name must not become a register of its own
         number = register.record_many([event])[0]
         stranger = bool(asset) and not register.state(asset)
     if stranger:
@@ -240,261 +213,6 @@ def record(
                     "注意: アセット {id} は台帳に載っていません", id=ascii(asset))  # fmt: skip
         click.echo(str(text), err=True)
     click.echo(str(number))
-
-
-@command.command(
-    "actions",
-    help=str(
-        Text(
-            "Which action may follow which state, and what it demands.",
-            "どの状態からどの操作ができ、何が必要か。",
-        )
-    ),
-)
-@options.as_json
-@options.lang
-def actions(as_json: bool) -> None:
-    from tdh.register import TRANSITIONS
-    from tdh.register.states import SAME
-
-    rows: list[dict[str, Any]] = [
-        {
-            "kind": t.kind, "action": t.action, "label": str(t.label),
-            "before": [s or "-" for s in t.before],
-            "after": None if t.after == SAME else t.after,
-            "needs": [n for n, is_so in (("why", t.needs_reason), ("document", t.needs_document))
-                      if is_so],
-        }
-        for t in TRANSITIONS
-    ]  # fmt: skip
-    if as_json:
-        options.print_json(rows)
-        return
-    for row in rows:
-        needs = "".join(f" --{name}" for name in row["needs"])
-        line = (
-            f"{row['kind']:5} {row['action']:9} {', '.join(row['before'])} → {row['after'] or '='}"
-        )
-        click.echo(f"{line}{needs}  ({row['label']})")
-
-
-@command.command(
-    "next",
-    help=str(
-        Text(
-            "What waits for whom, since when, and what is overdue.",
-            "だれの対応待ちか、いつからか、期限超過は何か。",
-        )
-    ),
-)
-@click.argument("ledger", type=_LEDGER)
-@click.option(
-    "--as-of",
-    "--today",
-    "as_of",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help=str(Text("As of this day (default: today).", "この日の時点(既定は今日)。")),
-)
-@click.option(
-    "--deadlines",
-    "table",
-    type=_FILE,
-    help=str(
-        Text(
-            "Days per state (CSV or TOML) that differ from 'tdh register deadlines'.",
-            "状態ごとの日数(CSVかTOML)。既定は tdh register deadlines。",
-        )
-    ),
-)
-@click.option("--for", "whom", help=str(Text("Only what waits for them.", "この対応者の分だけ。")))
-@click.option("--overdue", is_flag=True, help=str(Text("Only what is overdue.", "期限超過だけ。")))
-@_XLSX
-@options.overwrite
-@options.as_json
-@options.lang
-def next_(
-    ledger: str | Path,
-    as_of: datetime | None,
-    table: Path | None,
-    whom: str | None,
-    overdue: bool,
-    out: Path | None,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
-    from tdh.cli import tables
-    from tdh.files import must_not_exist
-    from tdh.register import desk, telling, workbook
-    from tdh.register.events import JAPAN
-
-    day: date = as_of.date() if as_of is not None else datetime.now(JAPAN).date()
-    deadlines = None if table is None else desk.read_deadlines(table)
-    if out is not None:
-        must_not_exist(out, overwrite)
-    with _opened(ledger) as register:
-        waiting = register.next(day, deadlines=deadlines)
-    if whom is not None:
-        waiting = waiting[waiting["waits_for"] == whom]
-    if overdue:
-        waiting = waiting[waiting["overdue_days"] > 0]
-    if out is not None:
-        workbook.write_waiting(waiting, out, day)
-        click.echo(str(out), err=True)
-    tables.show(waiting if as_json else telling.in_words(waiting), "waiting", as_json)
-
-
-@command.command(
-    "deadlines",
-    help=str(
-        Text(
-            "The days allowed in each state, as CSV: change it and give it to 'next --deadlines'.",
-            "状態ごとの期限日数をCSVで示します。直して next --deadlines に渡せます。",
-        )
-    ),
-)
-@options.lang
-def deadlines_() -> None:
-    from tdh.register.desk import DEADLINES
-
-    click.echo("state,days,waits_for")
-    for state, deadline in DEADLINES.items():
-        if deadline.waits_for is not None:
-            days = "" if deadline.days is None else deadline.days
-            click.echo(f"{state},{days},{deadline.waits_for}")
-
-
-@command.command(
-    "show",
-    help=str(
-        Text(
-            "The state of everything, now or as of a date; with --events, every event.",
-            "すべての状態を、現在または任意の日について示します。--events で全記録。",
-        )
-    ),
-)
-@click.argument("ledger", type=_LEDGER)
-@_AS_OF
-@_KNOWN
-@_filters
-@click.option("--events", is_flag=True)
-@options.as_json
-@options.lang
-def show(
-    ledger: str | Path,
-    as_of: str | None,
-    known: str | None,
-    asset: str | None,
-    carrier: str | None,
-    round: str | None,
-    events: bool,
-    as_json: bool,
-) -> None:
-    from tdh.cli import tables
-    from tdh.register import telling
-
-    with _opened(ledger) as register:
-        if events:
-            table = register.events(
-                asset=asset, carrier=carrier, round=round, as_of=as_of, known=known
-            )
-            tables.show(table if as_json else telling.in_words(table), "events", as_json)
-            return
-        table = register.standing(as_of=as_of, known=known)
-    for column, value in (("asset", asset), ("carrier", carrier), ("round", round)):
-        if value is not None:
-            table = table[table[column] == value]
-    tables.show(table if as_json else telling.in_words(table), "standing", as_json)
-
-
-@command.command(
-    "history",
-    help=str(
-        Text(
-            "What happened to an asset, a carrier or a round, in words.",
-            "アセット・事業者・募集回の経過を文で示します。",
-        )
-    ),
-)
-@click.argument("ledger", type=_LEDGER)
-@_AS_OF
-@_KNOWN
-@_filters
-@options.as_json
-@options.lang
-def history(
-    ledger: str | Path,
-    as_of: str | None,
-    known: str | None,
-    asset: str | None,
-    carrier: str | None,
-    round: str | None,
-    as_json: bool,
-) -> None:
-    from tdh.cli import tables
-
-    with _opened(ledger) as register:
-        table = register.history(
-            asset=asset, carrier=carrier, round=round, as_of=as_of, known=known
-        )
-    shown = table if as_json else table[["day", "round", "asset", "carrier", "text"]]
-    tables.show(shown, "history", as_json)
-
-
-@command.command(
-    "report",
-    help=str(
-        Text(
-            "How many are in each state, by round, carrier or ward.",
-            "状態ごとの件数を、募集回・事業者・区市町村別に示します。",
-        )
-    ),
-)
-@click.argument("ledger", type=_LEDGER)
-@click.option(
-    "--by",
-    multiple=True,
-    type=click.Choice(["round", "carrier", "ward"]),
-    help=str(Text("Count by this, too; repeat.", "これも区別して数えます。複数可。")),
-)
-@_AS_OF
-@_KNOWN
-@_XLSX
-@options.overwrite
-@options.as_json
-@options.lang
-def report(
-    ledger: str | Path,
-    by: tuple[str, ...],
-    as_of: str | None,
-    known: str | None,
-    out: Path | None,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
-    from tdh.cli import tables
-    from tdh.files import must_not_exist
-    from tdh.register import telling, workbook
-
-    columns = ["municipality" if name == "ward" else name for name in by]
-    if out is not None:
-        must_not_exist(out, overwrite)
-    with _opened(ledger) as register:
-        if out is not None:
-            sheets: tuple[tuple[Text, list[str]], ...] = (
-                (Text("Totals", "合計"), []),
-                (Text("By round", "募集回別"), ["round"]),
-                (Text("By carrier", "事業者別"), ["carrier"]),
-                (Text("By ward", "区市町村別"), ["municipality"]),
-                (Text("By ward and carrier", "区市町村・事業者別"), ["municipality", "carrier"]),
-            )
-            content = {
-                str(name): register.counts(groups, as_of=as_of, known=known)
-                for name, groups in sheets
-            }
-            workbook.write_counts(content, out)
-            click.echo(str(out), err=True)
-        table = register.counts(columns, as_of=as_of, known=known)
-    tables.show(table if as_json else telling.in_words(table), "register_counts", as_json)
 
 
 @command.command(
@@ -506,12 +224,12 @@ def report(
         )
     ),
 )
-@click.argument("ledger", type=_LEDGER)
+@click.argument("ledger", type=ledgers.LEDGER)
 @options.lang
 def verify(ledger: str | Path) -> None:
     from tdh.errors import InputError
 
-    with _opened(ledger) as register:
+    with ledgers.opened(ledger) as register:
         problems = register.verify()
     if problems:
         raise InputError(*problems)
@@ -527,15 +245,15 @@ def verify(ledger: str | Path) -> None:
         )
     ),
 )
-@click.argument("ledger", type=_LEDGER)
-@click.argument("out", type=_FILE)
+@click.argument("ledger", type=ledgers.LEDGER)
+@click.argument("out", type=ledgers.FILE)
 @options.overwrite
 @options.lang
 def export(ledger: str | Path, out: Path, overwrite: bool) -> None:
     from tdh.files import must_not_exist
 
     must_not_exist(out, overwrite)
-    with _opened(ledger) as register:
+    with ledgers.opened(ledger) as register:
         click.echo(str(register.export(out)))
 
 
@@ -550,8 +268,8 @@ def export(ledger: str | Path, out: Path, overwrite: bool) -> None:
         )
     ),
 )
-@click.argument("ledger", type=_LEDGER)
-@click.argument("file", type=_FILE)
+@click.argument("ledger", type=ledgers.LEDGER)
+@click.argument("file", type=ledgers.FILE)
 @click.option(
     "--who",
     default="",
@@ -565,20 +283,5 @@ def import_(ledger: str | Path, file: Path, who: str) -> None:
         click.echo(str(register.load(file, who=who)))
 
 
-def _opened(ledger: str | Path) -> Register:
-    """A ledger that is there: reading commands make none."""
-    from tdh.errors import InputError, Problem
-    from tdh.register import Register
-
-    if isinstance(ledger, Path) and not ledger.exists():
-        raise InputError(
-            Problem(
-                Text("the register is not there", "台帳がありません"),
-                where=str(ledger),
-                fix=Text(
-                    "make one with: tdh register list, load or import",
-                    "tdh register list・load・import で作れます",
-                ),
-            )
-        )
-    return Register(ledger)
+for _query in register_queries.COMMANDS:
+    command.add_command(_query)

@@ -219,7 +219,7 @@ def limit(value: datetime | date | str) -> str:
             Problem(
                 Text("the date cannot be read", "日付を読めません"),
                 value=shortened(str(value)),
-                expected="2026-11-23",
+                expected="2026-11-23 (1900–2199)",
             )
         ) from None
 

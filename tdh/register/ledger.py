@@ -286,9 +286,7 @@ class Register:
         return self.settle(round, [], award, who)
 
     def settle(self, round: str, before: Iterable[Event], award: Award, who: str) -> int:
-        """Record a whole matching at once: what led to it, and each award and refusal.
-
-        A round that was closed is thereby settled.
+        """Record a whole matching at once; a round that was closed is thereby settled.
 
         Parameters
         ----------

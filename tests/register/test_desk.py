@@ -14,8 +14,18 @@ from click.testing import CliRunner, Result
 
 from tdh import schemas
 from tdh.cli import group
+from tdh.errors import InputError, OverwriteError
 from tdh.language import speaking
-from tdh.register import Event, LedgerError, Register, desk, telling, workbook
+from tdh.register import (
+    TRANSITIONS,
+    Event,
+    LedgerError,
+    Register,
+    Transition,
+    desk,
+    telling,
+    workbook,
+)
 
 CASE = {"round": "R1", "asset": "A-1", "carrier": "alpha"}
 
@@ -363,3 +373,29 @@ def test_the_tables_that_commands_print_can_be_read_back(tmp_path: Path) -> None
     listed = json.loads(call("actions", "--json").stdout)
     assert {row["action"]: row["needs"] for row in listed}["contract"] == ["document"]
     assert "terminate" in call("actions").stdout
+
+
+def test_a_mistyped_name_does_not_become_a_register(tmp_path: Path) -> None:
+    announce = ["announce", "--round", "R", "--who", "desk", "--at", "2024-01-01"]
+    with pytest.raises(InputError, match="import or init"):
+        call("record", tmp_path / "typo.gpkg", *announce)
+    assert not (tmp_path / "typo.gpkg").exists()
+    call("init", tmp_path / "r.gpkg")
+    assert call("record", tmp_path / "r.gpkg", *announce).stdout.strip() == "1"
+    with pytest.raises(OverwriteError):
+        call("init", tmp_path / "r.gpkg")
+
+
+@pytest.mark.parametrize("transition", [t for t in TRANSITIONS if t.needs_reason])
+def test_what_is_taken_away_has_a_reason(transition: Transition) -> None:
+    keys = {"asset": {"asset": "A"}, "round": {"round": "R"}, "case": CASE}[transition.kind]
+    details = {"document": "1", "due": "2026-01-01"}
+    for why in ("", " \n"):
+        event = Event(transition.action, "desk", why=why, details=details, **keys)
+        assert [str(p.what) for p in event.problems()] == ["the reason is missing"]
+    assert Event(transition.action, "desk", why="x", details=details, **keys).problems() == []
+
+
+def test_withdrawals_and_refusals_are_among_them() -> None:
+    needed = {t.action for t in TRANSITIONS if t.needs_reason}
+    assert {"refuse", "withdraw", "revoke", "terminate", "remove", "unlist", "cancel"} <= needed
