@@ -24,6 +24,8 @@ from tdh.scenario import Scenario
 
 When = Literal["before", "after"]
 
+_KIND_JA = {"measured": "実測", "declared": "公表値", "predicted": "予測値", "estimated": "推定値"}
+
 
 @dataclass(frozen=True)
 class CarrierInfo:
@@ -128,6 +130,16 @@ class Run:
                 "エリアは予測値です(3GPP TR 38.901、建物高による見通し判定)。実測ではありません",
             )
         )
+        kinds = dict.fromkeys(s.kind for c in self.scenario.carriers for s in c.coverage)
+        if kinds:
+            notices.append(
+                Text(
+                    "Today's coverage of some carriers is in part {kinds_en} (table present)",
+                    "一部事業者の現在のエリアには{kinds_ja}を使っています(表 present)",
+                    kinds_en=", ".join(kinds),
+                    kinds_ja="・".join(_KIND_JA[kind] for kind in kinds),
+                )
+            )
         return notices
 
     def _invented(self) -> list[Text]:
@@ -151,6 +163,8 @@ class Run:
             n = sum(part.synthetic for part in parts)
             if n:
                 words.append(every if n == len(parts) else Text(*some, n=n, of=len(parts)))
+        if any(s.synthetic for c in scenario.carriers for s in c.coverage):
+            words.append(Text("what is known of coverage", "エリアの資料"))
         if scenario.surface.synthetic:
             words.append(Text("buildings", "建物"))
         if scenario.demand.synthetic:
@@ -178,6 +192,16 @@ class Run:
     def sites(self) -> gpd.GeoDataFrame:
         """Present sites of all carriers (table ``sites``)."""
         return self._geo("sites")
+
+    @cached_property
+    def present(self) -> pd.DataFrame | None:
+        """How much of today's coverage stands on which evidence (table ``present``), or None."""
+        return self._optional("present")
+
+    @cached_property
+    def throughput(self) -> pd.DataFrame | None:
+        """Throughput measured by cell (table ``throughput``); None where none is given."""
+        return self._optional("throughput")
 
     @cached_property
     def municipalities(self) -> gpd.GeoDataFrame:
@@ -266,6 +290,21 @@ class Run:
         with rasterio.open(self._path(f"coverage/{carrier}-{band}-{when}.tif")) as raster:
             values: np.ndarray = raster.read(1)
         return values
+
+    def evidence(self, carrier: str, band: str) -> np.ndarray | None:
+        """On which evidence a band's signal of today stands.
+
+        Returns
+        -------
+        array of uint8, shape (grid.n_rows, grid.n_cols), or None
+            :data:`tdh.present.CODES`; 255 where no cell is. None in a run that has none yet.
+        """
+        path = self.folder / f"coverage/{carrier}-{band}-source.tif"
+        if not path.exists():
+            return None
+        with rasterio.open(path) as raster:
+            codes: np.ndarray = raster.read(1)
+        return codes
 
     def footprint(self, carrier: str, band: str) -> Coverage:
         """The candidates' signals in a carrier's band: assets × cells, sparse."""

@@ -15,7 +15,7 @@ from tdh.exchange.offered import offered_assets, own_gap
 from tdh.exchange.rounds import Round
 from tdh.exchange.surroundings import Surroundings
 from tdh.language import Text
-from tdh.scenario import AssetSource, Carrier, Demand, Provenance, Surface
+from tdh.scenario import AssetSource, Carrier, CoverageSource, Demand, Provenance, Surface
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,10 +168,14 @@ def _data(offers: gpd.GeoDataFrame, head: Mapping[str, Any]) -> dict[str, bytes]
 
 def _head(run: Run, carrier_id: str, offers: gpd.GeoDataFrame, round: Round) -> dict[str, Any]:
     carrier = next(c for c in run.carriers if c.id == carrier_id)
+    own = next(c for c in run.scenario.carriers if c.id == carrier_id)
+    # What another carrier's coverage was told from is that carrier's own.
     shared = [
         provenance
         for _, provenance in run.scenario.provenances()
-        if not isinstance(provenance, Carrier) or provenance.id == carrier_id
+        if not isinstance(provenance, Carrier | CoverageSource)
+        or provenance is own
+        or provenance in own.coverage
     ]
     invented = [_part(provenance) for provenance in shared if provenance.synthetic]
     notices = [_NOT_MEASURED, BASES[round.basis]]
@@ -241,6 +245,8 @@ def _part(provenance: Provenance) -> Text:
         return Text("registers", "台帳")
     if isinstance(provenance, Carrier):
         return Text("the carrier and its network", "事業者とその局")
+    if isinstance(provenance, CoverageSource):
+        return Text("what is known of its coverage", "エリアの資料")
     if isinstance(provenance, Surface):
         return Text("buildings", "建物")
     if isinstance(provenance, Demand):

@@ -17,7 +17,7 @@ from tdh import manifest as manifests
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
-from tdh.pipeline import covered, kpis, offered, planned, scored, shows, stages
+from tdh.pipeline import covered, known, kpis, offered, planned, scored, shows, stages
 from tdh.pipeline.checks import check
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
@@ -37,6 +37,18 @@ def _bands(scenario: Scenario) -> Any:
         [b.model_dump() for b in scenario.bands],
         [[c.id, [b.model_dump() for b in c.bands]] for c in scenario.carriers],
     ]
+
+
+def _known(scenario: Scenario) -> Any:
+    """What is known of coverage beyond sites; who published it changes nothing of the result."""
+    return [
+        [
+            [{**s.model_dump(exclude={"source", "licence"}), "path": known.files_of(s.path)}
+             for s in c.coverage]
+            for c in scenario.carriers
+        ],
+        [known.files_of(t.path) for t in scenario.throughput],
+    ]  # fmt: skip
 
 
 def _tables(*names: str) -> Any:
@@ -104,10 +116,17 @@ STAGES: tuple[Stage, ...] = (
         lambda s: [
             _bands(s),
             [[c.id, c.sites, c.synthetic] for c in s.carriers],
+            _known(s),
             s.coverage.model_dump(),
             _surface(s),
         ],
-        lambda s: ["sites.parquet", *_per_band("coverage/{carrier}-{band}-before.tif")(s)],
+        lambda s: [
+            "sites.parquet",
+            "present.parquet",
+            *(["throughput.parquet"] if s.throughput else []),
+            *_per_band("coverage/{carrier}-{band}-before.tif")(s),
+            *_per_band("coverage/{carrier}-{band}-source.tif")(s),
+        ],
         after=("cells",),
     ),
     Stage(
@@ -130,9 +149,9 @@ STAGES: tuple[Stage, ...] = (
         "scores",
         Text("scores", "スコア"),
         scored.scores,
-        lambda s: [s.scoring.model_dump(), s.seed],
+        lambda s: [s.scoring.model_dump(), s.seed, s.costs.yen, s.market_shares],
         _tables("scores", "scores_public"),
-        after=("candidates", "gaps", "places"),
+        after=("present", "candidates", "gaps", "places"),
     ),
     Stage(
         "plan",
@@ -313,6 +332,11 @@ def _inputs(scenario: Scenario) -> list[dict[str, Any]]:
                 origin = next(p for p in scenario.places if p.path == path)
             elif part == "carriers":
                 origin = next(c for c in scenario.carriers if c.sites == path)
+            elif part == "coverage":
+                told = (s for c in scenario.carriers for s in c.coverage)
+                origin = next(s for s in told if s.path == path)
+            elif part == "throughput":
+                origin = next(t for t in scenario.throughput if t.path == path)
             assert origin is not None
             listed.append(
                 {

@@ -14,6 +14,7 @@ from tdh import demand, gaps, inventory, siting
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.pipeline import covered, rules, stages
+from tdh.pipeline import known as present_known
 from tdh.pipeline.context import carrier_bands
 from tdh.results import Run
 from tdh.scenario import Scenario, read_scenario
@@ -66,6 +67,8 @@ def check(
     attempt("assets", lambda: _assets(known))
     attempt("people", lambda: _people(known))
     attempt("carriers", lambda: {k: len(v.sites) for k, v in covered.read_networks(known).items()})
+    if known.throughput or any(c.coverage for c in known.carriers):
+        attempt("coverage", lambda: present_known.facts(known))
     return CheckResult(problems, facts)
 
 

@@ -12,7 +12,10 @@ from scipy import sparse
 from tdh import coverage, gaps, networks, schemas
 from tdh.coverage import Coverage
 from tdh.errors import InputError, Problem
+from tdh.pipeline import known
 from tdh.pipeline.context import Context, write_table
+from tdh.present import CODES, Evidence, combine
+from tdh.radio.bands import Band
 from tdh.scenario import Scenario
 
 
@@ -42,46 +45,96 @@ def read_networks(scenario: Scenario) -> dict[str, networks.Network]:
 
 
 def present(context: Context) -> dict[str, Any]:
-    """Who is served today: best server's signal per carrier and band."""
+    """Who is served today: the signal per carrier and band, and on which evidence it stands.
+
+    Measured goes before declared, declared before predicted, predicted (the model over the
+    carrier's sites, and rasters that it gives) before estimated (the model over sites that
+    OpenCelliD makes likely), in each cell by itself: :func:`tdh.present.combine`.
+    """
     scenario, table, facts = context.scenario, context.run.cells, {}
-    settings = scenario.coverage
-    reach = max(settings.radius_roof_m, settings.radius_pole_m)
-    x_min, y_min, x_max, y_max = context.grid.bounds
-    kept = []
+    told = known.read(scenario)
+    problems: list[Problem] = []
+    kept, rows = [], []
     for carrier_id, network in read_networks(scenario).items():
-        near = network.sites.cx[x_min - reach : x_max + reach, y_min - reach : y_max + reach]
-        radius = near["placement"].map(
-            {"roof": settings.radius_roof_m, "pole": settings.radius_pole_m}
-        )
-        near = near.assign(radius_m=radius.astype(float))
+        near = _near(context, network.sites.assign(evidence="known"))
         kept.append(near)
         facts[carrier_id] = {
             "sites": len(network.sites),
             "sites_near": len(near),
             "rows_of_other_bands": network.other_bands,
         }
+        guessed = known.estimated_sites(told, carrier_id, context.bands)
+        if guessed is not None:
+            guessed = _near(context, guessed)
+            kept.append(guessed)
+            facts[carrier_id]["sites_estimated"] = len(guessed)
         for (owner, band_id), band in context.bands.items():
             if owner != carrier_id:
                 continue
-            rsrp = np.full(len(table), np.nan, dtype=np.float32)
-            sites = near[near["band"] == band_id]
-            if len(sites):
-                served = coverage.compute(
-                    sites,
-                    context.surface,
-                    table,
-                    band,
-                    grid=context.grid,
-                    receiver_height_m=settings.receiver_height_m,
-                )
-                rsrp = served.best_server()[0]
+            layers = known.evidence(told, carrier_id, band, table, context.grid, problems)
+            signals = _predicted(context, near, band)
+            layers.append(Evidence.of_signal("predicted", _strongest(context, signals)))
+            if guessed is not None:
+                signals = _predicted(context, guessed, band)
+                layers.append(Evidence.of_signal("estimated", _strongest(context, signals)))
+            rsrp, source = combine(layers, len(table))
+            modelled, _ = combine([e for e in layers if e.kind == "predicted"], len(table))
+            rows.append(known.tell(carrier_id, band, rsrp, source, modelled, layers, table))
             write_signal(context, carrier_id, band_id, "before", rsrp)
+            path = context.folder / f"coverage/{carrier_id}-{band_id}-source.tif"
+            known.write_sources(path, source, table, context.grid)
             share = float((rsrp >= band.covered_dbm).mean())
-            facts[carrier_id][band_id] = {"sites": len(sites), "area_covered": round(share, 4)}
+            facts[carrier_id][band_id] = {
+                "sites": int((near["band"] == band_id).sum()),
+                "area_covered": round(share, 4),
+                "cells": {
+                    kind: int((source == code).sum())
+                    for kind, code in CODES.items()
+                    if (source == code).any()
+                },
+            }
+    if problems:
+        raise InputError(*problems)
+    write_table(schemas.conform(pd.concat(rows), "present"), context.folder, "present")
+    throughput = known.write_throughput(context)
+    if throughput:
+        facts["throughput"] = throughput
     with_sites = [frame for frame in kept if len(frame)] or kept[:1]
     merged = gpd.GeoDataFrame(pd.concat(with_sites), geometry="geometry", crs=scenario.crs)
     write_table(schemas.conform(merged, "sites"), context.folder, "sites")
     return facts
+
+
+def _near(context: Context, sites: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Sites that can reach the plan's area, each with how far it is followed."""
+    settings = context.scenario.coverage
+    reach = max(settings.radius_roof_m, settings.radius_pole_m)
+    x_min, y_min, x_max, y_max = context.grid.bounds
+    near = sites.cx[x_min - reach : x_max + reach, y_min - reach : y_max + reach]
+    radius = near["placement"].map({"roof": settings.radius_roof_m, "pole": settings.radius_pole_m})
+    return near.assign(radius_m=radius.astype(float))
+
+
+def _predicted(context: Context, sites: gpd.GeoDataFrame, band: Band) -> Coverage | None:
+    """Signals of a band's sites at the cells; None where there is no such site."""
+    own = sites[sites["band"] == band.id]
+    if own.empty:
+        return None
+    return coverage.compute(
+        own,
+        context.surface,
+        context.run.cells,
+        band,
+        grid=context.grid,
+        receiver_height_m=context.scenario.coverage.receiver_height_m,
+    )
+
+
+def _strongest(context: Context, signals: Coverage | None) -> np.ndarray:
+    """Best server's SS-RSRP at the cells; NaN where nothing is received."""
+    if signals is None:
+        return np.full(len(context.run.cells), np.nan, dtype=np.float32)
+    return signals.best_server()[0]
 
 
 def write_signal(context: Context, carrier: str, band: str, when: str, values: np.ndarray) -> None:
