@@ -7,6 +7,7 @@ from tdh.siting.backup import BackupPlan, solve_backup_cover
 from tdh.siting.explaining import Reason, explain_unchosen
 from tdh.siting.exploring import alternatives, compare, cost_curve, coverage_curve
 from tdh.siting.fair import FairPlan, solve_max_min
+from tdh.siting.frames import SitePlan, plan_sites
 from tdh.siting.layered import Objective
 from tdh.siting.lexicographic import LexicographicPlan, solve_lexicographic
 from tdh.siting.mclp import solve_mclp
@@ -26,6 +27,7 @@ __all__ = [
     "Objective",
     "Plan",
     "Reason",
+    "SitePlan",
     "Status",
     "YearsPlan",
     "alternatives",
@@ -33,6 +35,7 @@ __all__ = [
     "cost_curve",
     "coverage_curve",
     "explain_unchosen",
+    "plan_sites",
     "solve_allocation",
     "solve_backup_cover",
     "solve_lexicographic",

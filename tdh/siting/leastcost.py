@@ -91,7 +91,8 @@ def cheapest(
     held = np.zeros(request.fixed.shape, dtype=bool)
     held[0] = best
     table = answer(_only(request, held), seed, effort)
-    return table, max(0.0, least)
+    sure = table.reproducible and found.reproducible
+    return replace(table, method=found.method, reproducible=sure), max(0.0, least)
 
 
 def _only(request: Request, chosen: np.ndarray) -> Request:
