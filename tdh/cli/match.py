@@ -93,6 +93,17 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--out", type=_FILE, help=str(Text("Write the awards to an .xlsx.", "結果をxlsxに書きます。"))
 )
+@click.option(
+    "--each",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=str(
+        Text(
+            "Write to this folder, for each carrier, an .xlsx of its own awards and refusals, which "
+            "says nothing of others: what may be sent to it.",
+            "事業者ごとの結果(自社分のみ、他社の情報なし)をこのフォルダにxlsxで書きます。送付用。",
+        )
+    ),
+)
 @options.overwrite
 @options.as_json
 @options.lang
@@ -105,6 +116,7 @@ def command(
     ledger: str | Path | None,
     who: str,
     out: Path | None,
+    each: Path | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -128,6 +140,8 @@ def command(
         raise click.UsageError(str(Text("--package is missing", "--package が指定されていません")))
     if out is not None:
         must_not_exist(out, overwrite)
+    if each is not None:
+        must_not_exist(each, overwrite)
     arrival: dict[str, Any] = {"received": stated, "receipts": receipts, "who": who}
     if ledger is None:
         award = exchange.match_round(packages, answers, **arrival)
@@ -137,6 +151,10 @@ def command(
     if out is not None:
         exchange.write_award(award, out, language=current())
         click.echo(str(out), err=True)
+    if each is not None:
+        for carrier in award.summary["carrier"]:
+            exchange.write_award(award.of(carrier), each / f"{carrier}.xlsx", language=current())
+            click.echo(str(each / f"{carrier}.xlsx"), err=True)
     if as_json:
         options.print_json(
             {

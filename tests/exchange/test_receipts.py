@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from click.testing import CliRunner
 
@@ -130,7 +131,13 @@ def test_the_desk_notes_and_settles_from_the_command_line(
 
     noted = call(*answers, *listed, "--receive", "--received", "2027-02-01T09:30", "--who", "佐藤")
     assert noted.exit_code == 0 and len(noted.stdout.splitlines()) == 2
-    assert call(*packages, *answers, *listed, "--json").exit_code == 0
+    each = tmp_path / "each"
+    done = call(*packages, *answers, *listed, "--each", str(each), "--json")
+    assert done.exit_code == 0 and call(*packages, *answers, *listed, "--each", str(each)).exception
+    for mine, other in (("alpha", "beta"), ("beta", "alpha")):
+        book = openpyxl.load_workbook(each / f"{mine}.xlsx")
+        cells = [str(c.value) for sheet in book for row in sheet.iter_rows() for c in row]
+        assert mine in cells and not any(other in cell for cell in cells)
     assert isinstance(call(*packages, *answers, "--json").exception, ExchangeError)
     late = f"{sent['beta-answer'].name}=2027-04-01"
     stated = call(*packages, *answers, "--received", late, "--received", "2027-03-01", "--json")
