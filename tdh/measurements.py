@@ -8,10 +8,7 @@ helps at places left out, and says how far it may be wrong.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -26,18 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from tdh.errors import InputError, Problem
 from tdh.language import Text
+from tdh.present import drive_tests
 
-_ALIASES = {
-    "latitude": ("latitude", "lat", "y", "緯度", "gps_lat", "location_latitude"),
-    "longitude": ("longitude", "lon", "lng", "long", "x", "経度", "gps_lon", "location_longitude"),
-    "rsrp_dbm": ("ss_rsrp", "ssrsrp", "nr_ss_rsrp", "ss-rsrp", "nr_rsrp", "rsrp", "rsrp_dbm"),
-    "site": ("pci", "nr_pci", "cell", "cell_id", "nci", "eci", "site_id", "site"),
-    "device": ("device", "device_model", "deviceserialnumber", "model", "端末"),
-    "time": ("devicetime", "timestamp", "time", "date", "日時"),
-}
-_MISSING = frozenset({"", "-", "--", "nan", "null", "none", "n/a"})
-_RSRP_RANGE_DBM = (-160.0, -20.0)
-"""What SS-RSRP can be reported as (3GPP TS 38.133, 10.1.6: −156 to −31 dBm), with some room."""
 _LEAST_POINTS = 60
 _LEAST_BLOCKS = 4
 _REFERENCE_M = 100.0
@@ -51,8 +38,8 @@ _WORTHWHILE = 0.95
 def read_drive_test(path: str | os.PathLike[str]) -> tuple[gpd.GeoDataFrame, pd.DataFrame]:
     """Read measured signals from CSV, whatever wrote it.
 
-    Comment lines (``#``), ``,`` ``;`` or tab, UTF-8 or CP932, ``-`` for missing, and the columns
-    of NR and LTE loggers are recognised by name.
+    As :func:`tdh.present.drive_tests.read`, whose settings are left at their defaults: an NR
+    column where there is one, WGS 84.
 
     Returns
     -------
@@ -60,92 +47,16 @@ def read_drive_test(path: str | os.PathLike[str]) -> tuple[gpd.GeoDataFrame, pd.
         ``source_row`` (from 1), ``rsrp_dbm``, ``site`` and ``device`` (str, "" where not said),
         in EPSG:4326.
     rejected : DataFrame
-        ``source_row``, ``reason``, ``original``: rows without a position or a possible signal.
+        ``source_row``, ``reason``, ``original``: rows without a position or a possible signal, or
+        of another radio than the one that is read.
 
     Raises
     ------
     InputError
         If there is no column of latitude, longitude or RSRP, or no usable row.
     """
-    where = Path(path).name
-    header, rows = _rows(Path(path).read_bytes(), where)
-    names = {h.strip().lower(): i for i, h in enumerate(header)}
-    at = {
-        field: next((names[a] for a in aliases if a in names), None)
-        for field, aliases in _ALIASES.items()
-    }
-    missing = [f for f in ("latitude", "longitude", "rsrp_dbm") if at[f] is None]
-    if missing:
-        raise InputError(
-            *(
-                Problem(
-                    Text("no column holds {field}", "{field} の列がありません", field=field),
-                    expected=", ".join(_ALIASES[field]),
-                    where=where,
-                    fix=Text("found: {f}", "現在の列: {f}", f=", ".join(header[:30])),
-                )
-                for field in missing
-            )
-        )
-
-    def column(field: str) -> pd.Series:
-        i = at[field]
-        values = [r[i].strip() if i is not None and i < len(r) else "" for r in rows]
-        return pd.Series(values, dtype="str")
-
-    def numbers(field: str) -> pd.Series:
-        text = column(field)
-        return pd.to_numeric(text.where(~text.str.lower().isin(_MISSING)), errors="coerce")
-
-    table = pd.DataFrame(
-        {
-            "source_row": np.arange(1, len(rows) + 1),
-            "rsrp_dbm": numbers("rsrp_dbm"),
-            "site": column("site"),
-            "device": column("device"),
-        }
-    )
-    lat, lon = numbers("latitude"), numbers("longitude")
-    placed = lat.between(-90, 90) & lon.between(-180, 180) & ~((lat == 0) & (lon == 0))
-    possible = table["rsrp_dbm"].between(*_RSRP_RANGE_DBM)
-    reason = np.where(~placed, "no position", np.where(~possible, "no signal", ""))
-    bad = reason != ""
-    rejected = pd.DataFrame(
-        {
-            "source_row": table["source_row"][bad],
-            "reason": reason[bad],
-            "original": [",".join(rows[i]) for i in np.flatnonzero(bad)],
-        }
-    ).reset_index(drop=True)
-    if bad.all():
-        raise InputError(
-            Problem(
-                Text("no row holds a signal with a position", "使える行がありません"), where=where
-            )
-        )
-    points = gpd.GeoDataFrame(
-        table[~bad], geometry=gpd.points_from_xy(lon[~bad], lat[~bad]), crs="EPSG:4326"
-    )
-    return points.reset_index(drop=True), rejected
-
-
-def _rows(content: bytes, where: str) -> tuple[list[str], list[list[str]]]:
-    for encoding in ("utf-8-sig", "cp932"):
-        try:
-            text = content.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise InputError(
-            Problem(Text("the encoding is not known", "文字コードが分かりません"), where=where)
-        )
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise InputError(Problem(Text("the file is empty", "ファイルが空です"), where=where))
-    separator = max(",;\t", key=lines[0].count)
-    header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
-    return header, rows
+    test = drive_tests.read(path)
+    return test.points.to_crs("EPSG:4326"), test.rejected
 
 
 def thin(points: gpd.GeoDataFrame, cell_size_m: float = 10.0) -> gpd.GeoDataFrame:

@@ -26,7 +26,7 @@ from tdh.errors import InputError, Problem
 from tdh.grid import Grid
 from tdh.language import Text
 from tdh.present.evidence import Evidence
-from tdh.present.tables import compact, numbers, read_text_table, selected
+from tdh.present.tables import compact, numbers, read_text_table, selected, words
 
 Radio = Literal["NR", "LTE"]
 
@@ -132,7 +132,7 @@ def read(
     possible = signal.between(*RSRP_RANGE_DBM)
     plain = compact(at["rsrp_dbm"]) in _PLAIN
     if "technology" in at and plain:
-        said = table[at["technology"]].fillna("").str.strip()
+        said = words(table[at["technology"]])
         other = (said != "") & ~said.str.contains(_WORDS_OF[radio])
     else:
         other = pd.Series(False, index=table.index)
@@ -294,7 +294,7 @@ def _system(table: pd.DataFrame, crs: str | None, where: str) -> tuple[CRS, list
     given: str | None = crs
     if given is None:
         named = next((c for c in table.columns if compact(c) == "epsg"), None)
-        codes = table[named].dropna().str.strip().unique() if named is not None else []
+        codes = [c for c in words(table[named]).unique() if c] if named is not None else []
         if len(codes) > 1:
             return CRS("EPSG:4326"), [
                 Problem(
@@ -316,7 +316,7 @@ def _system(table: pd.DataFrame, crs: str | None, where: str) -> tuple[CRS, list
 def _words(table: pd.DataFrame, name: str | None) -> pd.Series:
     if name is None:
         return pd.Series("", index=table.index, dtype="str")
-    return table[name].fillna("").str.strip()
+    return words(table[name])
 
 
 def _shown(at: Mapping[str, str]) -> str:

@@ -20,6 +20,20 @@ _UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
 """Zero-width characters, which some loggers write into headers."""
 
 
+MISSING = frozenset({"", "-", "--", "nan", "null", "none", "n/a"})
+"""What loggers write where there is nothing, in lower case."""
+
+
+def words(text: pd.Series) -> pd.Series:
+    """Text without what only says that there is none.
+
+    >>> words(pd.Series([" a ", "-", None])).tolist()
+    ['a', '', '']
+    """
+    plain = text.fillna("").str.strip()
+    return plain.where(~plain.str.lower().isin(MISSING), "")
+
+
 def compact(name: str) -> str:
     """A column's name without case, spaces, signs and unit.
 
@@ -115,7 +129,7 @@ def read_text_table(path: Path, is_header: Callable[[list[str]], bool]) -> pd.Da
             sep=separator,
             dtype=str,
             keep_default_na=False,
-            na_values=["", "-", "--", "nan", "NaN", "null", "None", "N/A", "n/a"],
+            na_values=[""],
             skipinitialspace=True,
             index_col=False,
             on_bad_lines="error",
