@@ -13,8 +13,14 @@ from tdh.siting.lexicographic import LexicographicPlan, solve_lexicographic
 from tdh.siting.mclp import solve_mclp
 from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.plan import Plan, Status
-from tdh.siting.recounting import verify_backup, verify_lexicographic, verify_years
+from tdh.siting.recounting import (
+    verify_backup,
+    verify_lexicographic,
+    verify_shared_cost,
+    verify_years,
+)
 from tdh.siting.solving import Effort
+from tdh.siting.tenancy import TenancyPlan, solve_shared_cost
 from tdh.siting.verifying import verify
 from tdh.siting.years import YearsPlan, solve_years
 
@@ -29,6 +35,7 @@ __all__ = [
     "Reason",
     "SitePlan",
     "Status",
+    "TenancyPlan",
     "YearsPlan",
     "alternatives",
     "compare",
@@ -42,9 +49,11 @@ __all__ = [
     "solve_max_min",
     "solve_mclp",
     "solve_partial_cover",
+    "solve_shared_cost",
     "solve_years",
     "verify",
     "verify_backup",
     "verify_lexicographic",
+    "verify_shared_cost",
     "verify_years",
 ]

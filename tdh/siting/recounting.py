@@ -13,6 +13,7 @@ from tdh.language import Text
 from tdh.siting.backup import BackupPlan
 from tdh.siting.layered import Objective
 from tdh.siting.lexicographic import LexicographicPlan
+from tdh.siting.tenancy import TenancyPlan
 from tdh.siting.verifying import verify
 from tdh.siting.years import YearsPlan
 
@@ -252,4 +253,46 @@ in_place, **limits
         plan.bound,
         f">= {total:.9g}",
     )
+    return found
+
+
+def verify_shared_cost(
+    shared: TenancyPlan,
+    footprints: Sequence[Any],
+    demand: Any,
+    programme_budget: float,
+    cost_first: Any,
+    cost_next: Any,
+    max_sites: Any = None,
+    sharing_capacity: Any = 2,
+    **limits: Any,
+) -> list[Problem]:
+    """What is wrong with a plan whose sites cost by their tenants; nothing if it is right.
+
+    Parameters
+    ----------
+    shared : TenancyPlan
+    footprints, demand, programme_budget, cost_first, cost_next, max_sites, sharing_capacity, \
+**limits
+        As the problem was given to :func:`solve_shared_cost`.
+
+    Returns
+    -------
+    list of Problem
+    """
+    found = verify(shared.plan, footprints, demand, max_sites, sharing_capacity, **limits)
+    n_sites = footprints[0].shape[0]
+    first = np.broadcast_to(np.asarray(cost_first, dtype=np.float64), (n_sites,))
+    more = np.broadcast_to(np.asarray(cost_next, dtype=np.float64), (n_sites,))
+    spent, seen = 0.0, set()
+    for _, i in shared.plan.selected.tolist():
+        spent += float(more[i] if i in seen else first[i])
+        seen.add(i)
+    if abs(spent - shared.spent) > _RELATIVE * max(1.0, spent):
+        text = Text("the cost differs", "費用が一致しません")
+        found.append(Problem(text, value=shared.spent, expected=f"{spent:.9g}", where="spent"))
+    if spent > programme_budget * (1 + 1e-9) + 1e-9:
+        text = Text("the programme's budget is exceeded", "事業全体の予算を超えています")
+        where = "programme_budget"
+        found.append(Problem(text, value=spent, expected=f"<= {programme_budget:g}", where=where))
     return found
