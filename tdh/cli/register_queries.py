@@ -211,6 +211,51 @@ def history(
 
 
 @click.command(
+    "cases",
+    help=str(
+        Text(
+            "A row a case: the day of each step from offer to on air, documents, the last reason.",
+            "案件ごとに1行。提示から運用開始までの各日付、文書番号、直近の理由。",
+        )
+    ),
+)
+@click.argument("ledger", type=ledgers.LEDGER)
+@ledgers.AS_OF
+@ledgers.KNOWN
+@ledgers.filters
+@ledgers.XLSX
+@options.overwrite
+@options.as_json
+@options.lang
+def cases(
+    ledger: str | Path,
+    as_of: str | None,
+    known: str | None,
+    asset: str | None,
+    carrier: str | None,
+    round: str | None,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    from tdh.cli import tables
+    from tdh.files import must_not_exist
+    from tdh.register import telling, workbook
+
+    if out is not None:
+        must_not_exist(out, overwrite)
+    with ledgers.opened(ledger) as register:
+        table = register.cases(as_of=as_of, known=known)
+    for column, value in (("asset", asset), ("carrier", carrier), ("round", round)):
+        if value is not None:
+            table = table[table[column] == value]
+    if out is not None:
+        workbook.write_tables({str(Text("Cases", "案件一覧")): table}, out, "cases")
+        click.echo(str(out), err=True)
+    tables.show(table if as_json else telling.in_words(table), "cases", as_json)
+
+
+@click.command(
     "report",
     help=str(
         Text(
@@ -261,10 +306,10 @@ def report(
                 str(name): register.counts(groups, as_of=as_of, known=known)
                 for name, groups in sheets
             }
-            workbook.write_counts(content, out)
+            workbook.write_tables(content, out, "register_counts")
             click.echo(str(out), err=True)
         table = register.counts(columns, as_of=as_of, known=known)
     tables.show(table if as_json else telling.in_words(table), "register_counts", as_json)
 
 
-COMMANDS = (actions, next_, deadlines_, show, history, report)
+COMMANDS = (actions, next_, deadlines_, show, cases, history, report)

@@ -43,6 +43,8 @@ _STAND = (
     "since = excluded.since, event = excluded.event"
 )
 _SHOWN = 50
+When = datetime | date | str
+"""A time, or a day in Japan."""
 
 
 class Register:
@@ -103,7 +105,7 @@ class Register:
         carrier: str = "",
         round: str = "",
         why: str = "",
-        at: datetime | date | str | None = None,
+        at: When | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> int:
         """Add one event; see :class:`Event`. Returns its number.
@@ -226,7 +228,8 @@ class Register:
 
         def choose(events: list[Event]) -> list[Event]:
             nonlocal new
-            known = self.facts() if amend else {asset: {} for asset in self._listed()}
+            listed = "SELECT asset FROM standing WHERE carrier = '' AND asset > ''"
+            known = self.facts() if amend else {asset: {} for (asset,) in self._store.query(listed)}
             chosen = [event for event in events if event.asset not in known]
             new = len(chosen)
             if amend:
@@ -244,10 +247,6 @@ class Register:
 
         self._add(events, points, choose)
         return new
-
-    def _listed(self) -> list[str]:
-        found = self._store.query("SELECT asset FROM standing WHERE carrier = '' AND asset > ''")
-        return [asset for (asset,) in found]
 
     def offer(
         self, round: str, offers: Mapping[str, Iterable[str]], who: str, why: str = ""
@@ -344,8 +343,8 @@ class Register:
         asset: str | None = None,
         carrier: str | None = None,
         round: str | None = None,
-        as_of: datetime | date | str | None = None,
-        known: datetime | date | str | None = None,
+        as_of: When | None = None,
+        known: When | None = None,
     ) -> pd.DataFrame:
         """Events in the order of recording (table ``events``).
 
@@ -376,18 +375,13 @@ class Register:
         carrier: str = "",
         round: str = "",
         *,
-        as_of: datetime | date | str | None = None,
+        as_of: When | None = None,
     ) -> str:
         """The state of an asset, a round or a case; ``""``: the register knows nothing of it."""
         found = self.events(asset=asset, carrier=carrier, round=round, as_of=as_of)
         return str(found["state"].iloc[-1]) if len(found) else NEW
 
-    def standing(
-        self,
-        *,
-        as_of: datetime | date | str | None = None,
-        known: datetime | date | str | None = None,
-    ) -> pd.DataFrame:
+    def standing(self, *, as_of: When | None = None, known: When | None = None) -> pd.DataFrame:
         """Everything with its state, now or as of any time (table ``standing``)."""
         return self._standing(self.events(as_of=as_of, known=known))
 
@@ -407,7 +401,7 @@ class Register:
         days: Mapping[str, int] | None = None,
         *,
         deadlines: Mapping[str, Deadline] | None = None,
-        known: datetime | date | str | None = None,
+        known: When | None = None,
     ) -> pd.DataFrame:
         """What waits for whom since when: the desk's day (table ``waiting``).
 
@@ -433,11 +427,10 @@ class Register:
         for state, allowed_days in (days or {}).items():
             table[state] = Deadline(table[state].waits_for, allowed_days)
         with self._store.snapshot():
-            events = self.events(as_of=now, known=known)
-            facts = self.facts(as_of=now)
+            events, facts = self.events(as_of=now, known=known), self.facts(as_of=now)
         return desk.waiting(self._standing(events), desk.due_days(events), facts, now, table)
 
-    def facts(self, *, as_of: datetime | date | str | None = None) -> dict[str, dict[str, Any]]:
+    def facts(self, *, as_of: When | None = None) -> dict[str, dict[str, Any]]:
         """What the register knows of each asset: name, owner, municipality, position.
 
         As of a time; of an asset that was listed later, what its listing said.
@@ -457,20 +450,26 @@ class Register:
         asset: str | None = None,
         carrier: str | None = None,
         round: str | None = None,
-        as_of: datetime | date | str | None = None,
-        known: datetime | date | str | None = None,
+        as_of: When | None = None,
+        known: When | None = None,
     ) -> pd.DataFrame:
         """Events in words, in the language in force (table ``history``); see :meth:`events`."""
         return telling.history(
             self.events(asset=asset, carrier=carrier, round=round, as_of=as_of, known=known)
         )
 
+    def cases(self, *, as_of: When | None = None, known: When | None = None) -> pd.DataFrame:
+        """A row a case: its state, the day of each step, its papers (table ``cases``)."""
+        with self._store.snapshot():
+            events, facts = self.events(as_of=as_of, known=known), self.facts(as_of=as_of)
+        return telling.cases(events, facts)
+
     def counts(
         self,
         by: Sequence[str] = (),
         *,
-        as_of: datetime | date | str | None = None,
-        known: datetime | date | str | None = None,
+        as_of: When | None = None,
+        known: When | None = None,
     ) -> pd.DataFrame:
         """How many are in each state, by ``round``, ``carrier`` or ``municipality``, if wanted."""
         with self._store.snapshot():

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tdh.language import Text, current
 from tdh.register.events import JAPAN, day_in_japan
-from tdh.register.states import BY_ACTION, BY_STATE
+from tdh.register.states import BY_ACTION, BY_STATE, SAME
 
 HISTORY = ("day", "round", "asset", "carrier", "who", "action", "text", "id")
 KINDS = {
@@ -64,6 +64,54 @@ def sentence(event: Mapping[str, Any]) -> Text:
     return Text(_printable(en), _printable(ja))
 
 
+STEPS = {
+    "offer": "offered", "request": "requested", "award": "awarded", "survey": "surveyed",
+    "apply": "applied", "permit": "permitted", "contract": "contracted", "on_air": "on_air",
+}  # fmt: skip
+"""Actions of a case that goes well, and the column of :func:`cases` that holds their day."""
+PAPERS = ("apply", "permit", "contract")
+
+
+def cases(events: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """A row a case, with the day of each step and the numbers of its papers (table ``cases``).
+
+    Parameters
+    ----------
+    events : DataFrame
+        Table ``events``.
+    facts : mapping
+        Asset to what the register knows of it.
+    """
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for event in events[events["carrier"] != ""].itertuples(index=False):
+        key = (event.round, event.asset, event.carrier)
+        row = rows.setdefault(key, {})
+        transition = BY_ACTION[event.action]
+        if transition.after == SAME:
+            continue
+        day = day_in_japan(event.at).isoformat()
+        row["state"], row["why"] = event.state, event.why
+        row["ended"] = "" if event.action in STEPS else day
+        if event.action in STEPS:
+            row[STEPS[event.action]] = day
+        if event.action in PAPERS:
+            row[f"{event.action}_document"] = str(json.loads(event.details).get("document", ""))
+    columns = ["state", *STEPS.values(), "ended", *(f"{a}_document" for a in PAPERS), "why"]
+    table = pd.DataFrame(
+        [
+            {
+                "round": key[0], "asset": key[1],
+                "name": str(facts.get(key[1], {}).get("name", "")),
+                "municipality": str(facts.get(key[1], {}).get("municipality", "")),
+                "carrier": key[2], **{c: row.get(c, "") for c in columns},
+            }
+            for key, row in rows.items()
+        ],
+        columns=["round", "asset", "name", "municipality", "carrier", *columns],
+    ).astype("str")  # fmt: skip
+    return table.sort_values(["round", "asset", "carrier"], ignore_index=True)
+
+
 def counts(
     standing: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], by: Sequence[str] = ("state",)
 ) -> pd.DataFrame:
@@ -102,7 +150,7 @@ def word(name: str, row: Mapping[Any, Any]) -> Any:
     """
     value = row[name]
     if name == "state":
-        return str(BY_STATE[row["kind"], value].label)
+        return str(BY_STATE[row.get("kind", "case"), value].label)
     if name == "kind":
         return str(KINDS[value])
     if name == "waits_for":
@@ -122,7 +170,7 @@ def in_words(table: pd.DataFrame) -> pd.DataFrame:
     if current() == "ja":
         rows = table.to_dict("records")
         for name in ("kind", "state", "waits_for", "may_follow"):
-            if name in out and "kind" in out:
+            if name in out:
                 out[name] = [word(name, row) for row in rows]
     for name in ("name", "municipality"):
         if name in out:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 _WIDTHS = {
     "waits_for": 14, "kind": 8, "round": 14, "asset": 22, "carrier": 14, "state": 14, "since": 11,
-    "days": 9, "due": 11, "overdue_days": 9, "may_follow": 34, "name": 28, "municipality": 12,
+    "days": 9, "due": 11, "overdue_days": 9, "may_follow": 34, "name": 28, "municipality": 12, "why": 40,
 }  # fmt: skip
 _SOON_DAYS = 7
+_DAYS = frozenset({"since", "due", "ended", *telling.STEPS.values()})
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 
 
@@ -119,8 +120,8 @@ def _colour(due: str | None, today: date) -> str:
 
 
 def _shown(name: str, row: Mapping[Any, Any]) -> Any:
-    if name in ("since", "due"):
-        return date.fromisoformat(row[name]) if isinstance(row[name], str) else None
+    if name in _DAYS:
+        return date.fromisoformat(row[name]) if row[name] and isinstance(row[name], str) else None
     return telling.word(name, row)
 
 
@@ -144,8 +145,8 @@ def _totals(sheets: _Sheets, waiting: pd.DataFrame) -> None:
             sheets.put(sheet, line, column, value, colour)
 
 
-def write_counts(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
-    """Write counts (tables ``register_counts``), a sheet each, states in words."""
+def write_tables(tables: Mapping[str, pd.DataFrame], path: Path, schema: str) -> None:
+    """Write tables of the register (``cases``, ``register_counts``), a sheet each, in words."""
     import xlsxwriter
 
     with written(path) as draft:
@@ -153,8 +154,8 @@ def write_counts(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
         sheets = _Sheets(book)
         for name, table in tables.items():
             columns = list(table.columns)
-            heads = [schemas.label("register_counts", c, current()) for c in columns]
-            sheet = sheets.table(name, heads, [18.0] * len(columns))
+            heads = [schemas.label(schema, c, current()) for c in columns]
+            sheet = sheets.table(name, heads, [_WIDTHS.get(c, 14) for c in columns])
             for line, row in enumerate(table.to_dict("records"), start=1):
                 for column, key in enumerate(columns):
                     sheets.put(sheet, line, column, _shown(key, row))

@@ -195,6 +195,49 @@ def test_a_history_in_words(register: Register) -> None:
     assert register.history(asset="A-1", as_of="2026-01-04").empty
 
 
+def test_a_row_a_case(register: Register, tmp_path: Path) -> None:
+    fill(register)
+    register.record("note", "desk", **CASE, why="called")
+    table = register.cases()
+    schemas.conform(table, "cases")
+    rows = table.set_index("asset")
+    days = ["offered", "requested", "awarded", "surveyed", "applied", "permitted", "contracted",
+            "on_air", "ended"]  # fmt: skip
+    assert rows.loc["A-1", days].tolist() == [
+        "2026-01-05", "2026-01-20", "2026-02-01", "2026-02-10", "2026-02-15", "2026-02-20",
+        "", "", "",
+    ]  # fmt: skip
+    papers = ["apply_document", "permit_document", "contract_document"]
+    assert rows.loc["A-1", papers].tolist() == ["K-7", "8都デ第12号", ""]
+    assert rows.loc["A-2", ["state", "ended", "why"]].tolist() == [
+        "refused", "2026-02-01", "屋上に余地なし",
+    ]  # fmt: skip
+    assert rows.loc["A-3", ["state", "name", "municipality"]].tolist() == [
+        "offered",
+        "倉庫",
+        "港区",
+    ]
+    assert register.cases(as_of="2026-01-31")["state"].tolist() == [
+        "requested",
+        "requested",
+        "offered",
+    ]
+    assert register.cases(as_of="2026-01-04").empty
+    assert len(register.cases(known="2026-03-31")) == 0
+    with speaking("ja"):
+        assert telling.in_words(table)["state"].tolist() == [
+            "使用許可済",
+            "不割当・不許可",
+            "提示中",
+        ]
+        workbook.write_tables({"案件": table}, tmp_path / "n.xlsx", "cases")
+    sheet = openpyxl.load_workbook(tmp_path / "n.xlsx").active
+    heads = [cell.value for cell in sheet[1]]
+    first = dict(zip(heads, (cell.value for cell in sheet[2]), strict=True))
+    assert first["使用許可日"].date() == date(2026, 2, 20) and first["契約日"] is None
+    assert first["許可書番号"] == "8都デ第12号"
+
+
 def test_counts_by_state_ward_and_carrier(register: Register, tmp_path: Path) -> None:
     fill(register)
 
@@ -215,7 +258,8 @@ def test_counts_by_state_ward_and_carrier(register: Register, tmp_path: Path) ->
         ("offered", "港区", "beta"): 1, ("refused", "新宿区", "beta"): 1,
         ("permitted", "渋谷区", "alpha"): 1,
     }  # fmt: skip
-    workbook.write_counts({"a": register.counts(["municipality"])}, tmp_path / "n.xlsx")
+    tables = {"a": register.counts(["municipality"])}
+    workbook.write_tables(tables, tmp_path / "n.xlsx", "register_counts")
     sheet = openpyxl.load_workbook(tmp_path / "n.xlsx").active
     assert sum(row[-1] for row in sheet.iter_rows(min_row=2, values_only=True)) == 6
 
@@ -361,6 +405,13 @@ def test_the_desk_at_the_command_line(tmp_path: Path) -> None:
     assert call("import", tmp_path / "copy.gpkg", tmp_path / "all.xlsx").stdout.strip() == "4"
     assert call("import", tmp_path / "copy.gpkg", tmp_path / "all.xlsx").stdout.strip() == "0"
     assert "as it was recorded" in call("verify", tmp_path / "copy.gpkg").stdout
+    (row,) = json.loads(
+        call("cases", ledger, "--carrier", "alpha", "--xlsx", tmp_path / "c.xlsx", "--json").stdout
+    )
+    assert (row["state"], row["offered"], row["requested"]) == (
+        "requested", "2024-01-05", "2024-01-10",
+    )  # fmt: skip
+    assert openpyxl.load_workbook(tmp_path / "c.xlsx").active.max_row == 2
     call("record", ledger, "offer", *case, "--detail", "height", code=2)
     unknown = ["--asset", "typo", "--carrier", "alpha", "--round", "R1", "--who", "desk"]
     assert "no asset 'typo' is listed" in call("record", ledger, "offer", *unknown).stderr
