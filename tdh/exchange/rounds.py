@@ -23,7 +23,10 @@ from tdh.exchange.checks import problems_of
 from tdh.language import Text
 
 RoundId = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-TenantName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+TenantName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^,、]+$"),
+]
 
 AreaColumn = Literal["municipality_code", "municipality", "bureau", "owner", "kind", "placement"]
 
@@ -73,6 +76,10 @@ class Round(BaseModel):
         default={},
         description="Infra-sharing firms and the carriers whom each may bring; where any is named, "
         "nobody else brings tenants",
+    )
+    once: bool = Field(
+        default=False,
+        description="Serve nobody twice on an asset: by itself and through a firm, or through two",
     )
     basis: Literal["own", "joint"] = Field(
         default="own",

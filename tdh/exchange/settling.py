@@ -152,6 +152,7 @@ def resolve(round: Round, offers: Sequence[Offer], answers: Sequence[Answer]) ->
         caps=limits or None,
         seed=round.seed,
         areas=areas,
+        once=round.once,
     )
 
 

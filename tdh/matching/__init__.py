@@ -38,6 +38,7 @@ def match(
     seed: int = 0,
     *,
     areas: Mapping[str, str] | pd.Series | None = None,
+    once: bool = False,
 ) -> Award:
     """Resolve a round.
 
@@ -62,6 +63,9 @@ def match(
         Published seed of the lotteries.
     areas : mapping of asset to area, optional
         Needed where caps name areas.
+    once : bool
+        Whether a carrier may be served only once on an asset: by itself, or through one firm that
+        ``brings`` it.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def match(
                 expected=", ".join(RULES),
             )
         )
-    market = build(requests, capacity, priority, caps, areas, seed)
+    market = build(requests, capacity, priority, caps, areas, seed, once)
     if rule == "deferred_acceptance":
         return acceptance.accept(market)
     if rule in ("welfare_maximal", "lexicographic_fairness"):

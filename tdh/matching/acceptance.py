@@ -9,7 +9,7 @@ import numpy as np
 from tdh.language import Text
 from tdh.matching.award import Award, assemble
 from tdh.matching.market import Market
-from tdh.matching.sequential import too_few_places
+from tdh.matching.sequential import SERVED, too_few_places
 
 
 def carrier_choice(market: Market, carrier: int, allowed: np.ndarray) -> list[int]:
@@ -39,17 +39,24 @@ def carrier_choice(market: Market, carrier: int, allowed: np.ndarray) -> list[in
 def asset_choice(market: Market, asset: int, applicants: Iterable[int]) -> list[int]:
     """Whom an asset keeps: by class, then lot, until the first that does not fit.
 
+    Where nobody is served twice, whoever would serve one whom a kept request serves is passed over.
+
     Nobody behind that one is taken, even where it would fit: the queue is not jumped, and who was
     refused once would be refused again whoever else applies.
     """
     waiting = set(applicants)
     left, kept = int(market.capacity[asset]), []
+    served: set[int] = set()
     for request in market.of_asset[asset].tolist():
         if request not in waiting:
+            continue
+        groups = market.clashes_of.get(request, ())
+        if not served.isdisjoint(groups):
             continue
         left -= int(market.places[request])
         if left < 0:
             break
+        served.update(groups)
         kept.append(request)
     return kept
 
@@ -90,7 +97,7 @@ def accept(market: Market) -> Award:
             held[asset] = kept
     chosen = np.zeros(len(market), dtype=bool)
     chosen[[request for kept in held.values() for request in kept]] = True
-    promises = {"stable": market.unit_places, "strategy_proof": _strategy_proof(market)}
+    promises = {"stable": market.simple, "strategy_proof": _strategy_proof(market)}
     won = np.bincount(market.carrier[chosen], minlength=len(market.carriers))
     why = {i: _reason(market, i, held) for i in np.flatnonzero(chosen).tolist()}
     causes = {
@@ -109,7 +116,7 @@ def accept(market: Market) -> Award:
 
 
 def _strategy_proof(market: Market) -> bool:
-    if not market.unit_places:
+    if not market.simple:
         return False
     if (market.cap <= 1).all():
         return True
@@ -180,6 +187,19 @@ def _refusal(
     if impossible:
         return "full", *too_few_places(market, request)
     asset, carrier = int(market.asset[request]), int(market.carrier[request])
+    groups = market.clashes_of.get(request, ())
+    if refused and any(
+        market.clashes_of.get(other) and not set(groups).isdisjoint(market.clashes_of[other])
+        for other in held.get(asset, ())
+    ):
+        return (
+            "served",
+            SERVED,
+            Text(
+                "a higher class, or other tenants",
+                "優先区分が上か、別の共用事業者であれば割り当てられた可能性があります",
+            ),
+        )
     if refused:
         need = int(market.places[request])
         more = (

@@ -16,7 +16,7 @@ from tdh.errors import NoSolutionError, Problem
 from tdh.language import Text
 from tdh.matching.award import Award, assemble
 from tdh.matching.market import NO_CAP, Market, Room
-from tdh.matching.sequential import too_few_places
+from tdh.matching.sequential import SERVED, too_few_places
 
 
 def assign(market: Market, rule: str) -> Award:
@@ -32,7 +32,7 @@ def assign(market: Market, rule: str) -> Award:
         part = _Part(market, rows, room)
         counts = None
         if rule == "lexicographic_fairness":
-            if not market.unit_places:
+            if not market.simple:
                 won = part.fairest_by_milp()
                 chosen[rows[won]] = True
                 for request in rows[won].tolist():
@@ -79,6 +79,13 @@ class _Part:
             inside = np.flatnonzero((self.carrier == carrier) & (area == zone))
             if len(inside):
                 limits.append((inside, np.ones(len(inside)), float(left)))
+        position = np.full(len(market), -1)
+        position[rows] = np.arange(n)
+        for members in market.clashes:
+            inside = position[members]
+            inside = inside[inside >= 0]
+            if len(inside) > 1:
+                limits.append((inside, np.ones(len(inside)), 1.0))
         indptr = np.cumsum([0, *(len(inside) for inside, _, _ in limits)])
         self.matrix = sparse.csr_array(
             (
@@ -109,7 +116,7 @@ class _Part:
             NaN where the problem is not a network and has no prices.
         """
         wanted = self._count_rows(counts) if counts is not None else None
-        if not self.market.unit_places:
+        if not self.market.simple:
             if wanted is not None:
                 raise ValueError("counts are for requests of one place")
             return self._milp(self.weight), np.full(len(self.rows), np.nan)
@@ -396,10 +403,16 @@ def _refusal(
                     n=int(market.cap[market.carrier[request]])),
         "area_cap": Text("the cap of the area is filled by better requests of yours",
                          "区域の上限が、全体としてより良い貴社の他の要望で埋まりました"),
+        "served": SERVED,
         "outweighed": Text("the award is not part of the best combination",
                            "最も良い組合せに含まれませんでした"),
     }  # fmt: skip
-    if fair and need > 1:
+    if cause == "served":
+        change = Text(
+            "other tenants, or a place that is worth more than the award that was made there",
+            "別の共用事業者であるか、そのアセットでの割当より得点が高ければ割り当てられた可能性があります",
+        )
+    elif fair and need > 1:
         change = Text(
             "more places on the asset, fewer tenants, or wishes for assets with free places, which "
             "cost no other carrier an award",

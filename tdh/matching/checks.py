@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,6 +22,7 @@ def verify(
     caps: Mapping[Key, int] | int | None = None,
     *,
     areas: Mapping[str, str] | pd.Series | None = None,
+    once: bool = False,
 ) -> list[Problem]:
     """Whether an award keeps to the requests, places and caps; nothing of the rules is used.
 
@@ -57,6 +59,22 @@ def verify(
                 expected=f"<= {has.get(asset, 0):g}",
             )
         )
+    if once:
+        served = [
+            (row.asset, name)
+            for row in mine.itertuples()
+            for name in (getattr(row, "brings", "") or row.carrier).split(", ")
+        ]
+        twice = sorted(pair for pair, count in Counter(served).items() if count > 1)
+        problems += [
+            Problem(
+                Text(
+                    "a carrier is served twice on an asset", "同じアセットで重ねて割り当てています"
+                ),
+                value=pair,
+            )
+            for pair in twice
+        ]
     limits = limits_of(caps)
     zone = dict(areas if areas is not None else {})
     for carrier, rows in mine.groupby("carrier"):

@@ -50,6 +50,9 @@ class Market:
         Position in ``areas``; −1: none.
     area_cap : dict of (carrier, area) to int
         Most awards of a carrier within an area, by position.
+    clashes : tuple of ndarray of int64
+        Requests that would serve the same carrier on the same asset, where that is not allowed: of
+        each group at most one is awarded.
     seed : int
     """
 
@@ -67,15 +70,25 @@ class Market:
     cap: np.ndarray
     area: np.ndarray
     area_cap: dict[tuple[int, int], int]
+    clashes: tuple[np.ndarray, ...]
     seed: int
 
     def __len__(self) -> int:
         return len(self.carrier)
 
     @property
-    def unit_places(self) -> bool:
-        """Whether every request takes one place."""
-        return bool((self.places == 1).all())
+    def simple(self) -> bool:
+        """Whether every request takes one place, and none rules another out."""
+        return bool((self.places == 1).all()) and not self.clashes
+
+    @cached_property
+    def clashes_of(self) -> dict[int, list[int]]:
+        """The groups in which a request stands, by position in ``clashes``."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for group, members in enumerate(self.clashes):
+            for request in members.tolist():
+                found[request].append(group)
+        return dict(found)
 
     @cached_property
     def lot(self) -> np.ndarray:
@@ -123,10 +136,13 @@ class Room:
         self.places = market.capacity.copy()
         self.cap = market.cap.copy()
         self.area = dict(market.area_cap)
+        self.served: set[int] = set()
 
     def refusal(self, request: int) -> str | None:
-        """Why a request does not fit now: ``full``, ``cap`` or ``area_cap``; None: it fits."""
+        """Why a request does not fit now: ``served``, ``full``, ``cap``, ``area_cap``; None: it fits."""
         market = self.market
+        if not self.served.isdisjoint(market.clashes_of.get(request, ())):
+            return "served"
         carrier = int(market.carrier[request])
         if self.places[market.asset[request]] < market.places[request]:
             return "full"
@@ -142,6 +158,7 @@ class Room:
         carrier = int(market.carrier[request])
         self.places[market.asset[request]] -= market.places[request]
         self.cap[carrier] -= 1
+        self.served.update(market.clashes_of.get(request, ()))
         key = (carrier, int(market.request_area[request]))
         if key in self.area:
             self.area[key] -= 1
@@ -167,6 +184,7 @@ def build(
     caps: Mapping[Key, int] | int | None,
     areas: Mapping[str, str] | pd.Series | None,
     seed: int,
+    once: bool = False,
 ) -> Market:
     """Check everything that :func:`tdh.matching.match` is given, and make a market of it.
 
@@ -217,8 +235,19 @@ def build(
         cap=cap,
         area=np.array([positions.get(zones.get(a, ""), -1) for a in assets], dtype=np.int64),
         area_cap=area_cap,
+        clashes=_clashes(frame) if once else (),
         seed=int(seed),
     )
+
+
+def _clashes(frame: pd.DataFrame) -> tuple[np.ndarray, ...]:
+    """Positions of the requests that would serve the same carrier on the same asset."""
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    columns = (frame["carrier"], frame["asset"], frame["brings"])
+    for position, (carrier, asset, brings) in enumerate(zip(*columns, strict=True)):
+        for name in brings.split(", ") if brings else [carrier]:
+            groups[asset, name].append(position)
+    return tuple(np.array(members) for members in groups.values() if len(members) > 1)
 
 
 def limits_of(caps: Mapping[Key, int] | int | None) -> dict[Key, int]:

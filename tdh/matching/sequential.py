@@ -19,6 +19,15 @@ _FEWER = Text(
     "an earlier place in the lottery, a higher class, more places on the asset, or fewer tenants",
     "抽選順・優先区分が上か、共用数がより多いか、共用事業者がより少なければ割り当てられた可能性があります",
 )
+_OTHERS = Text(
+    "an earlier place in the lottery, a higher class, or other tenants",
+    "抽選順・優先区分が上か、別の共用事業者であれば割り当てられた可能性があります",
+)
+SERVED = Text(
+    "a carrier that it would serve is served there already, and the round serves nobody twice on "
+    "an asset",
+    "提供先の事業者がこのアセットですでに割当を受けています(同じアセットで重ねて割り当てない規則)",
+)
 
 
 class _Draft:
@@ -33,6 +42,8 @@ class _Draft:
         self.turns = 0
         self.left: dict[int, list[tuple[int, int]]] = {}
         """Asset to (turn, places left after it)."""
+        self.served: dict[int, int] = {}
+        """Group of requests that rule one another out, to the turn in which one was taken."""
         self.cap_closed: dict[int, int] = {
             c: 0 for c in range(len(market.cap)) if not market.cap[c]
         }
@@ -48,6 +59,8 @@ class _Draft:
         self.picks[carrier].append(request)
         room.take(request)
         self.left.setdefault(asset, []).append((self.turns, int(room.places[asset])))
+        for group in market.clashes_of.get(request, ()):
+            self.served.setdefault(group, self.turns)
         if room.cap[carrier] == 0:
             self.cap_closed[carrier] = self.turns
         key = (carrier, int(market.request_area[request]))
@@ -75,12 +88,17 @@ class _Draft:
         market = self.market
         carrier = int(market.carrier[request])
         key = (carrier, int(market.request_area[request]))
+        groups = market.clashes_of.get(request, ())
         doors = (
+            (min((self.served.get(g, _NEVER) for g in groups), default=_NEVER), "served"),
             (self.full_since(request), "full"),
             (self.cap_closed.get(carrier, _NEVER), "cap"),
             (self.area_closed.get(key, _NEVER), "area_cap"),
         )
         closed, cause = min(doors, key=lambda door: door[0])  # the first of equals stands
+        if cause == "served":
+            before = self._before(request, int(closed))
+            return cause, SERVED, self._instead(before) if before is not None else _OTHERS
         if cause == "full":
             return cause, *self._full(request, int(closed))
         words = _capped(market, carrier, key[1], cause)
@@ -105,18 +123,24 @@ class _Draft:
                 "必要な共用数 {need} に対し、{turn} 番目の選択でアセットの共用数 {n} の残りが不足しました",
             )
         reason = Text(*words, n=int(market.capacity[market.asset[request]]), turn=closed, need=need)
-        before = [
-            pick
-            for pick in self.picks[int(market.carrier[request])]
-            if self.turn[pick] < closed and market.priority[pick] == market.priority[request]
-        ]
-        if before:
-            return reason, self._instead(before[-1])
+        before = self._before(request, closed)
+        if before is not None:
+            return reason, self._instead(before)
         return reason, Text(
             "no other ranking of yours: the places were gone before your turn; {more}",
             "順位を変えても同じ結果でした(貴社の番より前に埋まったため)。{more}",
             more=_MORE if need == 1 else _FEWER,
         )
+
+    def _before(self, request: int, closed: int) -> int | None:
+        """What its carrier took last, in its class, before a turn."""
+        market = self.market
+        picks = [
+            pick
+            for pick in self.picks[int(market.carrier[request])]
+            if self.turn[pick] < closed and market.priority[pick] == market.priority[request]
+        ]
+        return picks[-1] if picks else None
 
     def _instead(self, pick: int) -> Text:
         return Text(
@@ -196,6 +220,6 @@ def draft(market: Market, rule: str) -> Award:
     one_class = all(len(np.unique(market.priority[rows])) <= 1 for rows in market.of_carrier)
     promises = {
         "stable": False,
-        "strategy_proof": rule == "serial_dictatorship" and one_class and market.unit_places,
+        "strategy_proof": rule == "serial_dictatorship" and one_class and market.simple,
     }
     return assemble(market, rule, chosen, state.turn, why, refused, promises)

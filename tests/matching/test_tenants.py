@@ -38,6 +38,15 @@ def market(seed: int, counting: str) -> dict[str, Any]:
     }
 
 
+def served(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """(asset, carrier) of everybody whom awards or requests would serve, by name."""
+    return [
+        (row.asset, name)
+        for row in frame.itertuples()
+        for name in (row.brings or row.carrier).split(", ")
+    ]
+
+
 def feasible(case: dict[str, Any]) -> list[pd.DataFrame]:
     """Every set of requests within places and caps; served carriers are counted from the names."""
     requests, found = case["requests"], []
@@ -46,6 +55,8 @@ def feasible(case: dict[str, Any]) -> list[pd.DataFrame]:
         need = chosen["places"] if "places" in chosen else pd.Series(1, chosen.index)
         load = need.groupby(chosen["asset"]).sum()
         if any(n > case["capacity"][asset] for asset, n in load.items()):
+            continue
+        if case.get("once") and len(set(served(chosen))) < len(served(chosen)):
             continue
         won = chosen["carrier"].value_counts()
         if all(won[c] <= case["caps"].get(c, case["caps"]["*"]) for c in won.index):
@@ -79,12 +90,48 @@ def test_places_and_caps_hold_and_awards_name_the_tenants(
         assert f"takes {row.places} of the asset's {case['capacity'][row.asset]}" in row.reason_en
 
 
+@pytest.mark.parametrize("rule", matching.RULES)
+@given(seeds)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_nobody_is_served_twice_on_an_asset_where_the_rules_say_so(rule: str, seed: int) -> None:
+    case = market(seed, "tenants")
+    award = matching.match(**case, once=True, rule=rule)
+    limits = (case["requests"], case["capacity"], case["caps"])
+    assert matching.verify(award, *limits, once=True) == []
+    names = served(award.awards.rename(columns={"tenants": "brings"}).fillna({"brings": ""}))
+    assert len(set(names)) == len(names)
+    for row in award.refusals[award.refusals["cause"] == "served"].itertuples():
+        mine = case["requests"].set_index(["carrier", "asset"]).loc[(row.carrier, row.asset)]
+        would = (mine["brings"] or row.carrier).split(", ")
+        assert any((row.asset, name) in names for name in would)
+        assert "nobody twice" in row.reason_en and not any(
+            f" {o} " in row.reason_en for o in OPERATORS
+        )
+    clash = any(
+        len({*served(pair)}) < len(served(pair)) for _, pair in case["requests"].groupby("asset")
+    )
+    if clash:
+        assert not any(award.promises.values())
+
+
+def test_serving_somebody_twice_is_found() -> None:
+    requests = pd.DataFrame(
+        [("op-a", "a", 1, ""), ("firm", "a", 1, "op-a")],
+        columns=["carrier", "asset", "rank", "brings"],
+    )
+    twice = matching.match(requests, 2, "serial_rotation")
+    assert len(twice.awards) == 2 and matching.verify(twice, requests, 2) == []
+    assert len(matching.verify(twice, requests, 2, once=True)) == 1
+    assert len(matching.match(requests, 2, "serial_rotation", once=True).awards) == 1
+
+
+@pytest.mark.parametrize("once", [False, True])
 @pytest.mark.parametrize("counting", ["awards", "tenants"])
 @given(seeds)
 @settings(max_examples=25, deadline=None, derandomize=True)
-def test_the_best_by_trying_all(counting: str, seed: int) -> None:
+def test_the_best_by_trying_all(counting: str, once: bool, seed: int) -> None:
     """Most points, each times the carriers served; and the fairest counts."""
-    case = market(seed, counting)
+    case = market(seed, counting) | {"once": once}
     longest = case["requests"]["rank"].max()
     sets = feasible(case)
 
