@@ -331,8 +331,18 @@ def limits_of(request: Request) -> tuple[np.ndarray, np.ndarray, np.ndarray, Row
     cost = np.where(counted[:, None], 1.0, request.cost)
     limit = np.where(counted, np.floor(left_count + 1e-9), left_cost)
     limit = np.where(np.isinf(limit), cost.sum(axis=1), limit)
+    for c in range(n_carriers):
+        unit = _unit(cost[c])
+        cost[c], limit[c] = cost[c] / unit, limit[c] / unit
     rows = _rows(request, usable, capacity, near, counted, left_cost, left_programme)
     return usable, cost, limit, rows
+
+
+def _unit(cost: np.ndarray) -> float:
+    """A power of two near the mean cost: dividing by it is exact, and steps of the relaxation suit
+    coefficients about 1, whatever the currency."""
+    mean = float(cost.mean()) if cost.size else 0.0
+    return 2.0 ** round(np.log2(mean)) if mean > 0 else 1.0
 
 
 def _rows(
@@ -362,10 +372,12 @@ def _rows(
                 if len(own) > 1:
                     row(c * n_sites + own, np.ones(len(own)), 1.0)
     for c in np.flatnonzero(counted & np.isfinite(left_cost)).tolist():
-        row(c * n_sites + np.arange(n_sites), request.cost[c], float(left_cost[c]))
+        unit = _unit(request.cost[c])
+        row(c * n_sites + np.arange(n_sites), request.cost[c] / unit, float(left_cost[c]) / unit)
     for mask, most in request.at_most:
         own = np.flatnonzero(mask & usable)
         row(own, np.ones(len(own)), float(np.floor(most - (mask & request.fixed).sum() + 1e-9)))
     if np.isfinite(left_programme):
-        row(np.arange(usable.size), request.cost.ravel(), float(left_programme))
+        unit = _unit(request.cost)
+        row(np.arange(usable.size), request.cost.ravel() / unit, float(left_programme) / unit)
     return Rows(members, coefs, limits)
