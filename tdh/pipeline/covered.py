@@ -12,7 +12,7 @@ from scipy import sparse
 from tdh import coverage, gaps, networks, schemas
 from tdh.coverage import Coverage
 from tdh.errors import InputError, Problem
-from tdh.pipeline import known
+from tdh.pipeline import known, standing
 from tdh.pipeline.context import Context, write_table
 from tdh.present import CODES, Evidence, combine
 from tdh.radio.bands import Band
@@ -74,9 +74,13 @@ def present(context: Context) -> dict[str, Any]:
             layers = known.evidence(told, carrier_id, band, table, context.grid, problems)
             signals = _predicted(context, near, band)
             layers.append(Evidence.of_signal("predicted", _strongest(context, signals)))
+            followed = [signals]
             if guessed is not None:
                 signals = _predicted(context, guessed, band)
                 layers.append(Evidence.of_signal("estimated", _strongest(context, signals)))
+                followed.append(signals)
+            found = [s for s in followed if s is not None]
+            standing.keep(context, carrier_id, band_id, band, found)
             rsrp, source = combine(layers, len(table))
             modelled, _ = combine([e for e in layers if e.kind == "predicted"], len(table))
             rows.append(known.tell(carrier_id, band, rsrp, source, modelled, layers, table))
@@ -163,12 +167,30 @@ def candidates(context: Context) -> dict[str, Any]:
     )
     for name, signals in predicted.items():
         signals.save(context.folder / f"footprints/{name}.npz")
-    table = pd.concat([pd.DataFrame(own).assign(carrier_id=c) for c, own in antennas.items()])
+    table = pd.concat(
+        [
+            pd.DataFrame(own).assign(carrier_id=c, **_exposure(context, c, sites))
+            for c, own in antennas.items()
+        ]
+    )
     table = table.drop(columns="geometry").rename_axis("asset_id").reset_index()
     write_table(schemas.conform(table, "candidates"), context.folder, "candidates")
     return {
         "assets": len(sites),
         "signals": {name: int(signals.signal.nnz) for name, signals in predicted.items()},
+    }
+
+
+def _exposure(context: Context, carrier_id: str, sites: gpd.GeoDataFrame) -> dict[str, Any]:
+    """How near people may come to a carrier's antennas, all its bands together, and whether they do.
+
+    The strictest reading, which holds for any azimuth and tilt (:mod:`tdh.coverage.exposure`).
+    """
+    own = {band_id: band for (c, band_id), band in context.bands.items() if c == carrier_id}
+    found = coverage.exposure_of_sites(sites, own, context.surface)
+    return {
+        "exposure_distance_m": found["combined_m"].to_numpy(),
+        "people_within_exposure": found["flag"].to_numpy(),
     }
 
 

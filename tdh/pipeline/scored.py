@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
+from scipy import sparse
 
-from tdh import coverage, gaps, scoring
+from tdh import coverage, gaps, resilience, scoring
 from tdh.coverage import Coverage
-from tdh.pipeline import covered
+from tdh.pipeline import covered, rules, standing
 from tdh.pipeline.context import Context, write_table
 
 STABILITY_DRAWS = 200
@@ -28,23 +31,66 @@ def scores(context: Context) -> dict[str, Any]:
         "places": place_priorities(context),
     }
     assets_of = run.assets.loc[ids]
+    more = {
+        "quality": _quality(context),
+        "installability": _installability(context, assets_of),
+        **_if_sites_fail(context, footprints, assets_of),
+    }
+    cost = scoring.cheapness(assets_of, rules.cost_yen(scenario, assets_of))
+    if cost is not None:
+        more["cost"] = dict.fromkeys(carriers, cost)
     table = scoring.score_assets(
         assets_of,
         footprints,
         unmet,
         market_share=scenario.market_shares,
-        more={"quality": _quality(context)},
+        more=more,
         **common,
     )
     table["stays_in_top"] = scoring.stability(
         table, scenario.scoring.top, samples=STABILITY_DRAWS, seed=scenario.seed
     )
     write_table(table, context.folder, "scores")
-    public = scoring.score_public(assets_of, footprints, unmet, **common)
+    together = {
+        # The public counts every carrier's customers; a mast must be possible for all who come.
+        name: (np.min if name in scoring.OWN_SCALE else np.sum)(list(of.values()), axis=0)
+        for name, of in more.items()
+    }
+    public = scoring.score_public(assets_of, footprints, unmet, more=together, **common)
     write_table(public, context.folder, "scores_public")
     parts = [c for c in table.columns if c.startswith("contribution_")]
     silent = [c.removeprefix("contribution_") for c in parts if not (table[c] > 0).any()]
     return {"rows": len(table), "components_without_points": silent}
+
+
+def _installability(context: Context, assets: gpd.GeoDataFrame) -> dict[str, np.ndarray]:
+    """Per carrier, how easily its antennas stand there; less where people come too near."""
+    near = context.run.candidates.set_index(["carrier_id", "asset_id"])["people_within_exposure"]
+    return {
+        carrier.id: scoring.installability(
+            assets, near.loc[carrier.id].reindex(assets.index).to_numpy(dtype=bool)
+        )
+        for carrier in context.scenario.carriers
+    }
+
+
+def _if_sites_fail(
+    context: Context, footprints: Mapping[str, sparse.csr_array], assets: gpd.GeoDataFrame
+) -> dict[str, dict[str, np.ndarray]]:
+    """Per carrier, customers who would have a second site, and whom each asset keeps if those
+    around it fail; by what today's sites are predicted to serve."""
+    people = context.run.cells["population"].to_numpy(float)
+    xy = np.column_stack([assets.geometry.x.to_numpy(float), assets.geometry.y.to_numpy(float)])
+    second, kept = {}, {}
+    for carrier, footprint in footprints.items():
+        customers = people * context.scenario.market_shares[carrier]
+        today = standing.network(context.run, carrier)
+        sites = today.footprint
+        second[carrier] = scoring.second_cover(footprint, resilience.depth(sites), customers)
+        kept[carrier] = scoring.kept_if_neighbours_fail(
+            footprint, xy, sites, today.xy_m, customers, context.scenario.scoring.neighbours_m
+        )
+    return {"second_cover": second, "neighbours": kept}
 
 
 def place_priorities(context: Context) -> np.ndarray | None:

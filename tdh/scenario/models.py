@@ -297,6 +297,9 @@ class Scoring(_Table):
     top: int = Field(
         50, ge=1, description="How many best assets stays_in_top is about, for each carrier"
     )
+    neighbours_m: float = Field(
+        500, gt=0, le=10_000, description="Sites this near an asset fail with its neighbourhood"
+    )
 
 
 class Choice(_Table):

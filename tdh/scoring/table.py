@@ -136,11 +136,17 @@ def score_public(
     cells: pd.DataFrame,
     gap_cells: np.ndarray | None = None,
     places: np.ndarray | None = None,
+    more: Mapping[str, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Score every asset for the public: all carriers' gaps that it could close, together.
 
     As :func:`score_assets`, with one row per asset and ``carrier_id`` ``public``. A cell counts
     once for every carrier that the asset would bring there; there is no part for sharing.
+
+    Parameters
+    ----------
+    more : mapping of component to ndarray of float, shape (n_assets,), optional
+        Values of further components, of all carriers together.
     """
     united = _unite(footprints)
     n = len(united)
@@ -159,6 +165,7 @@ def score_public(
         market_share={"public": 1.0 / n},
         gap_cells=gap.reshape(1, -1),
         places=None if places is None else np.tile(places, n),
+        more={name: {"public": values} for name, values in (more or {}).items()},
     )
 
 

@@ -120,16 +120,25 @@ def endurance(assets: pd.DataFrame) -> np.ndarray | None:
     return total / 3
 
 
-def cheapness(assets: pd.DataFrame, costs: Mapping[str, float]) -> np.ndarray | None:
+def cheapness(
+    assets: pd.DataFrame, costs: Mapping[str, float] | np.ndarray | None
+) -> np.ndarray | None:
     """How cheap each asset is: the least cost over its own, 0 to 1; None without costs.
 
     Parameters
     ----------
     assets : DataFrame
         Table ``assets``.
-    costs : mapping of placement to float
-        Cost of a site by placement (roof, pole, ground), in any unit; 0 for one that is free.
+    costs : mapping of placement to float, or ndarray of float, shape (n_assets,)
+        Cost of a site by placement (roof, pole, ground) or of each asset, in any unit; 0 for one
+        that is free, NaN for one where no antenna can stand.
     """
+    if isinstance(costs, np.ndarray):
+        if np.isnan(costs).all():
+            return None
+        own = np.where(np.isnan(costs), np.inf, costs)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(own <= own.min(), 1.0, own.min() / own)
     if not costs:
         return None
     least = min(costs.values())
