@@ -143,9 +143,7 @@ def read(
         {
             "source_row": table.index[~kept] + 1,
             "reason": reason[~kept],
-            "original": table[~kept].fillna("").agg(",".join, axis=1).to_numpy()
-            if (~kept).any()
-            else [],
+            "original": [",".join(row) for row in table[~kept].fillna("").to_numpy()],
         }
     )
     if not (placed & ~lost).any():

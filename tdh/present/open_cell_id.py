@@ -94,8 +94,9 @@ def read_sites(
             )
         )
     table = _table(Path(path))
-    network = list(zip(table["mcc"], table["net"], strict=True))
-    own = pd.Series([n in codes for n in network], index=table.index, dtype=bool)
+    own = pd.Series(False, index=table.index)
+    for mcc, net in (c for c in codes if c is not None):
+        own |= (table["mcc"] == mcc) & (table["net"] == net)
     known = table["radio"].isin(list(radios))
     placed = table["lat"].between(20, 46) & table["lon"].between(122, 154)
     placed &= ~(table["range"] > _MOST_RANGE_M) & table["cell"].notna()

@@ -148,7 +148,7 @@ def on_cells(
         ) as warped:
             values = np.full(grid.shape, np.nan)
             # Whole rows of cells at a time, so that a large plan fits into memory.
-            step = max(1, 20_000_000 // max(1, shape[1] * pieces))
+            step = max(1, 4_000_000 // max(1, shape[1] * pieces))
             for top in range(0, grid.n_rows, step):
                 n = min(step, grid.n_rows - top)
                 window = ((top * pieces, (top + n) * pieces), (0, shape[1]))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -124,17 +126,29 @@ def read_text_table(path: Path, is_header: Callable[[list[str]], bool]) -> pd.Da
     separator = max(_SEPARATORS, key=lines[header].count)
     rest = text.split("\n", header)[header]
     try:
-        table = pd.read_csv(
-            io.StringIO(rest),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            skipinitialspace=True,
-            index_col=False,
-            on_bad_lines="error",
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        with warnings.catch_warnings():
+            # Lines that end with a separator: what is cut off is empty.
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                io.StringIO(rest),
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                na_values=[""],
+                skipinitialspace=True,
+                index_col=False,
+            )
+    except pd.errors.ParserError:
+        table = _uneven(rest, separator, path)
+    table.columns = [str(c).strip() for c in table.columns]
+    return table[~table.iloc[:, 0].fillna("").str.startswith("#")]
+
+
+def _uneven(text: str, separator: str, path: Path) -> pd.DataFrame:
+    """A table whose lines are of uneven length: short ones are filled, long ones cut."""
+    try:
+        header, *rows = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    except csv.Error as error:
         raise InputError(
             Problem(
                 Text("it is not a CSV file", "CSVとして読めません"),
@@ -142,8 +156,9 @@ def read_text_table(path: Path, is_header: Callable[[list[str]], bool]) -> pd.Da
                 where=path.name,
             )
         ) from None
-    table.columns = [str(c).strip() for c in table.columns]
-    return table[~table.iloc[:, 0].fillna("").str.startswith("#")]
+    width = len(header)
+    even = [(row + [""] * width)[:width] for row in rows if row]
+    return pd.DataFrame(even, columns=header, dtype=str).replace("", None)
 
 
 def selected(

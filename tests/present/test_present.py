@@ -11,6 +11,8 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rasterio import warp
 
 from tdh.errors import InputError
@@ -68,6 +70,41 @@ def test_the_strongest_kind_of_evidence_decides_cell_by_cell() -> None:
         assert names == ["declared", "measured", "predicted", "estimated", "none", "measured"]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_cell_is_what_counting_by_hand_says(data: st.DataObject) -> None:
+    """Brute force: walk down the kinds, one cell at a time."""
+    level = st.one_of(st.none(), st.integers(-120, -60))
+    spoken = st.tuples(
+        st.sampled_from(["estimated", "predicted", "declared", "measured"]),
+        level,
+        st.booleans(),
+        st.booleans(),
+    )
+    told = data.draw(st.lists(spoken, max_size=6))
+    rsrp, source = combine(
+        [
+            Evidence(kind, np.array([np.nan if value is None else value]), np.array([said]), least)  # type: ignore[arg-type]
+            for kind, value, said, least in told
+        ],
+        1,
+    )
+    best: float | None = None
+    stands = "none"
+    for kind in ("estimated", "predicted", "declared", "measured"):
+        own = [(value, least) for k, value, said, least in told if k == kind and said]
+        if not own:
+            continue
+        found = [
+            max(value, best) if least and best is not None else value
+            for value, least in own
+            if value is not None
+        ]
+        best, stands = max(found, default=None), kind
+    assert source[0] == CODES[stands]
+    assert np.isnan(rsrp[0]) if best is None else rsrp[0] == best
+
+
 def test_of_one_kind_the_strongest_signal_counts() -> None:
     a = Evidence.of_signal("predicted", np.array([-90.0, -80.0, np.nan]))
     b = Evidence.of_signal("predicted", np.array([-85.0, -95.0, np.nan]))
@@ -122,6 +159,16 @@ def test_layouts_of_drive_tests(layout: str, tmp_path: Path) -> None:
     assert (at.x, at.y) == pytest.approx((139.69, 35.69))
     assert len(test.rejected) == 1
     assert test.rejected["reason"].iloc[0] in {"no signal", "other radio"}
+
+
+@pytest.mark.parametrize(
+    "rows", ["35.69,139.69,-101,\n35.69,139.69,-,\n", "35.69,139.69,-101,5,6,7\n35.69,139.69\n"]
+)
+def test_lines_of_uneven_length(rows: str, tmp_path: Path) -> None:
+    test = drive(tmp_path, f"lat,lon,ss_rsrp\n{rows}")
+    assert test.points["rsrp_dbm"].tolist() == [-101.0]
+    assert test.rejected["reason"].tolist() == ["no signal"]
+    assert test.rejected["source_row"].tolist() == [2]
 
 
 def test_lte_is_read_where_it_is_wanted(tmp_path: Path) -> None:
