@@ -201,6 +201,12 @@ def record(
     if bad := [part for part in more if not part.partition("=")[1]]:
         raise click.BadParameter(", ".join(bad), param_hint="--detail KEY=VALUE")
     details: dict[str, Any] = {key: value for key, _, value in (p.partition("=") for p in more)}
+    for name in ("latitude", "longitude", "height_agl_m"):
+        if name in details:
+            try:
+                details[name] = float(details[name])
+            except ValueError:
+                raise click.BadParameter(details[name], param_hint=f"--detail {name}=…") from None
     details |= {k: v for k, v in (("document", document), ("due", due)) if v is not None}
     event = Event(action_of(action), who, asset, carrier, round_, why, at, details)
     with ledgers.opened(

@@ -126,12 +126,11 @@ class Register:
         LedgerError
             With the problems of all events.
         """
-        return self._add(list(events), [])
+        return self._add(list(events))
 
     def _add(
         self,
         events: list[Event],
-        points: list[steps.Point],
         choose: Callable[[list[Event]], list[Event]] | None = None,
     ) -> list[int]:
         """Add events in one transaction; ``choose`` looks at the register and says which."""
@@ -144,7 +143,6 @@ class Register:
             if choose is not None:
                 events = choose(events)
             rows = self._insert(events)
-            self._store.put_points(points)
         return [int(row["id"]) for row in rows]
 
     def _insert(self, events: list[Event], places: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -154,6 +152,7 @@ class Register:
             raise LedgerError(*problems)
         self._store.many(_INSERT, [[row[name] for name in COLUMNS] for row in rows])
         self._store.many(_STAND, [(*key, *value) for key, value in standing.items()])
+        self._store.put_points(steps.points(events))
         return rows
 
     def _rows(
@@ -224,7 +223,6 @@ class Register:
             How many were new.
         """
         events, new = steps.listing(assets, who, why), 0
-        points: list[steps.Point] = []
 
         def choose(events: list[Event]) -> list[Event]:
             nonlocal new
@@ -242,10 +240,9 @@ class Register:
             problems = [problem for event in chosen for problem in event.problems()]
             if problems:
                 raise LedgerError(*problems)
-            points.extend(p for event in chosen if (p := steps.point(event)) is not None)
             return chosen
 
-        self._add(events, points, choose)
+        self._add(events, choose)
         return new
 
     def offer(
@@ -270,7 +267,7 @@ class Register:
             known = self._states_of({event.key for event in events})
             return [event for event in events if event.key not in known]
 
-        return self._add(list(events), [], choose)
+        return self._add(list(events), choose)
 
     def award(self, round: str, award: Award, who: str) -> int:
         """Record a matching: every award and refusal with its reason. Returns their number.
@@ -332,7 +329,7 @@ class Register:
             closed = len(own) and desk.without_staying(own)["state"].iloc[-1] == "closed"
             return [*new, Event("settle", who, round=round)] if closed else new
 
-        self._add([*before, *results], [], choose)
+        self._add([*before, *results], choose)
         return added
 
     # --- reading -----------------------------------------------------------------------------
@@ -567,7 +564,6 @@ class Register:
             fresh = importing.unheard(written, set(known))
             events = [event for _, event in fresh]
             self._insert(events, [where for where, _ in fresh])
-            self._store.put_points([p for event in events if (p := steps.point(event)) is not None])
         return len(new) + len(events)
 
     def _take(self, rows: Sequence[importing.Placed]) -> None:
@@ -576,13 +572,13 @@ class Register:
         last = {(row["round"], row["asset"], row["carrier"]): row for _, row in rows}
         names = ("round", "asset", "carrier", "state", "at", "id")
         self._store.many(_STAND, [[row[n] for n in names] for row in last.values()])
-        points = {}
-        for _, row in rows:
-            if row["action"] in ("list", "amend"):
-                event = Event(row["action"], "", row["asset"], details=json.loads(row["details"]))
-                if (point := steps.point(event)) is not None:
-                    points[row["asset"]] = point
-        self._store.put_points(list(points.values()))
+        self._store.put_points(
+            steps.points(
+                Event(row["action"], "", row["asset"], details=json.loads(row["details"]))
+                for _, row in rows
+                if row["action"] in ("list", "amend")
+            )
+        )
 
     def write_next(
         self,

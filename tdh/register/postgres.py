@@ -40,6 +40,8 @@ CREATE TABLE standing (fid bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, roun
 CREATE TABLE assets (fid bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   geom geometry(Point, {_SRID}), asset_id text NOT NULL UNIQUE, name text);
 CREATE INDEX assets_geom ON assets USING gist (geom);
+CREATE VIEW cases AS SELECT s.fid, a.geom, s.round, s.asset, a.name, s.carrier, s.state, s.since
+  FROM standing s JOIN assets a ON a.asset_id = s.asset WHERE s.carrier > '';
 INSERT INTO register VALUES ('version', '{VERSION}');
 """
 
@@ -131,7 +133,8 @@ class PostgresStore:
         self.many(
             "INSERT INTO assets (geom, asset_id, name) "
             f"VALUES (ST_SetSRID(ST_MakePoint(?, ?), {_SRID}), ?, ?) "
-            "ON CONFLICT (asset_id) DO UPDATE SET geom = excluded.geom, name = excluded.name",
+            "ON CONFLICT (asset_id) DO UPDATE SET geom = excluded.geom, "
+            "name = COALESCE(NULLIF(excluded.name, ''), assets.name)",
             [(longitude, latitude, asset, name) for asset, name, longitude, latitude in rows],
         )
 

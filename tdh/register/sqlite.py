@@ -49,6 +49,9 @@ CREATE TABLE standing (fid INTEGER PRIMARY KEY, round TEXT NOT NULL, asset TEXT 
   carrier TEXT NOT NULL, state TEXT NOT NULL, since TEXT NOT NULL, event INTEGER NOT NULL,
   UNIQUE (round, asset, carrier));
 CREATE TABLE assets (fid INTEGER PRIMARY KEY, geom BLOB, asset_id TEXT NOT NULL UNIQUE, name TEXT);
+CREATE VIEW cases AS SELECT s.fid AS fid, a.geom AS geom, s.round AS round, s.asset AS asset,
+  a.name AS name, s.carrier AS carrier, s.state AS state, s.since AS since
+  FROM standing s JOIN assets a ON a.asset_id = s.asset WHERE s.carrier > '';
 """
 
 
@@ -143,7 +146,8 @@ class SqliteStore:
         ]
         self._connection.executemany(
             "INSERT INTO assets (geom, asset_id, name) VALUES (?, ?, ?) "
-            "ON CONFLICT (asset_id) DO UPDATE SET geom = excluded.geom, name = excluded.name",
+            "ON CONFLICT (asset_id) DO UPDATE SET geom = excluded.geom, "
+            "name = COALESCE(NULLIF(excluded.name, ''), assets.name)",
             content,
         )
 
@@ -170,16 +174,16 @@ class SqliteStore:
                 "INSERT INTO gpkg_spatial_ref_sys VALUES (?, ?, ?, ?, ?, NULL)",
                 _reference_systems(),
             )
-            for table, kind in (("assets", "features"), ("events", "attributes"),
-                                ("standing", "attributes")):  # fmt: skip
+            for table, kind in (("assets", "features"), ("cases", "features"),
+                                ("events", "attributes"), ("standing", "attributes")):  # fmt: skip
                 self._connection.execute(
                     "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) "
                     "VALUES (?, ?, ?, ?)",
                     (table, kind, table, _SRS_ID if kind == "features" else None),
                 )
-            self._connection.execute(
-                "INSERT INTO gpkg_geometry_columns VALUES ('assets', 'geom', 'POINT', ?, 0, 0)",
-                (_SRS_ID,),
+            self._connection.executemany(
+                "INSERT INTO gpkg_geometry_columns VALUES (?, 'geom', 'POINT', ?, 0, 0)",
+                [("assets", _SRS_ID), ("cases", _SRS_ID)],
             )
             self._connection.execute("INSERT INTO register VALUES ('version', ?)", (VERSION,))
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")

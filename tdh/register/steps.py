@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tdh.errors import Problem
@@ -63,7 +63,7 @@ def results(round: str, award: Award, who: str) -> list[Event]:
     return events
 
 
-def point(event: Event) -> Point | None:
+def _point(event: Event) -> Point | None:
     """Where an asset stands on the map: id, name, longitude, latitude; None: nobody knows."""
     if event.action not in ("list", "amend"):
         return None
@@ -72,3 +72,12 @@ def point(event: Event) -> Point | None:
         return None
     longitude, latitude = (float(value) for value in place)  # type: ignore[arg-type]
     return event.asset, shortened(str(event.details.get("name", ""))), longitude, latitude
+
+
+def points(events: Iterable[Event]) -> list[Point]:
+    """Where events put assets on the map; of several places of an asset, the last."""
+    found = {}
+    for event in events:
+        if (point := _point(event)) is not None:
+            found[event.asset] = point
+    return list(found.values())

@@ -413,6 +413,12 @@ def test_the_desk_at_the_command_line(tmp_path: Path) -> None:
     )  # fmt: skip
     assert openpyxl.load_workbook(tmp_path / "c.xlsx").active.max_row == 2
     call("record", ledger, "offer", *case, "--detail", "height", code=2)
+    where = ["--detail", "latitude=35.69", "--detail", "longitude=139.70", "--who", "desk"]
+    call("record", ledger, "amend", "--asset", asset, "--why", "surveyed", *where)
+    call("record", ledger, "amend", "--asset", asset, "--why", "x", "--who", "x",
+         "--detail", "latitude=north", code=2)  # fmt: skip
+    with Register(ledger) as register:
+        assert register.facts()[asset]["latitude"] == 35.69
     unknown = ["--asset", "typo", "--carrier", "alpha", "--round", "R1", "--who", "desk"]
     assert "no asset 'typo' is listed" in call("record", ledger, "offer", *unknown).stderr
 

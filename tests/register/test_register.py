@@ -165,6 +165,48 @@ def test_export_and_import_tell_the_same_history(
     assert {"assets", "events", "standing"} <= layers
 
 
+def test_a_gis_shows_cases_where_their_assets_are(make: Callable[[str], str]) -> None:
+    place = make("r")
+    details = {"name": "新宿", "longitude": 139.7, "latitude": 35.6}
+    with Register(place) as register:
+        register.record_many([Event("list", "desk", asset="A-1", details=details)])
+        assert register.list_assets(points("A-2", "A-3"), "desk") == 2
+        register.offer("R1", {"alpha": ["A-1", "A-2"], "beta": ["A-2"]}, "desk")
+        register.record("request", "beta", asset="A-2", carrier="beta", round="R1")
+        moved = {"longitude": 139.5, "latitude": 35.0}
+        register.record("amend", "desk", asset="A-2", why="moved", details=moved)
+    if "://" not in place:
+        layer = gpd.read_file(place, layer="cases")
+    else:
+        import psycopg
+
+        with psycopg.connect(place) as server:
+            rows = server.execute(
+                "SELECT ST_AsBinary(geom), asset, carrier, state, name FROM cases"
+            ).fetchall()
+        layer = gpd.GeoDataFrame(
+            rows, columns=["geometry", "asset", "carrier", "state", "name"]
+        ).set_geometry(gpd.GeoSeries.from_wkb([row[0] for row in rows]), crs=6668)
+    assert layer.crs.to_epsg() == 6668
+    found = layer.set_index(["asset", "carrier"]).sort_index()
+    assert found["state"].to_dict() == {
+        ("A-1", "alpha"): "offered", ("A-2", "alpha"): "offered", ("A-2", "beta"): "requested",
+    }  # fmt: skip
+    assert found.loc[("A-1", "alpha"), "geometry"].x == 139.7
+    assert found.loc[("A-2", "beta"), "geometry"].x == 139.5
+    assert found.loc[("A-2", "beta"), "name"] == "A-2"
+
+
+def points(*names: str) -> gpd.GeoDataFrame:
+    """Assets of some names, a degree apart."""
+    table = {
+        "name": list(names),
+        "latitude": 35.0,
+        "longitude": [139.0 + i for i in range(len(names))],
+    }
+    return gpd.GeoDataFrame(table, index=pd.Index(names, name="asset_id"))
+
+
 def layers_of(place: str) -> tuple[gpd.GeoDataFrame, set[str]]:
     """The map layer of assets as a GIS reads it, and the names of all tables."""
     if "://" not in place:
