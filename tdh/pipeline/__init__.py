@@ -126,7 +126,7 @@ STAGES: tuple[Stage, ...] = (
             *(["throughput.parquet"] if s.throughput else []),
             *_per_band("coverage/{carrier}-{band}-before.tif")(s),
             *_per_band("coverage/{carrier}-{band}-source.tif")(s),
-            *_per_band("footprints/present-{carrier}-{band}.npz")(s),
+            *_per_band("footprints/present-{carrier}-{band}.parquet")(s),
         ],
         after=("cells",),
     ),

@@ -80,7 +80,7 @@ def present(context: Context) -> dict[str, Any]:
                 layers.append(Evidence.of_signal("estimated", _strongest(context, signals)))
                 followed.append(signals)
             found = [s for s in followed if s is not None]
-            standing.keep(context, carrier_id, band_id, band, found)
+            standing.keep(context, carrier_id, band_id, found)
             rsrp, source = combine(layers, len(table))
             modelled, _ = combine([e for e in layers if e.kind == "predicted"], len(table))
             rows.append(known.tell(carrier_id, band, rsrp, source, modelled, layers, table))

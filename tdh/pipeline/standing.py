@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,11 +12,10 @@ import pandas as pd
 from scipy import sparse
 
 from tdh.coverage import Coverage
-from tdh.coverage.footprint import least_stored
 from tdh.errors import InputError, Problem
+from tdh.files import atomic
 from tdh.language import Text
 from tdh.pipeline.context import Context
-from tdh.radio.bands import Band
 from tdh.results import Run, When
 
 PRESENT, PLANNED = "present", "plan"
@@ -25,31 +24,27 @@ PRESENT, PLANNED = "present", "plan"
 
 def path_of(folder: Path, carrier_id: str, band_id: str) -> Path:
     """The file of what a carrier's present sites serve in a band."""
-    return folder / f"footprints/present-{carrier_id}-{band_id}.npz"
+    return folder / f"footprints/present-{carrier_id}-{band_id}.parquet"
 
 
-def keep(
-    context: Context, carrier_id: str, band_id: str, band: Band, predicted: Sequence[Coverage]
-) -> None:
-    """Keep of today's sites what they serve; signals below coverage, most of them, are dropped."""
-    cells = context.run.cells.index
-    parts = [_served(signals) for signals in predicted]
-    empty = sparse.csr_array((0, len(cells)), dtype=np.uint8)
+def keep(context: Context, carrier_id: str, band_id: str, predicted: Sequence[Coverage]) -> None:
+    """Keep which cells each of today's sites serves: ``site_id``, ``cell`` (position in ``cells``).
+
+    Signals below coverage, most of them, are dropped.
+    """
+    parts = [signals.footprint() for signals in predicted]
     ids = [site for signals in predicted for site in signals.site_ids]
-    merged = Coverage(
-        band,
-        pd.Index(ids, name="site_id", dtype="str"),
-        pd.Index(cells, name="cell_id", dtype="str"),
-        sparse.csr_array(sparse.vstack(parts, format="csr")) if parts else empty,
+    served = [np.diff(part.indptr) for part in parts]
+    columns = [part.indices.astype(np.int32, copy=False) for part in parts]
+    number = np.repeat(np.arange(len(ids)), np.concatenate(served) if served else 0)
+    table = pd.DataFrame(
+        {
+            "site_id": pd.Categorical.from_codes(number, categories=pd.Index(ids, dtype="str")),
+            "cell": np.concatenate(columns) if columns else np.empty(0, np.int32),
+        }
     )
-    merged.save(path_of(context.folder, carrier_id, band_id))
-
-
-def _served(signals: Coverage) -> sparse.csr_array:
-    footprint = signals.footprint()
-    least = least_stored(signals.band.covered_dbm)
-    kept = signals.signal.data[signals.signal.data >= least]
-    return sparse.csr_array((kept, footprint.indices, footprint.indptr), shape=footprint.shape)
+    with atomic(path_of(context.folder, carrier_id, band_id)) as path:
+        table.to_parquet(path, compression="zstd", index=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +116,7 @@ def network(run: Run, carrier_id: str, when: When = "before") -> Network:
     )
     stations.index = stations.index.astype("str").rename("station_id")
     footprints = {
-        band: _footprint(run, carrier_id, band, rows, place, first.size, when) for band in bands
+        band: _footprint(run, carrier_id, band, rows, place, first.size) for band in bands
     }
     return Network(stations, footprints)
 
@@ -133,7 +128,6 @@ def _footprint(
     rows: gpd.GeoDataFrame,
     place: np.ndarray,
     n_stations: int,
-    when: When,
 ) -> sparse.csr_array:
     """A band's footprints, rows at one place united: bool, (n_stations, n_cells)."""
     path = path_of(run.folder, carrier_id, band_id)
@@ -151,30 +145,19 @@ def _footprint(
                 ),
             )
         )
-    parts, station = [], []
-    present = (rows["origin"] == PRESENT).to_numpy()
-    for of_origin, file in ((present, path), (~present, None)):
-        if file is None and when == "before":
-            continue
-        signals = Coverage.load(file) if file else run.footprint(carrier_id, band_id)
-        at = np.flatnonzero(of_origin)
-        position = signals.site_ids.get_indexer(rows.index[at])
-        at, position = at[position >= 0], position[position >= 0]
-        if at.size:
-            chosen = replace(
-                signals,
-                site_ids=signals.site_ids[position],
-                signal=sparse.csr_array(signals.signal[position]),
-                line_of_sight=None,
-            )
-            parts.append(chosen.footprint())
-            station.append(place[at])
-    if not parts:
-        return sparse.csr_array((n_stations, len(run.cells)), dtype=bool)
-    stacked = sparse.csr_array(sparse.vstack(parts, format="csr"))
-    of_row = np.concatenate(station)
-    gathered = sparse.csr_array(
-        (np.ones(of_row.size, bool), (of_row, np.arange(of_row.size))),
-        shape=(n_stations, of_row.size),
+    kept = pd.read_parquet(path)
+    position = rows.index[rows["origin"] == PRESENT].get_indexer(kept["site_id"].cat.categories)
+    of_present = place[(rows["origin"] == PRESENT).to_numpy()][position]
+    station = [of_present[kept["site_id"].cat.codes.to_numpy()]]
+    cell = [kept["cell"].to_numpy()]
+    offered = (rows["origin"] == PLANNED).to_numpy()
+    if offered.any():
+        signals = run.footprint(carrier_id, band_id)
+        served = signals.footprint()[signals.site_ids.get_indexer(rows.index[offered])]
+        station.append(np.repeat(place[offered], np.diff(served.indptr)))
+        cell.append(served.indices)
+    rows_of, columns = np.concatenate(station), np.concatenate(cell)
+    united = sparse.coo_array(
+        (np.ones(rows_of.size, bool), (rows_of, columns)), shape=(n_stations, len(run.cells))
     )
-    return sparse.csr_array(gathered @ stacked).astype(bool)
+    return sparse.csr_array(united.tocsr()).astype(bool)

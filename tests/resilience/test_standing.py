@@ -68,7 +68,7 @@ def own_ids(run: Run, carrier: str) -> list[str]:
 def test_a_run_without_the_files_says_so(demo_run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(demo_run.folder, folder)
-    for path in folder.glob("footprints/present-*.npz"):
+    for path in folder.glob("footprints/present-*.parquet"):
         path.unlink()
     with pytest.raises(InputError, match="compute the scenario again"):
         standing.network(read_run(folder), demo_run.carriers[0].id)
