@@ -65,6 +65,20 @@ def check_suffix(path: Path) -> None:
         )
 
 
+def check_rows(rows: int) -> None:
+    """Refuse what a sheet of Excel cannot hold: its rows would be lost without a word."""
+    if rows > _MOST_ROWS:
+        raise LedgerError(
+            Problem(
+                Text("Excel cannot hold so many rows", "Excelの行数の上限を超えます"),
+                value=rows,
+                expected=f"≤ {_MOST_ROWS:,}",
+                fix=Text("ask for fewer, or export to .csv or .gpkg",
+                         "範囲を絞るか、.csv か .gpkg に書き出してください"),
+            )
+        )  # fmt: skip
+
+
 # --- writing -------------------------------------------------------------------------------------
 
 
@@ -123,15 +137,7 @@ def _write_xlsx(frame: pd.DataFrame, draft: Path) -> None:
 
     details = frame["details"]
     parts = int(-(-details.str.len().max() // _LONGEST_CELL)) if len(frame) else 1
-    if len(frame) > _MOST_ROWS:
-        raise LedgerError(
-            Problem(
-                Text("Excel cannot hold this register", "この台帳はExcelに収まりません"),
-                value=len(frame),
-                expected=f"≤ {_MOST_ROWS:,}",
-                fix=Text("export to .csv or .gpkg", ".csv か .gpkg に書き出してください"),
-            )
-        )
+    check_rows(len(frame))
     book = xlsxwriter.Workbook(draft, {"strings_to_formulas": False, "strings_to_urls": False})
     sheet = book.add_worksheet("events")
     head = book.add_format({"bold": True, "bg_color": "#DCE6F1", "text_wrap": True})

@@ -13,7 +13,7 @@ import pandas as pd
 from tdh import schemas
 from tdh.language import Text, current
 from tdh.register import telling
-from tdh.register.transfer import neutral, written
+from tdh.register.transfer import check_rows, neutral, written
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
@@ -94,6 +94,7 @@ def write_waiting(waiting: pd.DataFrame, path: Path, today: date) -> None:
     """
     import xlsxwriter
 
+    check_rows(len(waiting))
     with written(path) as draft:
         book = xlsxwriter.Workbook(draft, {"strings_to_formulas": False, "strings_to_urls": False})
         sheets = _Sheets(book)
@@ -153,6 +154,7 @@ def write_tables(tables: Mapping[str, pd.DataFrame], path: Path, schema: str) ->
         book = xlsxwriter.Workbook(draft, {"strings_to_formulas": False, "strings_to_urls": False})
         sheets = _Sheets(book)
         for name, table in tables.items():
+            check_rows(len(table))
             columns = list(table.columns)
             heads = [schemas.label(schema, c, current()) for c in columns]
             sheet = sheets.table(name, heads, [_WIDTHS.get(c, 14) for c in columns])

@@ -18,7 +18,7 @@ import pyogrio
 import pytest
 
 from tdh.language import speaking
-from tdh.register import Event, LedgerError, Register, transfer
+from tdh.register import Event, LedgerError, Register, transfer, workbook
 
 HOSTILE = [
     "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "'=1", "''", "  =1+1", "＝1", "\t=1", "\n=1",
@@ -283,6 +283,13 @@ def test_what_excel_cannot_hold_is_said(
     monkeypatch.setattr(transfer, "_MOST_ROWS", 2)
     with pytest.raises(LedgerError, match="Excel cannot hold"):
         register.export(tmp_path / "a.xlsx")
+    register.record_many(
+        Event("offer", "desk", asset=f"A-{i}", carrier="c", round="R") for i in range(3)
+    )
+    with pytest.raises(LedgerError, match="Excel cannot hold"):
+        register.write_next(tmp_path / "a.xlsx")
+    with pytest.raises(LedgerError, match="Excel cannot hold"):
+        workbook.write_tables({"a": register.cases()}, tmp_path / "a.xlsx", "cases")
     assert list(tmp_path.glob("*.xlsx")) == []
 
 
