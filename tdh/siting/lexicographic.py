@@ -13,15 +13,18 @@ from tdh.errors import InputError, NoSolutionError, Problem
 from tdh.language import Text
 from tdh.siting import infeasible, programme, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
-from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import Groups, Objective, groups_of, programme_of, rows_of
+from tdh.siting.lexlosses import covered_cells, losses_of, prune
+from tdh.siting.lexswap import Swaps
 from tdh.siting.plan import Status
 from tdh.siting.solving import Effort
 
 LIGHT = 1e-3
 """What all of an objective that is held weighs against all of the one that is sought: floors of
 the covering model count what its objective counts, so what is held must weigh something."""
+EXCHANGES = 3_000
+"""Exchanges tried at effort 1."""
 ROUNDING = 1e-7
 """Share of a held value that rounding may take."""
 
@@ -92,8 +95,9 @@ def solve_lexicographic(
 
     Small steps are solved exactly. Larger ones whose cells count once covered are covering models
     as :func:`solve_allocation` has; for larger ones with ``at_least`` >= 2 the bound is that of the
-    linear relaxation, and the plan the best among the earlier step's, the one that covers the most
-    over all carriers, and what branch and cut makes of the relaxation.
+    linear relaxation or of the sum over all carriers, and the plan the best among the earlier
+    step's, the one that covers the most over all carriers, both after exchanges, and what branch
+    and cut makes of the relaxation.
 
     Parameters
     ----------
@@ -134,14 +138,14 @@ def solve_lexicographic(
     for k, objective in enumerate(wanted):
         held = [(1.0 - tolerance) * value * (1.0 - ROUNDING) for value in found]
         chosen, bound, method, sure = steps.take(k, held, chosen)
-        value = objective.value(_covered(request, chosen))
+        value = objective.value(covered_cells(request, chosen))
         found.append(value)
         bounds.append(max(bound, value))
         methods.append(method)
         reproducible &= sure
     assert chosen is not None
-    chosen = _prune(request, wanted, chosen)
-    covered = _covered(request, chosen)
+    chosen = prune(request, wanted, chosen)
+    covered = covered_cells(request, chosen)
     return LexicographicPlan(
         np.argwhere(chosen),
         np.array([o.value(covered) for o in wanted]),
@@ -152,7 +156,7 @@ def solve_lexicographic(
             for b, v in zip(bounds, found, strict=True)
         ),
         tuple(methods),
-        _losses(request, wanted, chosen),
+        losses_of(request, wanted, chosen),
         reproducible,
     )
 
@@ -239,7 +243,11 @@ class _Steps:
         start, bound, method, sure = self.cover(k, held, before)
         if max(counted) <= 1 and start is not None:
             return start, bound, method, sure
-        # The covering model counted all carriers in the place of at least so many.
+        # The covering model counted all carriers in the place of at least so many, and what it
+        # misses is mended by exchanges.
+        most = self.sum_bound(k, held, bound)
+        if start is not None and not request.floors:
+            start = self.exchanged(k, held, start)
         polish = None if start is None else (lambda shares: self.variables(k, start))
         answer = programme.solve(p, seed=self.seed, work=self.effort.work, polish=polish)
         if answer.values is None:
@@ -253,9 +261,36 @@ class _Steps:
                 )
             )
         chosen = answer.values[: p.n_whole].reshape(shape) > 0.5
-        if max(counted) <= 1:
-            answer = programme.Answer(None, min(bound, answer.bound), False, method)
-        return chosen, answer.bound, answer.method, sure and answer.reproducible
+        return chosen, min(most, answer.bound), answer.method, sure and answer.reproducible
+
+    def sum_bound(self, k: int, held: list[float], bound: float) -> float:
+        r"""What the covering model's bound says of a step.
+
+        With :math:`V_{\ge l}` what at least l carriers serve, the sum over all carriers is
+        :math:`\sum_l V_{\ge l} \ge V_{\ge 1} + (m - 1) V_{\ge m}`; so that where at least one
+        is held at L, :math:`V_{\ge m} \le (\text{bound} - L) / (m - 1)`.
+        """
+        o = self.wanted[k]
+        if o.at_least is None or o.at_least == 1:
+            return bound
+        out = bound / o.at_least
+        for earlier, least in zip(self.wanted, held, strict=False):
+            if earlier.at_least == 1 and np.array_equal(earlier.demand, o.demand):
+                out = min(out, (bound - least) / (o.at_least - 1))
+        return out
+
+    def exchanged(self, k: int, held: list[float], start: np.ndarray) -> np.ndarray:
+        """A plan after exchanges."""
+        swaps = Swaps(
+            self.request,
+            self.wanted[: k + 1],
+            held,
+            self.rows,
+            self.limits,
+            self.available,
+            start,
+        )
+        return swaps.run(round(EXCHANGES * self.effort.work))
 
     def cover(
         self, k: int, held: list[float], before: np.ndarray | None
@@ -301,16 +336,16 @@ class _Steps:
             needs + held_here,
         )
         solution = solving.solve(model.arrays, seed=self.seed, effort=self.effort)
+        spare = sum(need for _, _, need in held_here)
         if solution.chosen is None:
             if before is None:
                 infeasible.explain(request, model, solution.proven)
                 return None, np.inf, solution.method, solution.reproducible
-            own = self.wanted[k].value(_covered(request, before))
-            bound = min(whole, max(own, solution.bound + model.base))
-            return before, bound, "the earlier plan", solution.reproducible
+            # That the floors are proven out of reach can be the work of rounding only.
+            bound = whole if solution.proven else solution.bound + model.base - spare
+            return before, min(whole, bound), "the earlier plan", solution.reproducible
         chosen = request.fixed.copy()
         chosen.ravel()[model.site[solution.chosen]] = True
-        spare = sum(need for _, _, need in held_here)
         bound = solution.bound + model.base - spare
         best = self.better(k, held, before, chosen)
         return best, bound, solution.method, solution.reproducible
@@ -321,12 +356,12 @@ class _Steps:
         """The better of two plans that keep what is held."""
         if chosen is None:
             return before
-        covered = _covered(self.request, chosen)
+        covered = covered_cells(self.request, chosen)
         values = [o.value(covered) for o in self.wanted[: k + 1]]
         keeps = all(v >= h * (1 - 2 * ROUNDING) for v, h in zip(values, held, strict=False))
         if before is None:
             return chosen
-        if keeps and values[k] > self.wanted[k].value(_covered(self.request, before)):
+        if keeps and values[k] > self.wanted[k].value(covered_cells(self.request, before)):
             return chosen
         return before
 
@@ -339,50 +374,3 @@ class _Steps:
                 counts[at] &= cover @ parts[0] > 0.5
             parts.append(counts.astype(np.float64))
         return np.concatenate(parts)
-
-
-def _covered(request: Request, chosen: np.ndarray) -> np.ndarray:
-    out = np.zeros((len(chosen), request.demand.shape[1]), dtype=bool)
-    for c, matrix in enumerate(request.footprints):
-        out[c, matrix[np.flatnonzero(chosen[c])].indices] = True
-    return out
-
-
-def _changes(
-    request: Request, wanted: list[Objective], count: np.ndarray, c: int, i: int
-) -> list[float]:
-    """What each objective loses without a choice; ``count`` is (n_carriers, n_cells) int."""
-    cells = cells_of(request, c, i)
-    with_it = count[:, cells] > 0
-    without = with_it.copy()
-    without[c] = count[c, cells] > 1
-    out = []
-    for o in wanted:
-        part = Objective(o.demand[..., cells], o.at_least)
-        out.append(part.value(with_it) - part.value(without))
-    return out
-
-
-def _count(request: Request, chosen: np.ndarray) -> np.ndarray:
-    count = np.zeros((len(chosen), request.demand.shape[1]), dtype=np.int32)
-    for c, i in np.argwhere(chosen).tolist():
-        count[c, cells_of(request, c, i)] += 1
-    return count
-
-
-def _prune(request: Request, wanted: list[Objective], chosen: np.ndarray) -> np.ndarray:
-    """Without choices that no objective misses; fixed ones stay."""
-    chosen, count = chosen.copy(), _count(request, chosen)
-    for c, i in np.argwhere(chosen & ~request.fixed).tolist():
-        if max(_changes(request, wanted, count, c, i)) <= 0:
-            chosen[c, i] = False
-            count[c, cells_of(request, c, i)] -= 1
-    return chosen
-
-
-def _losses(request: Request, wanted: list[Objective], chosen: np.ndarray) -> pd.DataFrame:
-    count = _count(request, chosen)
-    pairs = np.argwhere(chosen).tolist()
-    rows = [(c, i, *_changes(request, wanted, count, c, i)) for c, i in pairs]
-    names = ["carrier", "site", *(f"loss_{k + 1}" for k in range(len(wanted)))]
-    return pd.DataFrame(rows, columns=names)

@@ -63,7 +63,7 @@ def best_of_all(problem: dict[str, Any], every_plan: Callable[..., Any]) -> floa
 @pytest.mark.parametrize("small", [solving.SMALL, -1])
 def test_against_enumeration(small: int, every_plan: Callable[..., Any]) -> None:
     @given(problems())
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=25, deadline=None, derandomize=True)
     def run(problem: dict[str, Any]) -> None:
         best = best_of_all(problem, every_plan)
         with pytest.MonkeyPatch.context() as patch:
