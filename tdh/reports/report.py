@@ -14,7 +14,7 @@ from markupsafe import Markup
 from tdh import details, display
 from tdh.files import atomic
 from tdh.language import Language, Text
-from tdh.reports import charts, figures, goals
+from tdh.reports import charts, evidence, figures, goals
 
 MOST_SHEETS = 1000
 MOST_PROFILES = 500
@@ -78,6 +78,7 @@ def _facts(run: Any, language: Language) -> dict[str, Any]:
         "shares": _shares(run, found),
         "kpi": _kpi(run, found),
         "goals": goals.facts(run, language),
+        "evidence": evidence.rows(run, language),
         "bars": charts.before_after(
             [c.name for c in run.carriers],
             [float(summary["carriers"][c]["people_in_gap_before"]) for c in ids],

@@ -124,7 +124,10 @@ def test_a_declared_area_and_a_drive_test_change_the_gap(
     # It is said wherever results are shown.
     assert "carrier-a's map (own)" in run.attributions
     assert any("declared, measured" in text.render("en") for text in run.notices)
-    assert "carrier-a&#39;s map" in (run.folder / "report.html").read_text(encoding="utf-8")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "carrier-a&#39;s map" in page
+    told_of = [line for line in page.splitlines() if f'<td class="left">{band}</td>' in line]
+    assert any(f"<td>{int(own.loc['measured', 'points']):,}</td>" in line for line in told_of)
     inputs = {Path(i["path"]).name: i for i in run.manifest["inputs"]}
     assert inputs["area.geojson"]["part"] == "coverage"
     # A package of another carrier does not tell what this one gave.
