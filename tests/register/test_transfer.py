@@ -16,6 +16,8 @@ import openpyxl
 import pandas as pd
 import pyogrio
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tdh.language import speaking
 from tdh.register import Event, LedgerError, Register, transfer, workbook
@@ -429,3 +431,31 @@ def test_a_table_of_another_kind_is_not_read_as_events(tmp_path: Path) -> None:
         pytest.raises(LedgerError, match="no table of events"),
     ):
         register.load(tmp_path / "x.gpkg")
+
+
+WRITABLE = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff")
+    | st.sampled_from("\t\n'=+-@\",;_x05F"),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(texts=st.lists(st.tuples(WRITABLE, st.text(max_size=30)), min_size=1, max_size=8))
+def test_whatever_can_be_recorded_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    with Register(folder / "r.gpkg") as register:
+        for n, (why, name) in enumerate(texts):
+            event = Event("list", why, asset=f"A-{n}", why=why, details={"name": name})
+            if not event.problems():
+                register.record_many([event])
+        for suffix in (".csv", ".xlsx"):
+            register.export(folder / f"a{suffix}")
+            with Register(folder / f"{suffix}.gpkg") as copy:
+                copy.load(folder / f"a{suffix}")
+                pd.testing.assert_frame_equal(copy.events(), register.events())
