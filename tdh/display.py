@@ -259,3 +259,15 @@ def made_on(run: RunLike) -> str:
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
     return moment.date().isoformat()
+
+
+_OBJECTIVES = {
+    "places": Text("Places in a gap, by priority", "ギャップにある重点施設(優先度の合計)"),
+    "any_carrier": Text("People whom nobody serves today", "現在どの事業者も届かない人口"),
+    "people": Text("People in a gap", "不足人口"),
+}
+
+
+def objective(name: str) -> Text:
+    """An objective of the plan in words."""
+    return _OBJECTIVES.get(name, Text(name, name))

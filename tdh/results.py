@@ -169,6 +169,8 @@ class Run:
             words.append(Text("buildings", "建物"))
         if scenario.demand.synthetic:
             words.append(Text("residents", "人口"))
+        if scenario.costs.yen and scenario.costs.synthetic:
+            words.append(Text("costs", "費用"))
         return words
 
     @property

@@ -107,7 +107,7 @@ TDH.reasons = function (store, i, chosen) {
     const mine = chosen.find((row) => row.carrier === c), n = store.numbers[`people${c}`][i];
     if (mine) {
       list.append(el("li", {}, TDH.chip(carrier), " ", el("strong", {}, t("order", { n: mine.order })),
-        ` – ${t("gained", { n: TDH.number(mine.gained) })}, ${t("lost", { n: TDH.number(mine.lost) })}. `,
+        ` – ${t("gained", { n: TDH.number(mine.gained) })}, ${t("lost", { n: TDH.number(mine.lost) })}${mine.cost === undefined ? "" : `, ${t("cost", { n: mine.cost.toFixed(1) })}`}. `,
         TDH.lang === "ja" ? mine.ja : mine.en));
     } else if (!chosen.length) {
       const text = n < 1 ? t("why_not_zero") : t("why_not_cap",

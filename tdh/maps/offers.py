@@ -23,6 +23,7 @@ def plan(run: Any, content: Content) -> None:
     rows: list[dict[str, Any]] = []
     bits, at = [], 0
     prints = _Footprints(run)
+    priced = "cost_yen" in run.plan and bool(run.plan["cost_yen"].notna().all())
     for row in run.plan.itertuples():
         entry = {
             "asset": int(index.get_loc(row.asset_id)),
@@ -30,6 +31,7 @@ def plan(run: Any, content: Content) -> None:
             "order": int(row.order),
             "gained": round(float(row.people_gained), 1),
             "lost": round(float(row.people_lost_without), 1),
+            **({"cost": round(float(row.cost_yen) / 1e6, 3)} if priced else {}),
             "ja": row.reason_ja,
             "en": row.reason_en,
         }

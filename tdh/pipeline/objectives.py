@@ -16,12 +16,6 @@ from tdh.pipeline.scored import place_priorities
 from tdh.siting import counting
 from tdh.siting.allocation import check
 
-NAMES = {
-    "places": Text("places in a gap, by priority", "ギャップにある重点施設(優先度)"),
-    "any_carrier": Text("people whom nobody serves", "どの事業者も届かない人口"),
-    "people": Text("people in a gap", "ギャップ人口"),
-}
-
 
 def solve(
     context: Context,

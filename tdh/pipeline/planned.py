@@ -19,6 +19,7 @@ from tdh.language import Text
 from tdh.pipeline import objectives, rules
 from tdh.pipeline.context import Context, write_table
 from tdh.pipeline.covered import carrier_footprints, find_gaps, write_signal
+from tdh.scenario import Scenario
 
 
 def plan(context: Context) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
             "bands": carrier.band_ids,
             "max_sites": carrier.max_sites,
             "sites": int((table["carrier_id"] == carrier.id).sum()),
-            **_money(table[table["carrier_id"] == carrier.id], carrier.budget_yen),
+            **_money(scenario, table[table["carrier_id"] == carrier.id], carrier.budget_yen),
             "people": customers,
             "people_in_gap_before": before.get(carrier.id, 0.0),
             "people_in_gap_after": after.get(carrier.id, 0.0),
@@ -163,7 +164,7 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
         "objective": solution.objective,
         "bound": solution.bound,
         "gap": solution.gap,
-        **_money(table, scenario.siting.budget_yen),
+        **_money(scenario, table, scenario.siting.budget_yen),
         "people": people,
         "people_in_gap_before": sum(before.values()),
         "people_in_gap_after": sum(after.values()),
@@ -174,8 +175,8 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
     }
 
 
-def _money(table: pd.DataFrame, budget_yen: float | None) -> dict[str, float]:
-    if "cost_yen" not in table:
+def _money(scenario: Scenario, table: pd.DataFrame, budget_yen: float | None) -> dict[str, float]:
+    if not scenario.costs.yen:
         return {}
     spent = {"cost_yen": float(table["cost_yen"].sum())}
     return spent if budget_yen is None else {**spent, "budget_yen": budget_yen}

@@ -107,7 +107,8 @@ def write_czml(run: Any, path: str | os.PathLike[str], language: Language = "ja"
                                 _flat(hole.coords, to_geographic) for hole in polygon.interiors
                             ]
                         },
-                        "classificationType": "BOTH",
+                        # On the ground only: buildings show the colours of their own.
+                        "classificationType": "TERRAIN",
                         "material": _material(rgb, 90),
                     },
                 }

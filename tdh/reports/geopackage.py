@@ -16,6 +16,9 @@ import pandas as pd
 from tdh import details, display
 from tdh.files import atomic
 
+CREATION = {"dataset_options": {"VERSION": "1.3"}}
+"""The version of the format that QGIS of a few years ago opens without a warning."""
+
 QGIS_SHAPES = {
     "circle": "circle",
     "square": "square",
@@ -59,6 +62,7 @@ def write_geopackage(run: Any, path: str | os.PathLike[str]) -> None:
                 mode="a" if Path(draft).exists() else "w",
                 geometry_type="MultiPolygon" if areas else "Point",
                 promote_to_multi=areas,
+                **({} if Path(draft).exists() else CREATION),
             )
         _write_styles(draft, styles)
 

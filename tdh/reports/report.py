@@ -72,6 +72,10 @@ def _facts(run: Any, language: Language) -> dict[str, Any]:
         "before": float(summary["people_in_gap_before"]),
         "after": float(summary["people_in_gap_after"]),
         "offers": len(run.plan),
+        "objectives": [
+            {**o, "label": display.objective(o["name"]).render(language)}
+            for o in summary.get("objectives", [])
+        ],
         "places": int(run.plan["asset_id"].nunique()),
         "candidates": int(run.scores["asset_id"].nunique()),
         "carriers": _carriers(run, found, language),

@@ -37,6 +37,12 @@ BELOW_DB, ABOVE_DB = 15.0, 30.0
 NOTHING = (58, 52, 48)
 OUTSIDE = (200, 200, 200)
 
+UNLIT = "KHR_materials_unlit"
+SUN_DEG = 225.0
+"""Where the light of the walls comes from; it is part of their colours."""
+DARKEST = 0.55
+"""What is left of a wall's colour on the far side; roofs keep all of it."""
+
 _FLOAT, _UBYTE, _UINT = 5126, 5121, 5125
 
 
@@ -294,7 +300,8 @@ class _Model:
             "transform": [float(v) for v in matrix.T.ravel()],
             "content": {"uri": name},
         }
-        return glb(positions, normals, _linear(self.colours), self.faces), tile
+        shaded = _linear(self.colours * _shade(self.normals)[:, None])
+        return glb(positions, normals, shaded, self.faces), tile
 
 
 def _walls(ring: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -332,6 +339,18 @@ def _axes(lon_deg: float, lat_deg: float) -> np.ndarray:
             [math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)],
         ]
     )
+
+
+def _shade(normals: np.ndarray) -> np.ndarray:
+    """Share of its colour that a face shows, by where it looks: (n,).
+
+    >>> _shade(np.array([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 1.0, 0.0]])).round(2).tolist()
+    [1.0, 0.88, 0.62]
+    """
+    sun = math.radians(SUN_DEG)
+    facing = normals[:, 0] * math.sin(sun) + normals[:, 1] * math.cos(sun)
+    walls = DARKEST + (0.95 - DARKEST) * (1 + facing) / 2
+    return np.where(normals[:, 2] > 0.5, 1.0, walls)
 
 
 def _linear(colours: np.ndarray) -> np.ndarray:
@@ -377,7 +396,14 @@ def glb(
                 ]
             }
         ],
-        "materials": [{"pbrMetallicRoughness": {"metallicFactor": 0, "roughnessFactor": 1}}],
+        # A viewer's sun would darken the colours by the hour, and at night to black.
+        "extensionsUsed": [UNLIT],
+        "materials": [
+            {
+                "pbrMetallicRoughness": {"metallicFactor": 0, "roughnessFactor": 1},
+                "extensions": {UNLIT: {}},
+            }
+        ],
         "accessors": [
             {**vertex, "min": positions.min(0).tolist(), "max": positions.max(0).tolist()},
             {**vertex, "bufferView": 1},

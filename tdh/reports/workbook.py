@@ -60,6 +60,9 @@ def _explanations(book: Book, run: Any) -> None:
     sheet.hide_gridlines(2)
     sheet.set_column(0, 0, 26)
     sheet.set_column(1, 1, 100)
+    sheet.set_landscape()
+    sheet.set_paper(9)  # A4
+    sheet.fit_to_pages(1, 0)
     book.text(sheet, 0, 0, run.name, "title")
     sheet.set_row(0, 26)
     row = 1
@@ -84,6 +87,10 @@ def _explanations(book: Book, run: Any) -> None:
             f"{book.say(status)} ({float(run.summary.get('gap') or 0):.2%})",
         ),
     ]
+    cost, budget = run.summary.get("cost_yen"), run.summary.get("budget_yen")
+    if cost is not None:
+        of = "" if budget is None else f" / {budget / 1e6:,.1f}"
+        facts.append((Text("Cost (million yen)", "費用 (百万円)"), f"{cost / 1e6:,.1f}{of}"))
     row = _section(book, sheet, row + 1, Text("The plan", "計画の概要"))
     for label, value in facts:
         book.text(sheet, row, 0, book.say(label), "plain")
@@ -239,6 +246,7 @@ def _offers(book: Book, run: Any) -> None:
                 13,
                 "int",
             ),
+            *_cost([plan["cost_yen"].tolist()] if "cost_yen" in run.summary else []),
             Column(
                 Text("Score (0–100)", "スコア (0–100)"),
                 mine["score"].tolist(),
@@ -258,6 +266,13 @@ def _offers(book: Book, run: Any) -> None:
     )
 
 
+def _cost(yen: list[list[float]]) -> list[Column]:
+    return [
+        Column(Text("Cost (million yen)", "費用 (百万円)"), [v / 1e6 for v in own], 11, "number")
+        for own in yen
+    ]
+
+
 def _carriers(book: Book, run: Any) -> None:
     rows = [(c, run.summary["carriers"][c.id]) for c in run.carriers]
     book.table(
@@ -269,6 +284,7 @@ def _carriers(book: Book, run: Any) -> None:
                 Text("Budget (sites)", "上限 (件)"), [s["max_sites"] for _, s in rows], 10, "int"
             ),
             Column(Text("Offered (sites)", "提供 (件)"), [s["sites"] for _, s in rows], 10, "int"),
+            *_cost([[s["cost_yen"] for _, s in rows]] if "cost_yen" in run.summary else []),
             Column(
                 Text("In a gap, today (people)", "不足人口 現状 (人)"),
                 [s["people_in_gap_before"] for _, s in rows],

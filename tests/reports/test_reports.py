@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import re
 import sqlite3
 import struct
@@ -20,6 +21,7 @@ import openpyxl
 import pyogrio
 import pytest
 
+import tdh
 from tdh import details, display, reports
 from tdh.reports import charts, figures, report
 from tdh.reports.geopackage import read_styles
@@ -372,3 +374,30 @@ def test_report_of_hostile_goals_and_paths(hostile_run: Any) -> None:
 
 def test_bands_are_named_plainly(pages: dict[str, str]) -> None:
     assert "バンド: n78, n28" in pages["ja"]
+
+
+def test_costs_and_objectives_are_shown_where_the_plan_has_them(
+    demo_run: tdh.Run, tmp_path: Path
+) -> None:
+    run = tdh.read_run(demo_run.folder)
+    run.__dict__["plan"] = run.plan.assign(cost_yen=4.5e6)
+    summary = json.loads(json.dumps(run.summary))
+    summary |= {"cost_yen": 4.5e6 * len(run.plan), "budget_yen": 2e8}
+    for carrier, own in summary["carriers"].items():
+        own["cost_yen"] = 4.5e6 * float((run.plan["carrier_id"] == carrier).sum())
+    summary["objectives"] = [
+        {"name": "places", "value": 3.0, "bound": 4.0, "gap": 0.25, "status": "feasible"}
+    ]
+    run.__dict__["summary"] = summary
+    total = f"{4.5 * len(run.plan):,.1f}"
+    page = report.render(run, "en")
+    assert f"{total} <small>million yen" in page and "of 200.0" in page
+    assert "Places in a gap, by priority" in page and "25.00%" in page
+    assert "million yen" not in report.render(demo_run, "en")
+    reports.write_workbook(run, tmp_path / "offers.xlsx", "ja")
+    book = openpyxl.load_workbook(tmp_path / "offers.xlsx")
+    sheet = book["提供計画"]
+    heads = [cell.value for cell in sheet[1]]
+    column = heads.index("費用 (百万円)") + 1
+    assert [sheet.cell(r, column).value for r in range(2, 4)] == [4.5, 4.5]
+    assert any(total in str(cell.value) for row in book["説明"].iter_rows() for cell in row)

@@ -155,3 +155,24 @@ def test_wrong_requests(fake_run: Any, houses: gpd.GeoDataFrame, tmp_path: Path)
     with pytest.raises(InputError, match="no building"):
         reports.write_3d_tiles(fake_run, tmp_path / "x", houses.set_geometry(far), "docomo")
     assert not (tmp_path / "x").exists()
+
+
+def test_roofs_show_the_legend_s_colours_by_day_and_by_night(
+    fake_run: Any, houses: gpd.GeoDataFrame, tmp_path: Path
+) -> None:
+    reports.write_3d_tiles(fake_run, tmp_path, houses, "docomo")
+    document, (xyz, normals, colours, _) = parse((tmp_path / "0.glb").read_bytes())
+    # Without it the viewer's sun decides what a colour says.
+    assert "KHR_materials_unlit" in document["extensionsUsed"]
+    assert "KHR_materials_unlit" in document["materials"][0]["extensions"]
+    linear = colours[:, :3] / 255
+    shown = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+    expected = tiles3d._colours(fake_run, houses, "docomo", "after") / 255
+    roof = normals[:, 1] > 0.9
+    for house, tall in zip(expected, (12.0, 30.0), strict=True):
+        mine = roof & (abs(xyz[:, 1] - xyz[:, 1].min() - tall) < 0.5)
+        assert mine.any()
+        assert shown[mine] == pytest.approx(np.tile(house, (mine.sum(), 1)), abs=0.03)
+    # Walls are darker, and not all alike, so that shapes are seen.
+    assert shown[~roof].max() < shown[roof].max()
+    assert len(np.unique(colours[~roof], axis=0)) >= 4
