@@ -345,7 +345,7 @@ def _shade(normals: np.ndarray) -> np.ndarray:
     """Share of its colour that a face shows, by where it looks: (n,).
 
     >>> _shade(np.array([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 1.0, 0.0]])).round(2).tolist()
-    [1.0, 0.88, 0.62]
+    [1.0, 0.89, 0.61]
     """
     sun = math.radians(SUN_DEG)
     facing = normals[:, 0] * math.sin(sun) + normals[:, 1] * math.cos(sun)
