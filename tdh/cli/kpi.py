@@ -59,6 +59,33 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=_FILE,
     help=str(Text("Also write an Excel workbook.", "Excelファイルにも書き出す。")),
 )
+@click.option(
+    "--outage",
+    multiple=True,
+    metavar="WHAT",
+    help=str(
+        Text(
+            "Indicators and people if stations fail: ids with commas between; top:N, those on which "
+            "most customers depend; flood:FILE, what stands in polygons and not on a roof; "
+            "district:FILE, all in polygons; backup:HOURS, all whose emergency power is shorter or "
+            "not known. Several fail together.",
+            "局が停止したときの指標と人口。IDをコンマで並べるか、top:N(頼る顧客の多い順)、"
+            "flood:FILE(面の中で屋上以外)、district:FILE(面の中すべて)、backup:HOURS(非常用"
+            "電源がそれより短いか不明の局)。複数指定は同時停止。",
+        )
+    ),
+)
+@click.option(
+    "--worst",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=str(
+        Text(
+            "The N stations whose failure alone costs most customers (N-1).",
+            "単独で停止すると影響の大きい局をN件(N-1)。",
+        )
+    ),
+)
 @options.overwrite
 @options.as_json
 @options.lang
@@ -71,6 +98,8 @@ def command(
     rule: Literal[">=", ">"] | None,
     municipalities: bool,
     xlsx: Path | None,
+    outage: tuple[str, ...],
+    worst: int | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -82,6 +111,11 @@ def command(
     if xlsx is not None:
         must_not_exist(xlsx, overwrite)
     opened = tdh.read_run(run)
+    if outage or worst:
+        from tdh.cli import outages
+
+        outages.show(opened, outage, worst, year, xlsx, as_json)
+        return
     table = kpis.compared(
         opened, places=places, commercial=commercial, roads=roads, rule=rule, year=year
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,8 +78,8 @@ def counted(
         at_least=at_least or goals.at_least,
         rule=rule or goals.rule,
         places=run.places if places is None else _places(run, places),
-        commercial=None if commercial is None else _shapes(run, commercial, "Polygon"),
-        roads=None if roads is None else _shapes(run, roads, "LineString"),
+        commercial=None if commercial is None else shapes(run, commercial, "Polygon"),
+        roads=None if roads is None else shapes(run, roads, "LineString"),
     )
 
 
@@ -127,19 +127,39 @@ def goals(context: Context) -> dict[str, Any]:
     }
 
 
-def service(run: Run, when: When) -> kpi.Service:
-    """Who serves each cell, and where the outdoor stations stand."""
+def service(
+    run: Run,
+    when: When,
+    *,
+    lost: Mapping[tuple[str, str], np.ndarray] | None = None,
+    failed: Mapping[str, Collection[str]] | None = None,
+) -> kpi.Service:
+    """Who serves each cell, and where the outdoor stations stand.
+
+    Parameters
+    ----------
+    run : Run
+    when : {"before", "after"}
+    lost : mapping of (carrier, band) to ndarray of bool, shape (n_cells,), optional
+        Cells that an outage takes from a band.
+    failed : mapping of carrier to collection of str, optional
+        Ids of its sites and assets that are off the air.
+    """
     row, col = run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
     served: dict[tuple[str, str], np.ndarray] = {}
     stations: dict[tuple[str, str], np.ndarray] = {}
     for (carrier, band_id), band in run.bands.items():
         key = (carrier, band.band_class)
         reached = run.signal(carrier, band_id, when)[row, col] >= band.covered_dbm
+        if lost is not None:
+            reached &= ~lost[carrier, band_id]
         served[key] = reached | served[key] if key in served else reached
         sites = run.sites[(run.sites["carrier_id"] == carrier) & (run.sites["band"] == band_id)]
-        points = [sites.geometry]
+        off = [] if failed is None else list(failed.get(carrier, ()))
+        points = [sites.geometry[~sites.index.isin(off)]]
         if when == "after":
-            points.append(run.plan[run.plan["carrier_id"] == carrier].geometry)
+            own = run.plan[run.plan["carrier_id"] == carrier]
+            points.append(own.geometry[~own["asset_id"].isin(off)])
         found = _meshes(gpd.GeoSeries(pd.concat(points), crs=run.crs))
         stations[key] = np.union1d(found, stations[key]) if key in stations else found
     return kpi.Service(served, stations)
@@ -165,8 +185,8 @@ def _places(run: Run, path: Path) -> gpd.GeoDataFrame:
     return inside
 
 
-def _shapes(run: Run, path: Path, kind: str) -> gpd.GeoSeries:
-    """Shapes of a kind, in the plan's CRS, cut to the area."""
+def shapes(run: Run, path: Path, kind: str, *, cut: bool = True) -> gpd.GeoSeries:
+    """Shapes of a kind, in the plan's CRS, cut to the area unless ``cut`` is false."""
     try:
         read = gpd.read_file(path)
     except (OSError, RuntimeError, ValueError) as error:
@@ -175,10 +195,11 @@ def _shapes(run: Run, path: Path, kind: str) -> gpd.GeoSeries:
         ) from None
     if read.crs is None:
         read = read.set_crs("EPSG:6668")
-    shapes = read.geometry.to_crs(run.crs).explode()
-    shapes = shapes[shapes.geom_type == kind]
-    shapes = gpd.clip(shapes, run.municipalities.union_all(), keep_geom_type=True)
-    if shapes.empty:
+    found = read.geometry.to_crs(run.crs).explode()
+    found = found[found.geom_type == kind]
+    if cut:
+        found = gpd.clip(found, run.municipalities.union_all(), keep_geom_type=True)
+    if found.empty:
         raise InputError(
             Problem(
                 Text(
@@ -189,4 +210,4 @@ def _shapes(run: Run, path: Path, kind: str) -> gpd.GeoSeries:
                 where=path.name,
             )
         )
-    return shapes
+    return found

@@ -13,6 +13,7 @@ from tdh import coverage, gaps, resilience, scoring
 from tdh.coverage import Coverage
 from tdh.pipeline import covered, rules, standing
 from tdh.pipeline.context import Context, write_table
+from tdh.results import Run
 
 STABILITY_DRAWS = 200
 """Draws of uncertain weights."""
@@ -98,12 +99,24 @@ def place_priorities(context: Context) -> np.ndarray | None:
     places = context.run.places
     if places is None or places.empty:
         return None
-    grid, table = context.grid, context.run.cells
-    row, col = grid.rowcol(places.geometry.x.to_numpy(), places.geometry.y.to_numpy())
+    return _at_cells(context.run, places["priority"].to_numpy())
+
+
+def place_counts(run: Run) -> np.ndarray:
+    """How many places that must be served lie in each cell: float64, (n_cells,)."""
+    n = 0 if run.places is None else len(run.places)
+    return _at_cells(run, np.ones(n)) if n else np.zeros(len(run.cells))
+
+
+def _at_cells(run: Run, values: np.ndarray) -> np.ndarray:
+    """Values of the places, summed by cell."""
+    assert run.places is not None
+    points, grid = run.places.geometry, run.grid
+    row, col = grid.rowcol(points.x.to_numpy(), points.y.to_numpy())
     inside = grid.contains(row, col)
     sums = np.zeros(grid.shape)
-    np.add.at(sums, (row[inside], col[inside]), places["priority"].to_numpy()[inside])
-    of_cells: np.ndarray = sums[table["row"].to_numpy(), table["col"].to_numpy()]
+    np.add.at(sums, (row[inside], col[inside]), values[inside])
+    of_cells: np.ndarray = sums[run.cells["row"].to_numpy(), run.cells["col"].to_numpy()]
     return of_cells
 
 

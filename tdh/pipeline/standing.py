@@ -44,7 +44,14 @@ def keep(context: Context, carrier_id: str, band_id: str, predicted: Sequence[Co
         }
     )
     with atomic(path_of(context.folder, carrier_id, band_id)) as path:
-        table.to_parquet(path, compression="zstd", index=False)
+        # Cells come in runs along the rows of the grid: their steps are small numbers.
+        table.to_parquet(
+            path,
+            compression="zstd",
+            index=False,
+            use_dictionary=["site_id"],
+            column_encoding={"cell": "DELTA_BINARY_PACKED"},
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,307 @@
+"""What a run's indicators become if stations fail, and on which single station most depends.
+
+A cell that is served today goes dark in a band if a station that is predicted to serve it there
+fails and none that stands does. Cells whose service rests on measurements or areas that no known
+site explains stay as they are: nobody knows what they hang on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tdh import kpi, resilience, schemas
+from tdh.errors import InputError, Problem
+from tdh.language import Text
+from tdh.pipeline import kpis, standing
+from tdh.pipeline.scored import place_counts
+from tdh.pipeline.standing import PRESENT, Network
+from tdh.results import Run, When
+
+STATES: dict[str, Text] = {
+    "before": Text("Today", "現在"),
+    "before_outage": Text("Today, in the outage", "現在・停止時"),
+    "after": Text("With the plan", "計画後"),
+    "after_outage": Text("With the plan, in the outage", "計画後・停止時"),
+}
+"""States of the indicators, in order, by name for people."""
+
+FORMS = "ID,ID,… | top:N | flood:FILE | district:FILE | backup:HOURS"
+"""What an outage can be written as."""
+
+
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """What follows if stations fail together.
+
+    Attributes
+    ----------
+    failed : DataFrame
+        Table ``failed_stations``: the stations, with what is lost if each fails alone.
+    people : DataFrame
+        Table ``outage_people``: customers and places per carrier, today and with the plan.
+    counts : DataFrame
+        :func:`tdh.kpi.counts` of the four states.
+    """
+
+    failed: pd.DataFrame
+    people: pd.DataFrame
+    counts: pd.DataFrame
+
+    def indicators(self, run: Run, year: int | None = None) -> pd.DataFrame:
+        """The indicators in the four states (table ``kpi_values``)."""
+        goals = run.scenario.goals
+        return kpi.long(self.counts, year=year or goals.year, targets=goals.targets_by_year)
+
+
+def networks(run: Run) -> dict[str, Network]:
+    """Every carrier's stations, those of the plan among them."""
+    return {c.id: standing.network(run, c.id, "after") for c in run.carriers}
+
+
+def single_failures(run: Run, of: dict[str, Network] | None = None) -> pd.DataFrame:
+    """N−1: what each station's failure alone takes from its carrier's customers.
+
+    Returns
+    -------
+    DataFrame
+        Table ``failed_stations``, worst first; with the plan on air.
+    """
+    found = networks(run) if of is None else of
+    people, places = run.cells["population"].to_numpy(float), place_counts(run)
+    shares = run.scenario.market_shares
+    tables = []
+    for carrier, network in found.items():
+        lost = resilience.single_failures(
+            network.footprint,
+            network.stations.index,
+            {"people": people * shares[carrier], "places": places},
+        )
+        stations = network.stations[["carrier_id", "origin"]]
+        tables.append(stations.join(lost).reset_index())
+    table = pd.concat(tables, ignore_index=True)
+    table["places_lost"] = table["places_lost"].round().astype(np.int64)
+    names = run.assets["name"].reindex(table["station_id"]).to_numpy(dtype=object)
+    table["name"] = np.where(table["origin"] == PRESENT, None, names)
+    table = table.sort_values(
+        ["people_lost", "cells_lost", "carrier_id", "station_id"],
+        ascending=[False, False, True, True],
+        kind="stable",
+        ignore_index=True,
+    )
+    return schemas.conform(table, "failed_stations")
+
+
+def outage(run: Run, specs: Sequence[str], *, base: Path | None = None) -> Failure:
+    """What a run's indicators and people become if stations fail.
+
+    Parameters
+    ----------
+    run : Run
+    specs : sequence of str
+        What fails, all of it together; each is ids of sites and assets with commas between,
+        ``top:N`` (the N stations on which most customers depend), ``flood:FILE`` (what stands
+        inside polygons, but not on a roof), ``district:FILE`` (all that stands inside), or
+        ``backup:HOURS`` (all whose emergency power is shorter, or not known).
+    base : path, optional
+        Folder that files are relative to.
+
+    Raises
+    ------
+    InputError
+        With every id that the run does not have and every file that cannot be read.
+    """
+    found = networks(run)
+    alone = single_failures(run, found)
+    failing = _failing(run, found, alone, specs, base)
+    lost: dict[str, dict[tuple[str, str], np.ndarray]] = {"before": {}, "after": {}}
+    gone: dict[str, set[str]] = {}
+    for carrier, network in found.items():
+        fails = failing[carrier]
+        present = (network.stations["origin"] == PRESENT).to_numpy()
+        gone[carrier] = {i for ids in network.stations["members"][fails] for i in ids}
+        for band, footprint in network.footprints.items():
+            for state, on_air in (("before", present), ("after", np.ones_like(present))):
+                depth = resilience.depth(footprint, on_air)
+                left = resilience.depth(footprint, on_air & ~fails)
+                lost[state][carrier, band] = (depth > 0) & (left == 0)
+    states: dict[str, kpi.Service] = {}
+    whens: tuple[When, When] = ("before", "after")
+    for when in whens:
+        states[when] = kpis.service(run, when)
+        states[f"{when}_outage"] = kpis.service(run, when, lost=lost[when], failed=gone)
+    settings, demand = run.scenario.goals, run.scenario.demand
+    counts = kpi.counts(
+        run.cells,
+        run.grid,
+        states,
+        at_least=settings.at_least,
+        rule=settings.rule,
+        places=run.places,
+        commercial=kpis.shapes(run, demand.commercial, "Polygon") if demand.commercial else None,
+        roads=kpis.shapes(run, demand.roads, "LineString") if demand.roads else None,
+        by_municipality=False,
+    )
+    chosen = {(c, i) for c, n in found.items() for i in n.stations.index[failing[c]]}
+    pairs = zip(alone["carrier_id"].astype(str), alone["station_id"].astype(str), strict=True)
+    failed = alone[[pair in chosen for pair in pairs]].reset_index(drop=True)
+    return Failure(failed, _people(run, states, failing, found), counts)
+
+
+def _people(
+    run: Run,
+    states: dict[str, kpi.Service],
+    failing: dict[str, np.ndarray],
+    found: dict[str, Network],
+) -> pd.DataFrame:
+    """Customers and places that go dark, per carrier and for any of them."""
+    people, places = run.cells["population"].to_numpy(float), place_counts(run)
+    shares = run.scenario.market_shares
+    rows = []
+    for when in ("before", "after"):
+        normal, dark = states[when], states[f"{when}_outage"]
+        for carrier in [*found, "any"]:
+            if carrier == "any":
+                on, off = normal.count() > 0, dark.count() > 0
+                weight = people
+            else:
+                on, off = normal.of(carrier), dark.of(carrier)
+                weight = people * shares[carrier]
+            of = list(found) if carrier == "any" else [carrier]
+            stations = sum(_count(failing[c], found[c], when) for c in of)
+            gone = on & ~off
+            served = float(weight[on].sum())
+            rows.append(
+                {
+                    "carrier_id": carrier,
+                    "state": when,
+                    "stations_failed": stations,
+                    "people_served": served,
+                    "people_lost": float(weight[gone].sum()),
+                    "share_lost": float(weight[gone].sum()) / served if served else np.nan,
+                    "places_served": int(places[on].sum()),
+                    "places_lost": int(places[gone].sum()),
+                }
+            )
+    return schemas.conform(pd.DataFrame(rows), "outage_people")
+
+
+def _count(fails: np.ndarray, network: Network, when: str) -> int:
+    on_air = np.ones(len(fails), bool)
+    if when == "before":
+        on_air = (network.stations["origin"] == PRESENT).to_numpy()
+    return int((fails & on_air).sum())
+
+
+def _failing(
+    run: Run,
+    found: dict[str, Network],
+    alone: pd.DataFrame,
+    specs: Sequence[str],
+    base: Path | None,
+) -> dict[str, np.ndarray]:
+    """Per carrier, which stations fail: bool, (n_stations,)."""
+    failing = {c: np.zeros(len(n.stations), dtype=bool) for c, n in found.items()}
+    problems: list[Problem] = []
+    for spec in specs:
+        kind, _, value = spec.partition(":")
+        if kind in ("top", "backup"):
+            number = _number(kind, value, problems)
+            worst = alone.head(int(number)) if kind == "top" else alone.iloc[:0]
+            for carrier, network in found.items():
+                ids = worst.loc[worst["carrier_id"] == carrier, "station_id"]
+                failing[carrier] |= network.stations.index.isin(ids)
+                if kind == "backup":
+                    facts = _facts(run, network)
+                    failing[carrier] |= resilience.without_backup(facts, number)
+        elif kind in ("flood", "district") and value:
+            path = Path(value) if base is None else base / value
+            try:
+                area = kpis.shapes(run, path, "Polygon", cut=False)
+            except InputError as error:
+                problems += error.problems
+                continue
+            for carrier, network in found.items():
+                inside = resilience.in_district(network.stations, area)
+                if kind == "flood":
+                    inside = inside & (_facts(run, network)["placement"] != "roof").to_numpy()
+                failing[carrier] |= inside
+        else:
+            _by_id(found, spec, failing, problems)
+    if problems:
+        raise InputError(*problems)
+    return failing
+
+
+def _number(kind: str, value: str, problems: list[Problem]) -> float:
+    """A count of stations, or hours; 0 and a problem where it is none."""
+    try:
+        number = float(int(value) if kind == "top" else float(value))
+    except ValueError:
+        number = -1.0
+    if number > 0 and np.isfinite(number):
+        return number
+    problems.append(
+        Problem(
+            Text("it must be a number above 0", "0より大きい数にしてください"),
+            value=value,
+            expected=FORMS,
+            where=f"--outage {kind}:",
+        )
+    )
+    return 0.0
+
+
+def _by_id(
+    found: dict[str, Network],
+    spec: str,
+    failing: dict[str, np.ndarray],
+    problems: list[Problem],
+) -> None:
+    wanted = {name.strip() for name in spec.split(",") if name.strip()}
+    known: set[str] = set()
+    for carrier, network in found.items():
+        hit = np.array([not wanted.isdisjoint(ids) for ids in network.stations["members"]], bool)
+        failing[carrier] |= hit
+        known |= {i for ids in network.stations["members"][hit] for i in ids}
+    unknown = sorted(wanted - known)
+    if unknown or not wanted:
+        problems.append(
+            Problem(
+                Text(
+                    "no present site and no offer of the plan has this id",
+                    "このIDの現在の局も、計画のアセットもありません",
+                ),
+                value=", ".join(unknown[:10]) or spec,
+                expected=FORMS,
+                where="--outage",
+            )
+        )
+
+
+def _facts(run: Run, network: Network) -> pd.DataFrame:
+    """Placement and hours of backup of each station: an asset's own, of a present site its list's.
+
+    Lists of present sites tell no backup; their placement follows from their power where they
+    tell none.
+    """
+    ids = network.stations.index
+    present = (network.stations["origin"] == PRESENT).to_numpy()
+    of_sites = run.sites["placement"].reindex(ids).to_numpy(dtype=object)
+    of_assets = run.assets.reindex(ids)
+    hours = (
+        of_assets["backup_hours"].to_numpy(float, na_value=np.nan)
+        if "backup_hours" in of_assets
+        else np.full(len(ids), np.nan)
+    )
+    return pd.DataFrame(
+        {
+            "placement": np.where(present, of_sites, of_assets["placement"].to_numpy(object)),
+            "backup_hours": np.where(present, np.nan, hours),
+        },
+        index=ids,
+    )
