@@ -235,7 +235,8 @@ class _Steps:
             request.floors,
         )
         if p.matrix.nnz <= programme.SMALL:
-            answer = programme.branch(p, nodes=programme.NODES, seed=self.seed)
+            nodes = round(programme.NODES * max(self.effort.work, 0.05))
+            answer = programme.branch(p, nodes=nodes, seed=self.seed)
             if answer.proven and answer.values is not None:
                 chosen = answer.values[: p.n_whole].reshape(shape) > 0.5
                 return chosen, answer.bound, answer.method, answer.reproducible

@@ -29,8 +29,12 @@ NODES = 10_000
 """Branch-and-bound nodes of a whole programme."""
 CORE_NODES = 300
 """The same of a programme restricted to what its relaxation favours."""
+CORE_SIZE = 60_000
+"""Non-zeros of the choices in it up to which such a programme is tried."""
 ITERATIONS = 6_000
-"""Steps of the first-order method."""
+"""Most steps of the first-order method."""
+STEPS = 1.5e9
+"""Steps times non-zeros at effort 1, some twenty seconds; a bound is valid wherever it ends."""
 TOLERANCE = 1e-6
 """Relative gap up to which a plan counts as optimal."""
 
@@ -89,8 +93,8 @@ def solve(
     """The best plan within the effort, and a bound.
 
     Small programmes are solved by SCIP. Of larger ones the relaxation (PDLP) gives the bound, and
-    the plan is the better of what ``polish`` makes of the relaxation and what SCIP finds among the
-    choices that the relaxation or that plan take up.
+    the plan is the better of what ``polish`` makes of the relaxation and, where that is small, what
+    SCIP finds among the choices that the relaxation or that plan take up.
 
     Parameters
     ----------
@@ -110,7 +114,8 @@ def solve(
         answer = branch(p, nodes=round(NODES * max(work, 0.05)), seed=seed)
         if answer.proven:
             return answer
-    shares, bound, _ = relax(p, iterations=round(ITERATIONS * max(work, 0.1)))
+    most = min(ITERATIONS, max(300.0, STEPS / max(1, p.matrix.nnz)))
+    shares, bound, _ = relax(p, iterations=round(most * max(work, 0.1)))
     best, methods, reproducible = None, ["PDLP bound"], True
     if polish is not None:
         best = polish(shares[: p.n_whole])
@@ -119,10 +124,11 @@ def solve(
     if best is not None:
         likely |= best[: p.n_whole] > 0.5
     value = -np.inf if best is None else float(p.gain @ best)
-    if bound - value > TOLERANCE * abs(bound):
-        most = np.ones(len(p.gain))
-        most[: p.n_whole] = likely
-        part = branch(p, nodes=max(1, round(CORE_NODES * work)), seed=seed, most=most)
+    inside = np.bincount(p.matrix.indices, minlength=len(p.gain))[: p.n_whole][likely].sum()
+    if bound - value > TOLERANCE * abs(bound) and (inside <= CORE_SIZE or best is None):
+        upper = np.ones(len(p.gain))
+        upper[: p.n_whole] = likely
+        part = branch(p, nodes=max(1, round(CORE_NODES * work)), seed=seed, most=upper)
         reproducible = part.reproducible
         methods.append("SCIP on what the relaxation favours")
         if part.values is not None and float(p.gain @ part.values) > value:
