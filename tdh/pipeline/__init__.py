@@ -86,6 +86,7 @@ STAGES: tuple[Stage, ...] = (
         lambda s: [
             [a.model_dump(mode="python") for a in s.assets],
             s.inventory.model_dump(mode="python"),
+            [f.model_dump(mode="python") for f in s.floods],
             _surface(s),
         ],
         _files(
@@ -338,6 +339,8 @@ def _inputs(scenario: Scenario) -> list[dict[str, Any]]:
                 origin = next(s for s in told if s.path == path)
             elif part == "throughput":
                 origin = next(t for t in scenario.throughput if t.path == path)
+            elif part == "floods":
+                origin = next(f for f in scenario.floods if f.path == path)
             assert origin is not None
             listed.append(
                 {

@@ -13,7 +13,7 @@ import pandas as pd
 from tdh import demand, gaps, inventory, siting
 from tdh.errors import InputError, Problem
 from tdh.language import Text
-from tdh.pipeline import covered, rules, stages
+from tdh.pipeline import covered, hazards, rules, stages
 from tdh.pipeline import known as present_known
 from tdh.pipeline.context import carrier_bands
 from tdh.results import Run
@@ -69,6 +69,8 @@ def check(
     attempt("carriers", lambda: {k: len(v.sites) for k, v in covered.read_networks(known).items()})
     if known.throughput or any(c.coverage for c in known.carriers):
         attempt("coverage", lambda: present_known.facts(known))
+    if known.floods:
+        attempt("floods", lambda: sum(len(f) for f in hazards.read_floods(known)))
     return CheckResult(problems, facts)
 
 

@@ -18,6 +18,7 @@ from tdh.errors import InputError, Problem, ScenarioError
 from tdh.files import atomic
 from tdh.grid import Grid
 from tdh.language import Text
+from tdh.pipeline import hazards
 from tdh.pipeline.context import Context, write_table
 from tdh.pipeline.limits import too_many_cells
 from tdh.scenario import Scenario
@@ -171,6 +172,7 @@ def assets(context: Context) -> dict[str, Any]:
             )
         )
     found = schemas.conform(found, "assets")
+    flooded = hazards.add_floods(found, context.scenario)
     findings = pd.concat([register.findings, more], ignore_index=True)
     write_table(found, context.folder, "assets")
     for name, frame in (
@@ -190,6 +192,7 @@ def assets(context: Context) -> dict[str, Any]:
         "needs_position": len(register.needs_position),
         "in_area": int(inside.sum()),
         "candidates": int(usable.sum()),
+        "floods_from_maps": flooded,
         "findings": {k: int(v) for k, v in findings["rule"].value_counts().items()},
     }
 

@@ -233,6 +233,16 @@ class ThroughputSource(Provenance):
     path: Path = Field(description="Parquet, CSV or Shapefile of tiles")
 
 
+class FloodSource(Provenance):
+    """A map of floods to expect, for assets whose register does not tell."""
+
+    path: Path = Field(description="Polygons")
+    depth: str = Field(description="Column of the depth in metres, or of its class")
+    levels: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
+        {}, description="Class to depth in metres; empty: the column holds metres"
+    )
+
+
 class Carrier(Provenance):
     """A carrier: its spectrum, its present sites, and how many sites it is to be offered."""
 
@@ -383,6 +393,7 @@ class Scenario(_Table):
     bands: list[BandSettings] = Field([])
     carriers: list[Carrier] = Field(min_length=1)
     throughput: list[ThroughputSource] = Field([])
+    floods: list[FloodSource] = Field([])
     coverage: CoverageSettings = CoverageSettings()
     scoring: Scoring = Scoring()
     costs: Costs = Costs()
@@ -420,6 +431,7 @@ class Scenario(_Table):
             "carriers": list(dict.fromkeys(sites)),
             "coverage": list(dict.fromkeys(s.path for c in self.carriers for s in c.coverage)),
             "throughput": [t.path for t in self.throughput],
+            "floods": [f.path for f in self.floods],
             "packages": [self.packages.round] if self.packages.round else [],
         }
 
@@ -438,6 +450,7 @@ class Scenario(_Table):
             for s in c.coverage
         ]
         named += [(f"throughput: {t.path.name} (measured)", t) for t in self.throughput]
+        named += [(f"floods: {f.path.name}", f) for f in self.floods]
         if self.costs.yen:
             named.append(("costs", self.costs))
         return named

@@ -204,6 +204,7 @@ _PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("carriers", "sites"),
     ("carriers", "coverage", "path"),
     ("throughput", "path"),
+    ("floods", "path"),
     ("packages", "round"),
 )
 
