@@ -20,9 +20,9 @@ from tdh.grid import Grid
 from tdh.language import Text
 from tdh.radio import prediction, tables
 from tdh.radio.bands import Band
-from tdh.radio.line_of_sight import available_threads
 from tdh.radio.model import Model
 from tdh.surface import Surface
+from tdh.threads import available_threads
 
 Progress = Callable[[int, int], None]
 

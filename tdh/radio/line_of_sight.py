@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -330,12 +329,3 @@ def visible(
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda job: _visible_rows(*job), jobs))
     return out
-
-
-def available_threads(threads: int | None = None) -> int:
-    """The number of threads to use: as asked, or as many as this process may run on."""
-    if threads is not None:
-        return max(1, int(threads))
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -13,14 +13,19 @@ is at least the best covered demand, whatever the prices; the iteration only mak
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from tdh.siting import kernels
 from tdh.siting.model import Arrays
+from tdh.threads import available_threads
 
 CHUNK = 60
+THREADED = 500_000
+"""Entries of the covering matrix from which steps run on threads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +127,7 @@ def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = No
     for _ in range(chunks):
         weight = floored_weight(m, phi)
         before = x.copy(), u.copy()
-        means = kernels.primal_dual(m, weight, x, u, mu, theta, scale, balance, CHUNK)
+        means = _steps(m, weight, x, u, mu, theta, scale, balance)
         found = []
         for x_, u_, mu_ in ((x, u, mu), means):
             bound, reduced = bound_of(m, u_, mu_, phi)
@@ -153,6 +158,50 @@ def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = No
         balance = _rebalance(m, weight, balance, x - before[0], u - before[1])
     assert best is not None
     return best
+
+
+def _steps(
+    m: Arrays,
+    weight: np.ndarray,
+    x: np.ndarray,
+    u: np.ndarray,
+    mu: np.ndarray,
+    theta: np.ndarray,
+    scale: np.ndarray,
+    balance: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """:func:`tdh.siting.kernels.primal_dual`, on threads where the model is large: the same bits."""
+    threads = available_threads()
+    if threads == 1 or len(m.cover_idx) < THREADED:
+        return kernels.primal_dual(m, weight, x, u, mu, theta, scale, balance, CHUNK)
+    tau = kernels.step_lengths(m, weight, scale, balance)
+    price = weight * u
+    start, new, bar = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    means = np.zeros_like(x), np.zeros_like(u), np.zeros_like(mu)
+    pairs, groups = (_shares(ptr, threads) for ptr in (m.cover_ptr, m.group_ptr))
+
+    def of_pairs(part: tuple[int, int]) -> None:
+        first, last = part
+        kernels.step_pairs(m, first, last, price, mu, tau, x, start)
+
+    def of_groups(part: tuple[int, int]) -> None:
+        first, last = part
+        kernels.step_groups(m, first, last, weight, bar, u, means[1], price, balance, CHUNK)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(CHUNK):
+            list(pool.map(of_pairs, pairs))
+            kernels.step_limits(
+                m, start, tau, theta, new, x, bar, means[0], mu, means[2], scale, balance, CHUNK
+            )
+            list(pool.map(of_groups, groups))
+    return means
+
+
+def _shares(ptr: np.ndarray, parts: int) -> list[tuple[int, int]]:
+    """Ranges of rows with about as many entries each."""
+    cuts = np.searchsorted(ptr, np.linspace(0, ptr[-1], parts + 1)[1:-1])
+    return list(pairwise([0, *cuts.tolist(), len(ptr) - 1]))
 
 
 def _row_scale(m: Arrays) -> np.ndarray:

@@ -162,64 +162,81 @@ def _project(m, start, tau, theta, x):  # type: ignore[no-untyped-def]
 
 
 @_njit
+def step_lengths(m, weight, scale, balance):  # type: ignore[no-untyped-def]
+    """Of each pair, the primal step (Pock and Chambolle 2011, alpha = 1)."""
+    tau = values(m, weight)
+    for p in range(len(tau)):
+        for k in range(m.pair_ptr[p], m.pair_ptr[p + 1]):
+            tau[p] += m.pair_coef[k] * scale[m.pair_idx[k]]
+        # A pair that covers nothing of weight may step as it likes: its slope is 0.
+        tau[p] = 1.0 / (balance * (tau[p] if tau[p] > 0.0 else 1.0))
+    return tau
+
+
+@_njit
+def step_pairs(m, first, last, price, mu, tau, x, start):  # type: ignore[no-untyped-def]
+    """The primal step of pairs ``first..last``, before it is brought back within the budgets."""
+    cover_ptr, cover_idx = m.cover_ptr, m.cover_idx
+    pair_ptr, pair_idx, pair_coef = m.pair_ptr, m.pair_idx, m.pair_coef
+    for p in range(first, last):
+        slope = 0.0
+        for k in range(cover_ptr[p], cover_ptr[p + 1]):
+            slope += price[cover_idx[k]]
+        for k in range(pair_ptr[p], pair_ptr[p + 1]):
+            slope -= pair_coef[k] * mu[pair_idx[k]]
+        start[p] = x[p] + tau[p] * slope
+
+
+@_njit
+def step_limits(m, start, tau, theta, new, x, bar, x_mean, mu, mu_mean, scale, balance, n_steps):  # type: ignore[no-untyped-def]
+    """Back within the budgets, the point ahead, and the rows' prices."""
+    row_ptr, row_idx, row_coef, row_limit = m.row_ptr, m.row_idx, m.row_coef, m.row_limit
+    _project(m, start, tau, theta, new)
+    for p in range(len(x)):
+        bar[p] = 2.0 * new[p] - x[p]
+        x[p] = new[p]
+        x_mean[p] += new[p] / n_steps
+    for r in range(len(row_limit)):
+        used, total = 0.0, 0.0
+        for k in range(row_ptr[r], row_ptr[r + 1]):
+            used += row_coef[k] * bar[row_idx[k]]
+            total += row_coef[k]
+        step = balance * scale[r] * (used - row_limit[r]) / total
+        mu[r] = max(0.0, mu[r] + step)
+        mu_mean[r] += mu[r] / n_steps
+
+
+@_njit
+def step_groups(m, first, last, weight, bar, u, u_mean, price, balance, n_steps):  # type: ignore[no-untyped-def]
+    """The dual step of groups ``first..last``."""
+    group_ptr, group_idx = m.group_ptr, m.group_idx
+    for j in range(first, last):
+        covered = 0.0
+        for k in range(group_ptr[j], group_ptr[j + 1]):
+            covered += bar[group_idx[k]]
+        degree = group_ptr[j + 1] - group_ptr[j]
+        u[j] = min(1.0, max(0.0, u[j] + balance * (1.0 - covered) / degree))
+        u_mean[j] += u[j] / n_steps
+        price[j] = weight[j] * u[j]
+
+
+@_njit
 def primal_dual(m, weight, x, u, mu, theta, scale, balance, n_steps):  # type: ignore[no-untyped-def]
     """Steps of the primal-dual hybrid gradient method on the linear relaxation.
 
     The saddle is ``max_x min_u sum_j W_j (1 - u_j + u_j (Cx)_j) + mu (b - Ax)`` with u in [0, 1]
-    and x within its budgets; steps are diagonally scaled (Pock and Chambolle 2011, alpha = 1).
-    ``x``, ``u``, ``mu`` and ``theta`` are updated in place; their averages are returned.
+    and x within its budgets; steps are diagonally scaled. ``x``, ``u``, ``mu`` and ``theta`` are
+    updated in place; their averages are returned.
     """
-    cover_ptr = m.cover_ptr
-    cover_idx = m.cover_idx
-    group_ptr = m.group_ptr
-    group_idx = m.group_idx
-    pair_ptr = m.pair_ptr
-    pair_idx = m.pair_idx
-    pair_coef = m.pair_coef
-    row_ptr = m.row_ptr
-    row_idx = m.row_idx
-    row_coef = m.row_coef
-    row_limit = m.row_limit
-    n_pairs, n_groups, n_rows = len(m.cost), len(weight), len(row_limit)
-    tau = values(m, weight)
-    for p in range(n_pairs):
-        for k in range(pair_ptr[p], pair_ptr[p + 1]):
-            tau[p] += pair_coef[k] * scale[pair_idx[k]]
-        # A pair that covers nothing of weight may step as it likes: its slope is 0.
-        tau[p] = 1.0 / (balance * (tau[p] if tau[p] > 0.0 else 1.0))
-    price = np.empty(n_groups)
+    n_pairs, n_groups = len(m.cost), len(weight)
+    tau = step_lengths(m, weight, scale, balance)
+    price = weight * u
     start, new, bar = np.empty(n_pairs), np.empty(n_pairs), np.empty(n_pairs)
-    x_mean, u_mean, mu_mean = np.zeros(n_pairs), np.zeros(n_groups), np.zeros(n_rows)
+    x_mean, u_mean, mu_mean = np.zeros(n_pairs), np.zeros(n_groups), np.zeros(len(m.row_limit))
     for _ in range(n_steps):
-        for j in range(n_groups):
-            price[j] = weight[j] * u[j]
-        for p in range(n_pairs):
-            slope = 0.0
-            for k in range(cover_ptr[p], cover_ptr[p + 1]):
-                slope += price[cover_idx[k]]
-            for k in range(pair_ptr[p], pair_ptr[p + 1]):
-                slope -= pair_coef[k] * mu[pair_idx[k]]
-            start[p] = x[p] + tau[p] * slope
-        _project(m, start, tau, theta, new)
-        for p in range(n_pairs):
-            bar[p] = 2.0 * new[p] - x[p]
-            x[p] = new[p]
-            x_mean[p] += new[p] / n_steps
-        for j in range(n_groups):
-            covered = 0.0
-            for k in range(group_ptr[j], group_ptr[j + 1]):
-                covered += bar[group_idx[k]]
-            degree = group_ptr[j + 1] - group_ptr[j]
-            u[j] = min(1.0, max(0.0, u[j] + balance * (1.0 - covered) / degree))
-            u_mean[j] += u[j] / n_steps
-        for r in range(n_rows):
-            used, total = 0.0, 0.0
-            for k in range(row_ptr[r], row_ptr[r + 1]):
-                used += row_coef[k] * bar[row_idx[k]]
-                total += row_coef[k]
-            step = balance * scale[r] * (used - row_limit[r]) / total
-            mu[r] = max(0.0, mu[r] + step)
-            mu_mean[r] += mu[r] / n_steps
+        step_pairs(m, 0, n_pairs, price, mu, tau, x, start)
+        step_limits(m, start, tau, theta, new, x, bar, x_mean, mu, mu_mean, scale, balance, n_steps)
+        step_groups(m, 0, n_groups, weight, bar, u, u_mean, price, balance, n_steps)
     return x_mean, u_mean, mu_mean
 
 

@@ -118,7 +118,11 @@ class _Search:
 
     def run(self) -> Solution:
         m = self.m
-        prices = dual.relax(m, chunks=round(60 * max(1.0, self.effort.work)), tolerance=2e-4)
+        prices = dual.relax(
+            m,
+            chunks=round(60 * max(1.0, self.effort.work)),
+            tolerance=max(2e-4, 0.2 * self.effort.gap),
+        )
         self.bound = min(self.bound, prices.bound)
         self.penalty = 0.0 if len(m.need) == 0 else 3.0 + 2.0 * float(prices.phi.max())
         methods = ["primal-dual bound", "annealed ruin and recreate"]

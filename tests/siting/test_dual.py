@@ -1,0 +1,34 @@
+"""The bound: steps on threads are the steps on one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from tdh.siting import dual, solve_allocation
+
+
+def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    n_sites, n_cells = 80, 3_000
+    near = sparse.csr_array(rng.random((n_sites, n_cells)) < 0.03)
+    demand = rng.gamma(1.0, 5.0, (3, n_cells))
+    ward = np.arange(n_cells) % 4
+    problem = {
+        "footprints": [near] * 3,
+        "demand": demand,
+        "max_sites": [12, 9, 7],
+        "sharing_capacity": 2,
+        "xy_m": rng.uniform(0, 3000, (n_sites, 2)),
+        "spacing_m": 200.0,
+        "floors": [(ward == w, 0.2 * float(demand[:, ward == w].sum())) for w in range(4)],
+    }
+    serial = solve_allocation(**problem)
+    calls = []
+    for threads in (2, 3):
+        monkeypatch.setattr(dual, "THREADED", 0)
+        monkeypatch.setattr(dual, "available_threads", lambda n=threads: calls.append(n) or n)
+        threaded = solve_allocation(**problem)
+        assert threaded == serial and threaded.bound == serial.bound
+    assert {2, 3} <= set(calls)
