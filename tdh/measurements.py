@@ -8,7 +8,10 @@ helps at places left out, and says how far it may be wrong.
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -22,9 +25,13 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
 from tdh.errors import InputError, Problem
+from tdh.files import atomic
 from tdh.language import Text
 from tdh.present import drive_tests
+from tdh.radio.model import Model
+from tdh.scenario import Scenario
 
+_BUILDINGS = {None, "traditional", "efficient"}
 _LEAST_POINTS = 60
 _LEAST_BLOCKS = 4
 _REFERENCE_M = 100.0
@@ -144,6 +151,112 @@ def link_features(points: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> pd.DataF
 def _half_turn(angle_deg: np.ndarray) -> np.ndarray:
     out: np.ndarray = (angle_deg + 180.0) % 360.0 - 180.0
     return out
+
+
+def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) -> Model:
+    """The model whose predictions fit measurements best: offsets of LOS and NLOS, and a slope.
+
+    Parameters
+    ----------
+    X : DataFrame
+        :func:`link_features` with ``predicted_dbm``, what ``base`` predicts with the antennas'
+        pattern, and ``line_of_sight`` (bool), where it is known; without, one offset fits all.
+    y : array_like, shape (n,)
+        Measured SS-RSRP in dBm.
+    base : Model, optional
+        What is corrected.
+
+    Returns
+    -------
+    Model
+        For :func:`tdh.coverage.compute`, and for a run by :func:`write_model`. The blocked links'
+        offset goes to both of their ways, around and over the edges, and the slope is common, so
+        that predictions move by what was fitted; only that no blocked link may lose less than one
+        in sight still holds. Each pair of site and device has an offset of its own, shrunk to 0,
+        that is not the model's.
+
+    Raises
+    ------
+    InputError
+        If there is no ``predicted_dbm``, or too little to learn from, as for
+        :class:`MeasuredCoverage`.
+    """
+    base = base or Model()
+    if "predicted_dbm" not in X.columns:
+        raise InputError(
+            Problem(Text("a column is missing", "列がありません"), expected="predicted_dbm")
+        )
+    signal, helper = np.asarray(y, dtype=float), MeasuredCoverage()
+    helper._refuse_too_little(X, signal, helper._blocks(X))
+    decades = np.log10(np.maximum(X["distance_m"].to_numpy(float), 1.0) / _REFERENCE_M)
+    seen = np.ones(len(X)) if "line_of_sight" not in X else X["line_of_sight"].to_numpy(float)
+    number, names = pd.factorize(X["site"].astype("str") + "\n" + X["device"].astype("str"))
+    error = X["predicted_dbm"].to_numpy(float) - signal
+
+    def rest(q: np.ndarray) -> np.ndarray:
+        loss = q[0] * seen + q[1] * (1.0 - seen) + q[2] * decades
+        # A kind of link that was hardly measured keeps near the other's offset.
+        prior = np.array([0.5 * (q[0] - q[1]), 0.5 * q[2]])
+        return np.concatenate([error - loss - q[3:][number], prior, 3.0 * q[3:]])
+
+    found = least_squares(rest, np.zeros(3 + len(names)), loss="soft_l1", f_scale=8.0).x
+    common = float(found[3:].mean())
+    los, nlos, slope = float(found[0]) + common, float(found[1]) + common, float(found[2])
+    return replace(
+        base,
+        los_offset_db=base.los_offset_db + los,
+        nlos_offset_db=base.nlos_offset_db + nlos,
+        diffraction_offset_db=base.diffraction_offset_db + nlos - los,
+        los_slope_db=base.los_slope_db + slope,
+        nlos_slope_db=base.nlos_slope_db + slope,
+    )
+
+
+def write_model(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model as JSON, for ``[coverage] calibration`` of a scenario."""
+    with atomic(path) as draft:
+        draft.write_text(json.dumps(asdict(model), indent=1) + "\n", encoding="utf-8")
+
+
+def read_model(path: str | os.PathLike[str]) -> Model:
+    """Read what :func:`write_model` wrote; what is left out keeps its default.
+
+    Raises
+    ------
+    InputError
+        If it is not such a file, or holds a key or value that a model does not have.
+    """
+    known = {f.name: f.default for f in fields(Model)}
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError("not a table")
+        for key, value in told.items():
+            if key not in known:
+                raise ValueError(f"{key}: unknown")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if isinstance(known[key], float) and not (number and np.isfinite(value)):
+                raise ValueError(f"{key}: {value!r}")
+            if isinstance(known[key], bool) and not isinstance(value, bool):
+                raise ValueError(f"{key}: {value!r}")
+        if not {told.get("indoor"), told.get("indoor_cells", "traditional")} <= _BUILDINGS:
+            raise ValueError(f"indoor: {told.get('indoor')!r}, {told.get('indoor_cells')!r}")
+        return Model(**told)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            Problem(
+                Text("it does not hold a model", "予測モデルのファイルではありません"),
+                value=str(error),
+                expected=", ".join(known),
+                where=Path(path).name,
+            )
+        ) from error
+
+
+def model_of(scenario: Scenario) -> Model:
+    """How a scenario's signals are predicted: its calibration, or the model as it is."""
+    path = scenario.coverage.calibration
+    return Model() if path is None else read_model(path)
 
 
 class MeasuredCoverage(RegressorMixin, BaseEstimator):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tdh import coverage
+from tdh import coverage, measurements
 from tdh.coverage import Link, Profile
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def links(
     best = _best_cells(run, carrier_id, asset_ids, unmet, bands)
     chosen = np.unique([cell for cell, _ in best.values()]).astype(np.int64)
     height = run.scenario.coverage.receiver_height_m
+    model = measurements.model_of(run.scenario)
     points = coverage.receivers(run.cells.iloc[chosen], surface, run.grid, height).points
     places = dict(zip(chosen.tolist(), points.tolist(), strict=True))
     sites = run.candidate_sites(carrier_id)
@@ -57,7 +58,14 @@ def links(
     for asset_id, (cell, band) in best.items():
         x, y, _ = places[cell]
         link = coverage.explain_link(
-            sites, asset_id, x, y, surface, bands[band], receiver_height_m=height
+            sites,
+            asset_id,
+            x,
+            y,
+            surface,
+            bands[band],
+            receiver_height_m=height,
+            model=model,
         )
         if link.profile is not None:
             link = replace(link, profile=thinned(link.profile))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tdh import demand, gaps, inventory, siting
+from tdh import demand, gaps, inventory, measurements, siting
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.pipeline import covered, hazards, rules, stages
@@ -69,6 +69,8 @@ def check(
     attempt("carriers", lambda: {k: len(v.sites) for k, v in covered.read_networks(known).items()})
     if known.throughput or any(c.coverage for c in known.carriers):
         attempt("coverage", lambda: present_known.facts(known))
+    if known.coverage.calibration:
+        attempt("calibration", lambda: asdict(measurements.model_of(known)))
     if known.floods:
         attempt("floods", lambda: sum(len(f) for f in hazards.read_floods(known)))
     return CheckResult(problems, facts)

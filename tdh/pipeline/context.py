@@ -10,13 +10,14 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from tdh import demand, surface
+from tdh import demand, measurements, surface
 from tdh.files import atomic
 from tdh.grid import Grid
 from tdh.manifest import StageRecord
 from tdh.pipeline.engine import Report
 from tdh.radio import bands
 from tdh.radio.bands import Band
+from tdh.radio.model import Model
 from tdh.results import Run
 from tdh.scenario import Scenario
 from tdh.surface import Surface
@@ -83,6 +84,11 @@ class Context:
     def all_municipalities(self) -> gpd.GeoDataFrame:
         """Every municipality of the file of boundaries, also outside the area."""
         return demand.read_municipalities(self.scenario.area.boundaries, self.scenario.crs)
+
+    @cached_property
+    def model(self) -> Model:
+        """How signals are predicted."""
+        return measurements.model_of(self.scenario)
 
     @cached_property
     def surface(self) -> Surface | None:

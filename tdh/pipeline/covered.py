@@ -131,6 +131,7 @@ def _predicted(context: Context, sites: gpd.GeoDataFrame, band: Band) -> Coverag
         band,
         grid=context.grid,
         receiver_height_m=context.scenario.coverage.receiver_height_m,
+        model=context.model,
     )
 
 
@@ -163,6 +164,7 @@ def candidates(context: Context) -> dict[str, Any]:
         named,
         grid=context.grid,
         receiver_height_m=settings.receiver_height_m,
+        model=context.model,
         antennas={f"{carrier}-{band}": antennas[carrier] for carrier, band in context.bands},
     )
     for name, signals in predicted.items():
@@ -206,6 +208,7 @@ def _antennas(context: Context, sites: gpd.GeoDataFrame) -> dict[str, gpd.GeoDat
     shared: dict[str, Any] = {
         "grid": context.grid,
         "receiver_height_m": settings.receiver_height_m,
+        "model": context.model,
     }
     chosen = {}
     cells = run.cells[wanted]

@@ -6,7 +6,7 @@ import difflib
 
 import geopandas as gpd
 
-from tdh import coverage, surface
+from tdh import coverage, measurements, surface
 from tdh.coverage import Link
 from tdh.errors import InputError, Problem
 from tdh.language import Text
@@ -100,4 +100,5 @@ def explain(
         heights,
         run.bands[key],
         receiver_height_m=settings.receiver_height_m,
+        model=measurements.model_of(run.scenario),
     )

@@ -91,6 +91,7 @@ def profile_table(context: Context) -> pd.DataFrame:
                 surface,
                 band,
                 receiver_height_m=scenario.coverage.receiver_height_m,
+                model=context.model,
             )
             assert link.profile is not None
             cut = thinned(link.profile)

@@ -298,6 +298,9 @@ class CoverageSettings(_Table):
         description="Turn and tilt the sectors of each rooftop to what they close for the carrier; "
         "false: 0, 120 and 240 degrees, tilted to the edge",
     )
+    calibration: Path | None = Field(
+        None, description="Model that fits measurements (JSON of tdh.measurements.write_model)"
+    )
 
 
 class Scoring(_Table):
@@ -431,6 +434,7 @@ class Scenario(_Table):
             "carriers": list(dict.fromkeys(sites)),
             "coverage": list(dict.fromkeys(s.path for c in self.carriers for s in c.coverage)),
             "throughput": [t.path for t in self.throughput],
+            "calibration": [self.coverage.calibration] if self.coverage.calibration else [],
             "floods": [f.path for f in self.floods],
             "packages": [self.packages.round] if self.packages.round else [],
         }

@@ -203,6 +203,7 @@ _PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("places", "path"),
     ("carriers", "sites"),
     ("carriers", "coverage", "path"),
+    ("coverage", "calibration"),
     ("throughput", "path"),
     ("floods", "path"),
     ("packages", "round"),

@@ -1,0 +1,150 @@
+"""A model changed and found again by measurements, written, and used by a whole run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+
+import tdh
+from tdh import coverage, measurements
+from tdh.coverage import Model
+from tdh.errors import InputError, ScenarioError
+from tdh.grid import Grid
+from tdh.radio import bands
+from tdh.results import Run
+from tdh.scenario import scenario_from
+from tdh.surface import Surface
+
+CRS = "EPSG:6677"
+TRUTH = Model(
+    los_offset_db=3.0,
+    nlos_offset_db=8.0,
+    diffraction_offset_db=5.0,
+    los_slope_db=2.0,
+    nlos_slope_db=2.0,
+)
+
+
+def town() -> tuple[gpd.GeoDataFrame, Surface, gpd.GeoDataFrame, Grid]:
+    """Streets of blocks, three roof sites, and squares of 10 m to drive over."""
+    grid = Grid.around((-15000, -36000, -14200, -35200), 4.0, CRS)
+    building = np.zeros(grid.shape, dtype=np.float32)
+    rng = np.random.default_rng(3)
+    for r in range(4, grid.n_rows, 14):
+        for c in range(4, grid.n_cols, 14):
+            building[r : r + 8, c : c + 8] = rng.uniform(6, 24)
+    plan = Grid.around((-15000, -36000, -14200, -35200), 20.0, CRS)
+    row, col = (a.ravel() for a in np.mgrid[: plan.n_rows, : plan.n_cols])
+    ids = pd.Index([f"r{r:03d}c{c:03d}" for r, c in zip(row, col, strict=True)], name="cell_id")
+    cells = gpd.GeoDataFrame(
+        {"row": row, "col": col},
+        geometry=gpd.points_from_xy(*plan.centres(row, col)),
+        crs=CRS,
+        index=ids,
+    )
+    sites = gpd.GeoDataFrame(
+        {"antenna_height_agl_m": [30.0, 26.0, 34.0], "radius_m": 600.0},
+        index=pd.Index(["a", "b", "c"], name="site"),
+        geometry=gpd.points_from_xy([-14800, -14400, -14600], [-35700, -35600, -35400]),
+        crs=CRS,
+    )
+    return sites, Surface(grid, building), cells, plan
+
+
+def links(model: Model) -> pd.DataFrame:
+    """Every link as a drive test would see it, with signal and line of sight by a model."""
+    sites, surface, cells, grid = town()
+    found = coverage.compute(
+        sites, surface, cells, bands.get("n78"), grid=grid, model=model, floor_dbm=-149.0
+    )
+    site = np.repeat(np.arange(len(sites)), np.diff(found.signal.indptr))
+    at = found.signal.indices
+    points = gpd.GeoDataFrame(
+        {"site": sites.index.to_numpy()[site], "device": "p"},
+        geometry=cells.geometry.to_numpy()[at],
+        crs=CRS,
+    )
+    X = measurements.link_features(points, sites)
+    X["line_of_sight"] = found.line_of_sight
+    X["dbm"] = coverage.to_dbm(found.signal.data)
+    return X.set_index(pd.MultiIndex.from_arrays([X["site"], at]))
+
+
+def test_a_changed_model_is_found_again() -> None:
+    X, truth = links(Model()), links(TRUTH)
+    both = X.index.intersection(truth.index)
+    X, truth = X.loc[both], truth.loc[both]
+    assert 0.05 < X["line_of_sight"].mean() < 0.95
+    y = truth["dbm"].to_numpy() + np.random.default_rng(0).normal(0, 4, len(X))
+    X = X.rename(columns={"dbm": "predicted_dbm"})
+    # Half of the town was driven; the other half is new.
+    driven = (X["x_m"] < X["x_m"].median()).to_numpy()
+    found = measurements.calibrate_model(X[driven], y[driven])
+    assert found.los_offset_db == pytest.approx(3.0, abs=0.7)
+    assert found.nlos_offset_db == pytest.approx(8.0, abs=0.7)
+    assert found.los_slope_db == found.nlos_slope_db == pytest.approx(2.0, abs=1.2)
+    again = links(found)["dbm"].reindex(X.index).to_numpy()
+    new = ~driven & ~np.isnan(again)
+
+    def rmse(of: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((of[new] - truth["dbm"].to_numpy()[new]) ** 2)))
+
+    assert rmse(X["predicted_dbm"].to_numpy()) > 6.0
+    assert rmse(again) < 0.7
+
+
+def test_a_model_goes_to_a_file_and_back(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    measurements.write_model(TRUTH, path)
+    assert measurements.read_model(path) == TRUTH
+    for wrong, named in (
+        ('{"los_offset": 1}', "los_offset"),
+        ('{"los_offset_db": "3"}', "los_offset_db"),
+        ('{"diffraction": 1}', "diffraction"),
+        ('{"indoor": "wood"}', "wood"),
+        ("[1]", "table"),
+        ("{", "line 1"),
+    ):
+        path.write_text(wrong, encoding="utf-8")
+        with pytest.raises(InputError, match=named):
+            measurements.read_model(path)
+
+
+def test_too_little_or_no_prediction_is_refused() -> None:
+    X = links(Model()).rename(columns={"dbm": "predicted_dbm"})
+    with pytest.raises(InputError, match="too few"):
+        measurements.calibrate_model(X.head(20), X["predicted_dbm"].head(20))
+    with pytest.raises(InputError, match="predicted_dbm"):
+        measurements.calibrate_model(X.drop(columns="predicted_dbm"), X["predicted_dbm"])
+
+
+def test_a_run_predicts_with_its_calibration(demo_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    changed = Model(los_offset_db=6.0, nlos_offset_db=6.0)  # everything 6 dB weaker
+    measurements.write_model(changed, path)
+    settings = demo_run.scenario.coverage.model_copy(update={"calibration": path})
+    run = tdh.run(demo_run.scenario.model_copy(update={"coverage": settings}), tmp_path / "run")
+    for carrier, band in run.bands:
+        plain, weaker = demo_run.signal(carrier, band), run.signal(carrier, band)
+        both = ~np.isnan(plain) & ~np.isnan(weaker)
+        assert both.any()
+        # Stored in steps of half a decibel; over the edges the two ways move together.
+        assert np.abs((plain - weaker)[both] - 6.0).max() <= 0.5
+    assert run.summary["people_in_gap_before"] > demo_run.summary["people_in_gap_before"]
+    assert any(entry["part"] == "calibration" for entry in run.manifest["inputs"])
+    record = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert record["scenario"]["coverage"]["calibration"] == str(path)
+    assert asdict(measurements.model_of(run.scenario)) == asdict(changed)
+
+
+def test_a_scenario_names_a_file_that_is_not_there(demo_run: Run, tmp_path: Path) -> None:
+    data = demo_run.scenario.model_dump(mode="json", exclude_none=True)
+    data["coverage"]["calibration"] = "absent.json"
+    with pytest.raises(ScenarioError, match=r"absent\.json"):
+        scenario_from(data, tmp_path)
