@@ -49,6 +49,8 @@ TDH.App = class {
     box.append(document.getElementById("tdh-over"));
     box.setAttribute("role", "application");
     map.invalidateSize({ animate: false });
+    // Words, fonts and the table change the room that is left after this, too.
+    new ResizeObserver(() => map.invalidateSize({ animate: false })).observe(box);
     this.base();
     const bounds = L.latLngBounds(store.meta.bounds);
     if (this.link) map.setView([this.link.lat, this.link.lng], this.link.z, { animate: false });
