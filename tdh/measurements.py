@@ -253,6 +253,43 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         ) from error
 
 
+def trust_map(
+    model: MeasuredCoverage, cells: gpd.GeoDataFrame, sites: gpd.GeoDataFrame
+) -> gpd.GeoDataFrame:
+    """Where a fitted model should not be trusted.
+
+    Parameters
+    ----------
+    model : MeasuredCoverage
+        Fitted on :func:`link_features` alone.
+    cells : GeoDataFrame
+        Points, such as table ``cells``.
+    sites : GeoDataFrame
+        As for :func:`link_features`; present ones, or candidates that were never measured.
+
+    Returns
+    -------
+    GeoDataFrame
+        Index and points of ``cells``; ``site`` that is predicted strongest there, ``rsrp_dbm``,
+        ``strangeness`` of that link (:meth:`MeasuredCoverage.strangeness`) and ``trusted``. For a
+        raster: ``tdh.coverage.write_raster(path, table["strangeness"], cells, grid)``.
+    """
+    best = np.full(len(cells), -np.inf)
+    strange, server = np.full(len(cells), np.inf), np.full(len(cells), "", dtype=object)
+    for site in sites.index:
+        links = gpd.GeoDataFrame({"site": str(site)}, index=cells.index, geometry=cells.geometry)
+        X = link_features(links, sites)
+        signal = model.predict(X)
+        stronger = signal > best
+        best[stronger], server[stronger] = signal[stronger], str(site)
+        strange[stronger] = model.strangeness(X)[stronger]
+    return gpd.GeoDataFrame(
+        {"site": server, "rsrp_dbm": best, "strangeness": strange, "trusted": strange <= 1.0},
+        index=cells.index,
+        geometry=cells.geometry,
+    )
+
+
 def model_of(scenario: Scenario) -> Model:
     """How a scenario's signals are predicted: its calibration, or the model as it is."""
     path = scenario.coverage.calibration
@@ -365,8 +402,17 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
     def trusted(self, X: pd.DataFrame) -> np.ndarray:
         """Whether something like each link was measured: bool (n,). Elsewhere it extrapolates."""
         check_is_fitted(self)
+        return self.strangeness(X) <= 1.0
+
+    def strangeness(self, X: pd.DataFrame) -> np.ndarray:
+        """How far each link is from all that were measured: float64 (n,).
+
+        By distance (in decades) and angle off boresight; 1 is three times what lies between
+        neighbours among the measured ones.
+        """
+        check_is_fitted(self)
         far: np.ndarray = self.tree_.query(self._place(X))[0]
-        return far <= self.reach_
+        return far / self.reach_
 
     # --- parts ---------------------------------------------------------------------------------
 

@@ -108,6 +108,32 @@ def test_too_little_is_refused_with_every_reason() -> None:
         measurements.MeasuredCoverage().fit(near, y)
 
 
+def test_a_map_of_where_not_to_trust() -> None:
+    X, y = invented(0)
+    model = measurements.MeasuredCoverage().fit(X, y)
+    sites = gpd.GeoDataFrame(
+        {"antenna_height_agl_m": [25.0, 25.0], "azimuth_deg": [0.0, 180.0]},
+        index=pd.Index(["1", "new"], name="site"),
+        geometry=gpd.points_from_xy([0, 10_000], [0, 0]),
+        crs=CRS,
+    )
+    cells = gpd.GeoDataFrame(
+        index=["near", "far", "by the new site", "between"],
+        geometry=gpd.points_from_xy([30, 0, 10_030, 5_000], [200, 3_000, -200, 0]),
+        crs=CRS,
+    )
+    table = measurements.trust_map(model, cells, sites)
+    assert table["site"].tolist()[:3] == ["1", "1", "new"]
+    # What counts is what kind of link it is, not where: links were measured up to 600 m.
+    assert table["trusted"].tolist() == [True, False, True, False]
+    assert (table["strangeness"] <= 1).tolist() == table["trusted"].tolist()
+    assert table["strangeness"]["far"] > table["strangeness"]["near"]
+    one = measurements.link_features(
+        gpd.GeoDataFrame({"site": ["new"]}, geometry=cells.geometry.to_numpy()[[2]]), sites
+    )
+    assert table["rsrp_dbm"]["by the new site"] == pytest.approx(float(model.predict(one)[0]))
+
+
 @pytest.mark.parametrize(
     ("text", "site"),
     [
