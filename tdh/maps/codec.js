@@ -117,14 +117,23 @@ TDH.inflate = function (input) {
   return out.slice(0, n);
 };
 
-TDH.unpredict = function (q, rows, cols) {
+/* Remainders stand in groups by how much a cell's neighbours differ; see codec.py. */
+TDH.SLOPES = [1, 2, 4, 7, 12, 20];
+
+TDH.unpredict = function (packed, rows, cols) {
+  const n = TDH.SLOPES.length + 1, at = new Uint32Array(n), q = new Uint8Array(rows * cols);
+  const sizes = new DataView(packed.buffer, packed.byteOffset, 4 * n);
+  for (let k = 0, next = 4 * n; k < n; k++) { at[k] = next; next += sizes.getUint32(4 * k, true); }
+  const group = Uint8Array.from({ length: 511 }, (_, d) => TDH.SLOPES.filter((s) => s <= d).length);
   for (let r = 0, i = 0; r < rows; r++) {
     let west = 0, corner = 0;
     for (let c = 0; c < cols; c++, i++) {
       const north = r ? q[i - cols] : 0;
       const low = west < north ? west : north, high = west < north ? north : west;
       const guess = corner >= high ? low : corner <= low ? high : west + north - corner;
-      west = q[i] = (q[i] + guess) & 255;
+      const a = west < corner ? corner - west : west - corner;
+      const b = north < corner ? corner - north : north - corner;
+      west = q[i] = (packed[at[group[a + b]]++] + guess) & 255;
       corner = north;
     }
   }

@@ -17,8 +17,8 @@ TDH.kit = {
     let lut = new Uint32Array(256);
     if (spec.threshold) lut = TDH.divergingLut(spec.threshold, 30);
     else spec.colours.forEach((colour, i) => { if (colour) lut[i] = TDH.abgr(TDH.rgb(colour), 255); });
-    layer.ready = TDH.block(`${id}-data`).then((bytes) => {
-      if (spec.predicted) TDH.unpredict(bytes, rows, cols);
+    layer.ready = TDH.block(`${id}-data`).then((packed) => {
+      const bytes = spec.predicted ? TDH.unpredict(packed, rows, cols) : packed;
       layer.codes = bytes;
       layer.show(new TDH.Pyramid(bytes, rows, cols, spec.pool), lut);
     });

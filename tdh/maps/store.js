@@ -24,8 +24,8 @@ TDH.Store = class {
 
   async decode(key) {
     const { rows, cols } = this.meta.grid, entry = this.meta.rasters[key];
-    const bytes = await TDH.block(entry.block);
-    if (entry.predicted) TDH.unpredict(bytes, rows, cols);
+    const packed = await TDH.block(entry.block);
+    const bytes = entry.predicted ? TDH.unpredict(packed, rows, cols) : packed;
     if (!entry.base) return bytes;
     const [carrier, band, when] = entry.base.split("/");
     const base = await this.load(Number(carrier), band, when);

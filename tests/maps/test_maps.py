@@ -26,8 +26,12 @@ from tdh.maps import codec, georeference, page
 
 def unpredict(packed: str, shape: tuple[int, int]) -> np.ndarray:
     """What ``codec.js`` does, cell by cell."""
-    q = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8).astype(int)
-    out = q.reshape(shape).copy()
+    content = zlib.decompress(base64.b64decode(packed))
+    n = len(codec.SLOPES) + 1
+    sizes = np.frombuffer(content[: 4 * n], "<u4")
+    rest = np.frombuffer(content[4 * n :], np.uint8)
+    groups = [iter(g.tolist()) for g in np.split(rest, np.cumsum(sizes)[:-1])]
+    out = np.zeros(shape, dtype=int)
     for r in range(shape[0]):
         for c in range(shape[1]):
             west = out[r, c - 1] if c else 0
@@ -35,7 +39,10 @@ def unpredict(packed: str, shape: tuple[int, int]) -> np.ndarray:
             corner = out[r - 1, c - 1] if r and c else 0
             low, high = min(west, north), max(west, north)
             guess = low if corner >= high else high if corner <= low else west + north - corner
-            out[r, c] = (out[r, c] + guess) & 255
+            slope = abs(west - corner) + abs(corner - north)
+            group = sum(slope >= s for s in codec.SLOPES)
+            out[r, c] = (next(groups[group]) + guess) & 255
+    assert not any(list(g) for g in groups)
     return out.astype(np.uint8)
 
 
