@@ -128,6 +128,8 @@ def _hashable(value: Any) -> Any:
         return {str(k): _hashable(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_hashable(v) for v in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # a default of 500 is read back as 500.0
     return value
 
 

@@ -86,3 +86,9 @@ def test_a_damaged_record_is_no_record(tmp_path: Path) -> None:
     ran(tmp_path, scenario)
     (tmp_path / ".stages" / "a.json").write_text("{")
     assert ran(tmp_path, scenario) == ["a"]
+
+
+def test_a_whole_number_read_back_as_a_float_is_no_change(tmp_path: Path) -> None:
+    assert ran(tmp_path, {"x": 500, "y": {"k": [1, 2]}, "z": True}) == ["a", "b", "c"]
+    assert ran(tmp_path, {"x": 500.0, "y": {"k": [1.0, 2.0]}, "z": True}) == []
+    assert ran(tmp_path, {"x": 500.5, "y": {"k": [1, 2]}, "z": True}) == ["a", "c"]
