@@ -61,13 +61,6 @@ def any_carrier(request: Request, demand: np.ndarray) -> Layer:
     return Layer(sparse.csr_array(cover), np.asarray(demand, dtype=np.float64))
 
 
-def covered_by(layer: Layer, chosen: np.ndarray) -> np.ndarray:
-    """Which columns of a layer a choice (n_pairs,) bool covers."""
-    out = np.zeros(len(layer.weight), dtype=bool)
-    out[layer.cover[np.flatnonzero(chosen)].indices] = True
-    return out
-
-
 def stack(
     layers: Sequence[Layer],
     usable: np.ndarray,
