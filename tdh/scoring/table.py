@@ -205,7 +205,7 @@ def _table(
 
 
 def reasons(table: pd.DataFrame, language: str) -> list[str]:
-    """In words: what each asset closes, and the three greatest parts of its score."""
+    """In words: what each asset closes, and all parts of its score, the greatest first."""
     ja = language == "ja"
     prefix = "contribution_"
     names = [c for c in table.columns if c.startswith(prefix)]
@@ -213,7 +213,7 @@ def reasons(table: pd.DataFrame, language: str) -> list[str]:
     gap, template = ("", CLOSES.ja) if ja else (" ", CLOSES.en)
     nothing = NOTHING.render("ja" if ja else "en")
     parts = table[names].to_numpy()
-    largest = np.argsort(-parts, axis=1, kind="stable")[:, :3]
+    largest = np.argsort(-parts, axis=1, kind="stable")
     words = []
     for people, closed, score, row, best in zip(
         table["people_newly_served"],
