@@ -205,8 +205,7 @@ def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarr
     if len(shares) != n:
         shares = np.zeros(n)
     prices = np.asarray(solver.dual_values(), dtype=np.float64) * unit
-    if len(prices) != len(p.limit):
-        prices = np.zeros(len(p.limit))
+    prices = prices / row_scale(p) if len(prices) == len(p.limit) else np.zeros(len(p.limit))
     # A solver may count prices of a maximum from below; the better sign is as valid.
     both = [np.maximum(prices, 0.0), np.maximum(-prices, 0.0)]
     bounds = [proven_by(p, own) for own in both]
@@ -227,11 +226,25 @@ def proven_by(p: Programme, prices: np.ndarray) -> float:
     return float(p.limit @ prices + np.maximum(left, 0.0).sum())
 
 
+def row_scale(p: Programme) -> np.ndarray:
+    """The largest coefficient of each row, so that costs in yen or in millions make no difference.
+
+    Examples
+    --------
+    >>> two = sparse.csr_array(np.array([[3e6, 0.0], [0.0, -2.0]]))
+    >>> row_scale(Programme(np.ones(2), two, np.ones(2), 2)).tolist()
+    [3000000.0, 2.0]
+    """
+    out = np.asarray(abs(p.matrix).max(axis=1).todense(), dtype=np.float64).ravel()
+    return np.where(out > 0, out, 1.0)
+
+
 def _model(p: Programme, most: np.ndarray | None = None) -> tuple[Any, float]:
     """The programme without its whole variables; gains near one keep tolerances relative."""
     n = len(p.gain)
     unit = float(np.abs(p.gain).max()) if n else 1.0
     unit = unit if unit > 0 else 1.0
+    by_row = row_scale(p)
     model = helper.ModelBuilderHelper()
     fill: Any = model.fill_model_from_sparse_data  # its stub names no type of array that exists
     fill(
@@ -239,8 +252,8 @@ def _model(p: Programme, most: np.ndarray | None = None) -> tuple[Any, float]:
         np.ones(n) if most is None else most,
         p.gain / unit,
         np.full(len(p.limit), -np.inf),
-        p.limit,
-        sparse.csr_matrix(p.matrix),
+        p.limit / by_row,
+        sparse.csr_matrix(sparse.diags_array(1.0 / by_row) @ p.matrix),
     )
     model.set_maximize(True)
     return model, unit

@@ -106,6 +106,22 @@ def test_without_a_second_cover_it_is_the_allocation() -> None:
     assert (table["loss_without"] <= table["gain"] + 1e-9).all()
 
 
+def test_costs_in_yen_and_in_millions_are_the_same_problem() -> None:
+    rng = np.random.default_rng(8)
+    near = [sparse.csr_array(rng.random((30, 200)) < 0.06)]
+    demand, cost = rng.random((1, 200)), rng.integers(1, 9, (1, 30)).astype(float)
+    plans = [
+        solve_backup_cover(
+            near, demand, max_sites=None, cost=cost * unit, programme_budget=20.0 * unit
+        )
+        for unit in (1.0, 1e6, 1e-6)
+    ]
+    assert plans[0].plan.status is Status.OPTIMAL
+    for other in plans[1:]:
+        assert other.plan.objective == pytest.approx(plans[0].plan.objective)
+        assert other.plan.bound == pytest.approx(plans[0].plan.bound)
+
+
 def test_recount_finds_what_is_wrong() -> None:
     near = sparse.csr_array(np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=bool))
     backup = solve_backup_cover([near], [[5, 4, 3]], (1, 0.5), 2)
