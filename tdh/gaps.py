@@ -186,6 +186,24 @@ def gap_matrix(gaps: pd.DataFrame, cells: pd.DataFrame, carriers: Sequence[str])
     return matrix
 
 
+def people_matrix(
+    gaps: pd.DataFrame,
+    cells: pd.DataFrame,
+    carriers: Sequence[str],
+    market_share: Mapping[str, float],
+    column: str,
+) -> np.ndarray | None:
+    """Customers in each carrier's gap of another column of people, (n_carriers, n_cells).
+
+    None if ``cells`` has no such column: people by day, or in a disaster, were not named.
+    """
+    if column not in cells:
+        return None
+    share = np.array([market_share[c] for c in carriers])
+    gap = gap_matrix(gaps, cells, carriers)
+    return gap * cells[column].to_numpy(dtype=float) * share[:, None]
+
+
 def _places(
     gaps: pd.DataFrame, cells: pd.DataFrame, carriers: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:

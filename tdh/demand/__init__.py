@@ -3,17 +3,20 @@
 :func:`read_municipalities` and :func:`read_population` read what is published;
 :func:`make_cells` places the people in the plan's cells by the volume of buildings, and
 :class:`DasymetricRegressor` learns in which buildings people live. :func:`on_cells` adds any
-other source of demand: stations, roads. :func:`read_places` reads the places that must be served.
+other source of demand: stations, roads, :func:`people_at` people by day and in a disaster.
+:func:`read_places` reads the places that must be served.
 """
 
 from tdh.demand.cells import building_volume_m3, make_cells
 from tdh.demand.dasymetric import DasymetricRegressor, building_classes, mesh_classes
+from tdh.demand.moments import MOMENTS, people_at, read_source
 from tdh.demand.municipalities import read_municipalities
 from tdh.demand.places import PRIORITY_OF_KIND, Places, PlaceSource, read_places
 from tdh.demand.population import read_population
 from tdh.demand.sources import on_cells
 
 __all__ = [
+    "MOMENTS",
     "PRIORITY_OF_KIND",
     "DasymetricRegressor",
     "PlaceSource",
@@ -23,7 +26,9 @@ __all__ = [
     "make_cells",
     "mesh_classes",
     "on_cells",
+    "people_at",
     "read_municipalities",
     "read_places",
     "read_population",
+    "read_source",
 ]

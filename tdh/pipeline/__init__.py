@@ -98,7 +98,11 @@ STAGES: tuple[Stage, ...] = (
         "cells",
         Text("people and cells", "人口とセル"),
         stages.cells,
-        lambda s: [s.demand.population, _surface(s)],
+        lambda s: [
+            s.demand.population,
+            _surface(s),
+            [source.model_dump(mode="python") for source in s.demand.sources],
+        ],
         _tables("cells"),
         after=("area",),
     ),

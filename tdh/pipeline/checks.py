@@ -66,6 +66,9 @@ def check(
     attempt("area", lambda: _area(known))
     attempt("assets", lambda: _assets(known))
     attempt("people", lambda: _people(known))
+    for source in known.demand.sources:
+        name = f"people by {source.moment}: {source.path.name}"
+        attempt(name, partial(demand.read_source, source, known.crs))
     attempt("carriers", lambda: {k: len(v.sites) for k, v in covered.read_networks(known).items()})
     if known.throughput or any(c.coverage for c in known.carriers):
         attempt("coverage", lambda: present_known.facts(known))

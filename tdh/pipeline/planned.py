@@ -11,7 +11,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from tdh import gaps, schemas, siting
+from tdh import demand, gaps, schemas, siting
 from tdh.coverage import Coverage
 from tdh.errors import InfeasibleError, Problem, TdhError
 from tdh.files import atomic
@@ -127,8 +127,9 @@ def _write_after(context: Context, table: pd.DataFrame) -> None:
 def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> dict[str, Any]:
     """``plan.json``; the gap after the plan is counted again from the rasters, not from the solver."""
     scenario = context.scenario
-    before = _people(context.run.gaps)
-    after = _people(find_gaps(context, "after"))
+    gaps_after = find_gaps(context, "after")
+    before, after = _people(context.run.gaps), _people(gaps_after)
+    moments = _moments(context, gaps_after)
     closed = sum(before.values()) - sum(after.values())
     if abs(closed - solution.objective) > 1e-6 * max(1.0, closed):
         raise TdhError(
@@ -155,6 +156,7 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
             "people": customers,
             "people_in_gap_before": before.get(carrier.id, 0.0),
             "people_in_gap_after": after.get(carrier.id, 0.0),
+            **{key: values[carrier.id] for key, values in moments.items()},
             "covered_share_before": 1 - before.get(carrier.id, 0.0) / customers,
             "covered_share_after": 1 - after.get(carrier.id, 0.0) / customers,
         }
@@ -168,11 +170,28 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
         "people": people,
         "people_in_gap_before": sum(before.values()),
         "people_in_gap_after": sum(after.values()),
+        **{key: sum(values.values()) for key, values in moments.items()},
         "carriers": per_carrier,
         "sharing_capacity": scenario.siting.sharing_capacity,
         "spacing_m": scenario.siting.spacing_m,
         "seed": scenario.seed,
     }
+
+
+def _moments(context: Context, gaps_after: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Customers in a gap by day and in a disaster, before and after, where the cells hold them."""
+    run, scenario = context.run, context.scenario
+    carriers = [c.id for c in scenario.carriers]
+    found = {}
+    for moment in demand.MOMENTS:
+        for when, table in (("before", run.gaps), ("after", gaps_after)):
+            people = gaps.people_matrix(
+                table, run.cells, carriers, scenario.market_shares, f"population_{moment}"
+            )
+            if people is not None:
+                sums = people.sum(axis=1).tolist()
+                found[f"people_{moment}_in_gap_{when}"] = dict(zip(carriers, sums, strict=True))
+    return found
 
 
 def _money(scenario: Scenario, table: pd.DataFrame, budget_yen: float | None) -> dict[str, float]:

@@ -30,6 +30,9 @@ def scores(context: Context) -> dict[str, Any]:
         "cells": run.cells,
         "gap_cells": gaps.gap_matrix(run.gaps, run.cells, carriers),
         "places": place_priorities(context),
+        "daytime": gaps.people_matrix(
+            run.gaps, run.cells, carriers, scenario.market_shares, "population_day"
+        ),
     }
     assets_of = run.assets.loc[ids]
     more = {

@@ -212,8 +212,21 @@ def cells(context: Context) -> dict[str, Any]:
                 ),
             )
         )
+    sources = context.scenario.demand.sources
+    present = demand.people_at(
+        sources, table, context.grid, context.run.municipalities, context.surface
+    )
+    table = table.drop(
+        columns=[f"population_{moment}" for moment in demand.MOMENTS], errors="ignore"
+    )
+    for moment, people in present.items():
+        table[f"population_{moment}"] = people
     write_table(table, context.folder, "cells")
-    return {"cells": len(table), "people": round(float(table["population"].sum()), 1)}
+    return {
+        "cells": len(table),
+        "people": round(float(table["population"].sum()), 1),
+        **{f"people_{k}": round(float(v.sum()), 1) for k, v in present.items()},
+    }
 
 
 def places(context: Context) -> dict[str, Any]:

@@ -87,6 +87,20 @@ class Surface(Provenance):
     )
 
 
+class DemandSource(Provenance):
+    """People by day or in a disaster: counts per mesh, or features with a weight."""
+
+    path: Path = Field(description="Counts per mesh as residents', a vector file, or a register")
+    moment: Literal["day", "disaster"] = Field(description="When they are there")
+    type: Literal["mesh", "features"] = Field(
+        "features", description="Counts per JIS X 0410 mesh, or points, areas and lines"
+    )
+    column: str | None = Field(
+        None, description="Column of counts or weights; empty: a mesh's residents, or 1 a feature"
+    )
+    factor: float = Field(1.0, gt=0, description="People per unit of the column")
+
+
 class Demand(Provenance):
     """People."""
 
@@ -96,6 +110,9 @@ class Demand(Provenance):
     )
     roads: Path | None = Field(
         None, description="Lines of main roads, for the indicator of their kilometres"
+    )
+    sources: list[DemandSource] = Field(
+        [], description="People by day and in a disaster; each moment is the sum of its sources"
     )
 
 
@@ -427,6 +444,7 @@ class Scenario(_Table):
                     self.demand.population,
                     self.demand.commercial,
                     self.demand.roads,
+                    *(source.path for source in self.demand.sources),
                 )
                 if path is not None
             ],
@@ -446,6 +464,7 @@ class Scenario(_Table):
         if self.surface.buildings or self.surface.terrain:
             named.append(("surface", self.surface))
         named.append(("demand", self.demand))
+        named += [(f"demand: {source.path.name}", source) for source in self.demand.sources]
         named += [(f"places: {p.path.name}", p) for p in self.places]
         named += [(f"carriers: {c.label}", c) for c in self.carriers]
         named += [

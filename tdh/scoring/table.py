@@ -136,6 +136,7 @@ def score_public(
     cells: pd.DataFrame,
     gap_cells: np.ndarray | None = None,
     places: np.ndarray | None = None,
+    daytime: np.ndarray | None = None,
     more: Mapping[str, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Score every asset for the public: all carriers' gaps that it could close, together.
@@ -165,6 +166,7 @@ def score_public(
         market_share={"public": 1.0 / n},
         gap_cells=gap.reshape(1, -1),
         places=None if places is None else np.tile(places, n),
+        daytime=None if daytime is None else daytime.reshape(1, -1),
         more={name: {"public": values} for name, values in (more or {}).items()},
     )
 

@@ -1,0 +1,191 @@
+"""People by day and in a disaster: what else a scenario names beside its residents.
+
+A source is either counts per JIS X 0410 mesh, read as residents are (people by day, workers), or
+features with a weight: stations and their passengers, evacuation areas and whom they hold,
+buildings and who works there, roads by their length. Meshes are placed in the cells by the volume
+of buildings; points, areas and lines as :func:`tdh.demand.on_cells` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from pyogrio.errors import DataSourceError
+
+from tdh import inventory
+from tdh.demand.cells import make_cells
+from tdh.demand.population import read_population
+from tdh.demand.sources import on_cells
+from tdh.errors import InputError, Problem
+from tdh.grid import Grid
+from tdh.inventory.opening import open_register
+from tdh.language import Text
+from tdh.surface import Surface
+
+MOMENTS = ("day", "disaster")
+"""Table ``cells`` holds each in ``population_<moment>``."""
+_AREAS_AND_LINES = {".geojson", ".gpkg", ".shp", ".fgb", ".gml", ".parquet", ".zip"}
+
+
+def people_at(
+    sources: Sequence[Any],
+    cells: gpd.GeoDataFrame,
+    grid: Grid,
+    municipalities: gpd.GeoDataFrame,
+    surface: Surface | None = None,
+) -> dict[str, np.ndarray]:
+    """People in each cell by moment, the sum of its sources; moments without a source are missing.
+
+    Parameters
+    ----------
+    sources : sequence
+        Objects with ``path``, ``moment`` (day or disaster), ``type`` (mesh or features), ``column``
+        (of counts or weights; None: a mesh's residents, or 1 a feature) and ``factor`` (people per
+        unit).
+    cells : GeoDataFrame
+        Table ``cells``.
+    grid : Grid
+    municipalities : GeoDataFrame
+        Where cells are.
+    surface : Surface, optional
+        Buildings by whose volume meshes are placed.
+
+    Raises
+    ------
+    InputError
+        With the problems of all sources.
+    """
+    found: dict[str, np.ndarray] = {}
+    problems: list[Problem] = []
+    for source in sources:
+        try:
+            people = _people(source, cells, grid, municipalities, surface) * source.factor
+        except InputError as error:
+            problems += error.problems
+            continue
+        found[source.moment] = found.get(source.moment, 0.0) + people
+    if problems:
+        raise InputError(*problems)
+    return {moment: found[moment] for moment in MOMENTS if moment in found}
+
+
+def read_source(source: Any, crs: str) -> float:
+    """Read a source alone: how many people it holds, wherever they are.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    if source.type == "mesh":
+        return (
+            float(read_population(source.path, source.column)["population"].sum()) * source.factor
+        )
+    shapes, weight = read_weighted(source.path, source.column, crs)
+    return float(np.broadcast_to(weight, len(shapes)).sum()) * source.factor
+
+
+def _people(
+    source: Any,
+    cells: gpd.GeoDataFrame,
+    grid: Grid,
+    municipalities: gpd.GeoDataFrame,
+    surface: Surface | None,
+) -> np.ndarray:
+    if source.type == "mesh":
+        counts = read_population(source.path, source.column)
+        placed = make_cells(grid, municipalities, counts, surface)["population"]
+        return placed.reindex(cells.index).fillna(0.0).to_numpy(dtype=float)
+    features, weight = read_weighted(source.path, source.column, grid.crs)
+    return on_cells(features, cells, grid, weight)
+
+
+def read_weighted(
+    path: Path, column: str | None, crs: str
+) -> tuple[gpd.GeoSeries, np.ndarray | float]:
+    """Features of a file with a weight each.
+
+    Parameters
+    ----------
+    path : path
+        A vector file, or any register that :func:`tdh.inventory.read_assets` reads (points; records
+        without a position are left out).
+    column : str or None
+        The column of weights, as the file names it; None: each feature counts 1.
+    crs : str
+        CRS of the result.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, has no such column, or weights that are not numbers.
+    """
+    if path.suffix.lower() in _AREAS_AND_LINES:
+        shapes, table = _vector(path)
+        shapes = shapes.to_crs(crs)
+        weights = None if column is None else _column(table, column, path)
+    else:
+        register = inventory.read_assets(path, plan_crs=crs)
+        shapes = register.assets.geometry.reset_index(drop=True)
+        weights = None
+        if column is not None:
+            rows = register.assets["source_row"].to_numpy(dtype=int) - 1
+            weights = _column(_rows(path, rows), column, path)
+    known = ~(shapes.is_empty | shapes.isna()).to_numpy()
+    if weights is None:
+        return shapes[known], 1.0
+    return shapes[known], weights[known]
+
+
+def _vector(path: Path) -> tuple[gpd.GeoSeries, pd.DataFrame]:
+    try:
+        read = gpd.read_parquet if path.suffix.lower() == ".parquet" else gpd.read_file
+        frame = read(path)
+    except (OSError, ValueError, DataSourceError) as error:
+        raise InputError(
+            Problem(Text("it cannot be read", "読めません"), value=str(error), where=path.name)
+        ) from error
+    if frame.crs is None:
+        raise InputError(
+            Problem(Text("the file names no CRS", "座標参照系がありません"), where=path.name)
+        )
+    return frame.geometry, pd.DataFrame(frame.drop(columns=frame.geometry.name))
+
+
+def _rows(path: Path, rows: np.ndarray) -> pd.DataFrame:
+    tables, _ = open_register(path)
+    whole = pd.concat([table.frame for table in tables], ignore_index=True)
+    return whole.iloc[rows].reset_index(drop=True)
+
+
+def _column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
+    if column not in table.columns:
+        raise InputError(
+            Problem(
+                Text("there is no such column", "その列がありません"),
+                value=column,
+                expected=", ".join(str(c) for c in table.columns[:20]),
+                where=path.name,
+            )
+        )
+    text = table[column]
+    plain = text.astype("str").str.normalize("NFKC").str.replace(",", "").str.strip()
+    empty = text.isna() | plain.isin(["", "-", "…", "*"])
+    values = pd.to_numeric(plain.where(~empty), errors="coerce").astype(float)
+    bad = values.isna() & ~empty
+    if bad.any():
+        raise InputError(
+            Problem(
+                Text(
+                    "{n} weights are not numbers", "数値でない重みが{n}件あります", n=int(bad.sum())
+                ),
+                value=text[bad].iloc[:3].tolist(),
+                where=f"{path.name}: {column}",
+            )
+        )
+    return values.fillna(0.0).to_numpy(dtype=float)
