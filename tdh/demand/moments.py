@@ -23,6 +23,8 @@ from tdh.demand.population import read_population
 from tdh.demand.sources import on_cells
 from tdh.errors import InputError, Problem
 from tdh.grid import Grid
+from tdh.inventory import headers, notes
+from tdh.inventory.findings import Findings
 from tdh.inventory.opening import open_register
 from tdh.language import Text
 from tdh.surface import Surface
@@ -159,6 +161,8 @@ def _vector(path: Path) -> tuple[gpd.GeoSeries, pd.DataFrame]:
 
 def _rows(path: Path, rows: np.ndarray) -> pd.DataFrame:
     tables, _ = open_register(path)
+    for table in tables:  # records are numbered without blank lines, notes and repeated headers
+        notes.drop(table, headers.map_columns(table, None), Findings(path.name))
     whole = pd.concat([table.frame for table in tables], ignore_index=True)
     return whole.iloc[rows].reset_index(drop=True)
 

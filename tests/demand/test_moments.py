@@ -39,6 +39,17 @@ def test_a_register_of_stations_with_passengers(tmp_path: Path) -> None:
         read_weighted(path, "乗降客数", CRS)
 
 
+def test_weights_stay_with_their_records_beside_blank_lines_and_notes(tmp_path: Path) -> None:
+    path = tmp_path / "stations.csv"
+    path.write_text(
+        "駅名,緯度,経度,乗降客数\n,,,\n西駅,35.69,139.69,100\n,,,\n無駅,,,5\n東駅,35.70,139.70,300\n",
+        encoding="utf-8",
+    )
+    shapes, weight = read_weighted(path, "乗降客数", CRS)
+    east = shapes.to_crs("EPSG:6668").x.round(2).tolist()
+    assert dict(zip(east, np.asarray(weight).tolist(), strict=True)) == {139.69: 100, 139.70: 300}
+
+
 def test_areas_keep_their_totals_and_problems_come_together(
     tmp_path: Path, demand_run: Run
 ) -> None:
