@@ -63,6 +63,20 @@ class Profile:
     top_m: np.ndarray
     line_m: np.ndarray
 
+    def thinned(self, most: int) -> Profile:
+        """At most so many points; each stands for a stretch, with its highest top."""
+        n = len(self.distance_m)
+        if n <= most:
+            return self
+        starts = np.linspace(0, n, most, endpoint=False).astype(int)
+        starts[-1] = n - 1  # both ends are kept as they are
+        return Profile(
+            self.distance_m[starts],
+            self.ground_m[starts],
+            np.maximum.reduceat(self.top_m, starts),
+            self.line_m[starts],
+        )
+
 
 @dataclass(frozen=True)
 class Edge:

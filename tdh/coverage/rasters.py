@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,26 +45,28 @@ def write_raster(
     raster = to_grid(values, cells, grid)
     with (
         files.atomic(path) as draft,
-        rasterio.open(
-            draft,
-            "w",
-            driver="GTiff",
-            width=grid.n_cols,
-            height=grid.n_rows,
-            count=1,
-            dtype="float32",
-            crs=grid.crs,
-            transform=grid.transform,
-            nodata=float("nan"),
-            compress="deflate",
-            predictor=3,
-            tiled=True,
-            blockxsize=256,
-            blockysize=256,
-        ) as target,
+        rasterio.open(draft, "w", **geotiff(grid, "float32", float("nan")), predictor=3) as target,
     ):
         target.write(raster, 1)
         if description:
             target.set_band_description(1, description)
         if unit:
             target.set_band_unit(1, unit)
+
+
+def geotiff(grid: Grid, dtype: str, nodata: float) -> dict[str, Any]:
+    """How a raster of one band on a grid is written: compressed, in tiles."""
+    return {
+        "driver": "GTiff",
+        "width": grid.n_cols,
+        "height": grid.n_rows,
+        "count": 1,
+        "dtype": dtype,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "nodata": nodata,
+        "compress": "deflate",
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+    }

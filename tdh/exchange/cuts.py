@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tdh import coverage, measurements
-from tdh.coverage import Link, Profile
+from tdh.coverage import Link
 
 if TYPE_CHECKING:
     from tdh.radio.bands import Band
@@ -68,7 +68,7 @@ def links(
             model=model,
         )
         if link.profile is not None:
-            link = replace(link, profile=thinned(link.profile))
+            link = replace(link, profile=link.profile.thinned(MOST_POINTS))
         found[asset_id] = link
     return found
 
@@ -101,18 +101,3 @@ def _best_cells(
             if unmet[cell] > (unmet[best[asset_id][0]] if asset_id in best else 0.0):
                 best[asset_id] = (cell, band_id)
     return best
-
-
-def thinned(cut: Profile) -> Profile:
-    """A profile of at most ``MOST_POINTS`` points; each stands for a stretch, with its highest top."""
-    n = len(cut.distance_m)
-    if n <= MOST_POINTS:
-        return cut
-    starts = np.linspace(0, n, MOST_POINTS, endpoint=False).astype(int)
-    starts[-1] = n - 1  # both ends are kept as they are
-    return Profile(
-        cut.distance_m[starts],
-        cut.ground_m[starts],
-        np.maximum.reduceat(cut.top_m, starts),
-        cut.line_m[starts],
-    )

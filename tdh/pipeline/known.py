@@ -18,6 +18,7 @@ import rasterio
 
 from tdh import present as sources
 from tdh import schemas
+from tdh.coverage.rasters import geotiff
 from tdh.coverage.sites import environment_for
 from tdh.errors import InputError, Problem
 from tdh.files import atomic
@@ -246,22 +247,7 @@ def write_sources(path: Path, source: np.ndarray, cells: pd.DataFrame, grid: Gri
     raster[cells["row"].to_numpy(), cells["col"].to_numpy()] = source
     with (
         atomic(path) as draft,
-        rasterio.open(
-            draft,
-            "w",
-            driver="GTiff",
-            width=grid.n_cols,
-            height=grid.n_rows,
-            count=1,
-            dtype="uint8",
-            crs=grid.crs,
-            transform=grid.transform,
-            nodata=OUTSIDE,
-            compress="deflate",
-            tiled=True,
-            blockxsize=256,
-            blockysize=256,
-        ) as target,
+        rasterio.open(draft, "w", **geotiff(grid, "uint8", OUTSIDE)) as target,
     ):
         target.write(raster, 1)
         target.set_band_description(1, ", ".join(f"{code} {kind}" for kind, code in CODES.items()))

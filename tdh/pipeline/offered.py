@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tdh import coverage, gaps, schemas
-from tdh.coverage import Coverage, Profile
+from tdh.coverage import Coverage
 from tdh.files import atomic
 from tdh.pipeline.context import Context
 
@@ -94,7 +94,7 @@ def profile_table(context: Context) -> pd.DataFrame:
                 model=context.model,
             )
             assert link.profile is not None
-            cut = thinned(link.profile)
+            cut = link.profile.thinned(MOST_POINTS)
             rows.append(
                 {
                     "asset_id": asset_id,
@@ -137,18 +137,3 @@ def _best_cells(
             if unmet[cell] > most.get(asset_id, 0.0):
                 best[asset_id], most[asset_id] = (cell, band_id), float(unmet[cell])
     return best
-
-
-def thinned(cut: Profile) -> Profile:
-    """A profile of at most ``MOST_POINTS`` points; each stands for a stretch, with its highest top."""
-    n = len(cut.distance_m)
-    if n <= MOST_POINTS:
-        return cut
-    starts = np.linspace(0, n, MOST_POINTS, endpoint=False).astype(int)
-    starts[-1] = n - 1  # both ends are kept as they are
-    return Profile(
-        cut.distance_m[starts],
-        cut.ground_m[starts],
-        np.maximum.reduceat(cut.top_m, starts),
-        cut.line_m[starts],
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tdh.coverage import Profile
-from tdh.pipeline.offered import MOST_POINTS, thinned
+from tdh.pipeline.offered import MOST_POINTS
 from tdh.results import Run
 
 
@@ -42,7 +42,8 @@ def test_a_thinned_profile_keeps_ends_and_roofs() -> None:
     n = 5 * MOST_POINTS + 3
     top = np.zeros(n)
     top[777] = 60.0
-    cut = thinned(Profile(np.arange(n) * 2.0, np.zeros(n), top, np.linspace(30.0, 1.5, n)))
+    whole = Profile(np.arange(n) * 2.0, np.zeros(n), top, np.linspace(30.0, 1.5, n))
+    cut = whole.thinned(MOST_POINTS)
     assert len(cut.distance_m) == MOST_POINTS
     assert cut.top_m.max() == 60.0
     assert abs(cut.distance_m[cut.top_m.argmax()] - 777 * 2.0) <= 2.0 * n / MOST_POINTS + 2
