@@ -264,6 +264,9 @@ def made_on(run: RunLike) -> str:
 _OBJECTIVES = {
     "places": Text("Places in a gap, by priority", "ギャップにある重点施設(優先度の合計)"),
     "any_carrier": Text("People whom nobody serves today", "現在どの事業者も届かない人口"),
+    "two_carriers": Text(
+        "People whom fewer than two carriers serve today", "現在2社以上が届いていない人口"
+    ),
     "people": Text("People in a gap", "不足人口"),
 }
 

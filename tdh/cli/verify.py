@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tdh.cli import options
-from tdh.language import Text
+from tdh.language import Text, current
 
 
 @click.command(
@@ -15,8 +15,10 @@ from tdh.language import Text
     help=str(
         Text(
             "Count the plan of the run folder RUN again from its tables and footprints, with nothing "
-            "of the solver.",
-            "計算フォルダの計画を、ソルバーを使わず表とフットプリントから数え直します。",
+            "of the solver: every limit, and what plan.json says of people, money, years, second "
+            "covers and each objective that comes first.",
+            "計算フォルダの計画を、ソルバーを使わず表とフットプリントから数え直します。すべての条件と、"
+            "plan.json にある人数・費用・年度・二重カバー・優先した目的の値を確かめます。",
         )
     ),
 )
@@ -25,13 +27,17 @@ from tdh.language import Text
 @options.lang
 def command(run: Path, as_json: bool) -> None:
     import tdh
+    from tdh import display
     from tdh.errors import TdhError
-    from tdh.pipeline import checks
+    from tdh.pipeline import checks, recounts
 
     opened = tdh.read_run(run)
     problems = checks.verify(opened)
+    order = recounts.counted_in_order(opened)
     if as_json:
-        options.print_json({"ok": not problems, "problems": [str(p) for p in problems]})
+        options.print_json(
+            {"ok": not problems, "problems": [str(p) for p in problems], "objectives": order}
+        )
     if problems:
         raise TdhError(*problems)
     if not as_json:
@@ -44,3 +50,18 @@ def command(run: Path, as_json: bool) -> None:
                 )
             )
         )
+        for number, entry in enumerate(order, 1):
+            click.echo(
+                str(
+                    Text(
+                        "{number}. {name}: {value:,.1f} counted, {held:,.1f} held, at most "
+                        "{bound:,.1f}",
+                        "{number}. {name}: 再集計 {value:,.1f}、保証 {held:,.1f}、上界 {bound:,.1f}",
+                        number=number,
+                        name=display.objective(entry["name"]).render(current()),
+                        value=entry["value"],
+                        held=entry.get("held", entry["value"]),
+                        bound=entry["bound"],
+                    )
+                )
+            )

@@ -166,7 +166,7 @@ STAGES: tuple[Stage, ...] = (
         lambda s: [
             s.seed,
             s.siting.model_dump(),
-            s.costs.yen,
+            [s.costs.yen, s.costs.shared_saving],
             [[c.max_sites, c.budget_yen] for c in s.carriers],
         ],
         lambda s: [
@@ -174,7 +174,7 @@ STAGES: tuple[Stage, ...] = (
             "plan.json",
             *_per_band("coverage/{carrier}-{band}-after.tif")(s),
         ],
-        after=("candidates", "gaps", "places"),
+        after=("present", "candidates", "gaps", "places"),
     ),
     Stage(
         "links",

@@ -8,13 +8,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from tdh import demand, gaps, inventory, measurements, siting
+from tdh import demand, inventory, measurements
 from tdh.errors import InputError, Problem
-from tdh.language import Text
-from tdh.pipeline import covered, hazards, rules, stages
+from tdh.pipeline import covered, hazards, recounts, stages
 from tdh.pipeline import known as present_known
 from tdh.pipeline.context import carrier_bands
 from tdh.results import Run
@@ -88,52 +84,7 @@ def verify(run: Run) -> list[Problem]:
     list of Problem
         Empty if the plan keeps every limit and serves what ``plan.json`` says.
     """
-    carriers = [c.id for c in run.carriers]
-    footprints = []
-    for carrier in run.carriers:
-        signals = [run.footprint(carrier.id, band) for band in carrier.bands]
-        served = signals[0].footprint()
-        for other in signals[1:]:
-            served = (served + other.footprint()).astype(bool)
-        footprints.append(served)
-    ids = signals[0].site_ids
-    unmet = gaps.unmet_matrix(run.gaps, run.cells, carriers)
-    site = ids.get_indexer(run.plan["asset_id"])
-    if (site < 0).any():
-        unknown = run.plan.loc[site < 0, "asset_id"].tolist()
-        return [
-            Problem(
-                Text("the plan names assets without a footprint", "未知のアセットです"), unknown
-            )
-        ]
-    who = pd.Index(carriers).get_indexer(run.plan["carrier_id"])
-    codes = run.cells["municipality_code"].to_numpy()
-    problems = rules.named(
-        siting.verify(
-            np.column_stack([who, site]),
-            footprints,
-            unmet,
-            **rules.limits(run.scenario, run.assets.loc[ids], codes, unmet),
-        ),
-        run.scenario,
-        codes,
-        unmet,
-    )
-    served_people = 0.0
-    for k, footprint in enumerate(footprints):
-        reached = footprint[site[who == k]].sum(axis=0) > 0
-        served_people += float(unmet[k][reached].sum())
-    said = float(run.summary["objective"])
-    if abs(served_people - said) > 1e-6 * max(1.0, said):
-        problems.append(
-            Problem(
-                Text("plan.json says another objective", "plan.json の目的関数値が一致しません"),
-                value=said,
-                expected=f"{served_people:.6f}",
-                where=str(run.folder / "plan.json"),
-            )
-        )
-    return problems
+    return recounts.verify(run)
 
 
 def _area(scenario: Scenario) -> dict[str, Any]:

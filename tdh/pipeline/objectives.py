@@ -1,7 +1,8 @@
-"""What the plan is the best for: people, or other objectives before them."""
+"""What the plan is the best for: people, or other objectives before, beside or year by year."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,59 +14,106 @@ from tdh.errors import Problem, ScenarioError
 from tdh.language import Text
 from tdh.pipeline.context import Context
 from tdh.pipeline.scored import place_priorities
-from tdh.siting import counting
+from tdh.siting import counting, infeasible
 from tdh.siting.allocation import check
 
 
-def solve(
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A plan in the terms of people, with what else its solver says.
+
+    Attributes
+    ----------
+    plan : Plan
+        Objective and bound count people in a gap; the bound holds for every plan that is as good
+        in what comes before people, or counts beside them.
+    facts : dict
+        Further entries of ``plan.json``.
+    columns : dict of str to ndarray, shape (n_choices,)
+        Further columns of the table ``plan``, in the order of the plan's assignments.
+    broken : list of Problem
+        What an independent recount finds wrong.
+    """
+
+    plan: siting.Plan
+    facts: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    broken: list[Problem] = field(default_factory=list)
+
+
+def allocate(
+    context: Context, footprints: list[sparse.csr_array], unmet: np.ndarray, limits: dict[str, Any]
+) -> Answer:
+    """The plan that serves most people of the gaps."""
+    plan = siting.solve_allocation(footprints, unmet, seed=context.scenario.seed, **limits)
+    return Answer(plan, broken=siting.verify(plan, footprints, unmet, **limits))
+
+
+def in_order(
     context: Context,
     footprints: list[sparse.csr_array],
     unmet: np.ndarray,
     wanted: np.ndarray,
     limits: dict[str, Any],
-) -> tuple[siting.Plan, list[dict[str, Any]]]:
-    """The plan, and what it reaches of each objective in order, for ``plan.json``.
+) -> Answer:
+    """The plan with what comes before people, each as good as the earlier ones allow.
 
     ``footprints`` and ``unmet`` hold the cells ``wanted`` of the plan alone.
     """
     scenario = context.scenario
     first = scenario.siting.first
-    if not first:
-        plan = siting.solve_allocation(footprints, unmet, seed=scenario.seed, **limits)
-        return plan, []
-    demands = [_demand(context, name, wanted) for name in first]
-    found = siting.solve_lexicographic(footprints, [*demands, unmet], seed=scenario.seed, **limits)
+    infeasible.check_fixed(check(footprints, unmet, **limits))
+    given, bounds_of = footprints, limits
+    if "two_carriers" in first:
+        given, bounds_of = with_today(footprints, limits, ~_missing(context)[:, wanted])
+    aims = [*(_demand(context, name, wanted) for name in first), unmet]
+    found = siting.solve_lexicographic(given, aims, seed=scenario.seed, **bounds_of)
+    broken = siting.verify_lexicographic(found, given, aims, **bounds_of)
     facts = [
         {
             "name": name,
             "value": float(value),
+            "held": float(held),
             "bound": float(bound),
             "gap": float(gap),
             "status": str(status),
         }
-        for name, value, bound, gap, status in zip(
-            [*first, "people"], found.values, found.bounds, found.gaps, found.statuses, strict=True
+        for name, value, held, bound, gap, status in zip(
+            [*first, "people"],
+            found.values,
+            found.found,
+            found.bounds,
+            found.gaps,
+            found.statuses,
+            strict=True,
         )
     ]
+    selected = without_today(found.selected, footprints)
     plan = siting.Plan(
-        _assignments(footprints, unmet, limits, found.selected),
-        found.selected,
+        assignments(footprints, unmet, limits, selected),
+        selected,
         float(found.values[-1]),
         float(found.bounds[-1]),
         found.statuses[-1],
         " → ".join(dict.fromkeys(found.methods)),
         found.reproducible,
     )
-    return plan, facts
+    return Answer(plan, {"objectives": facts}, broken=broken)
+
+
+def _missing(context: Context) -> np.ndarray:
+    """Which cells are which carrier's gap."""
+    carriers = [c.id for c in context.scenario.carriers]
+    return gaps.gap_matrix(context.run.gaps, context.run.cells, carriers)
 
 
 def _demand(context: Context, name: str, wanted: np.ndarray) -> Any:
-    run = context.run
-    missing = gaps.gap_matrix(run.gaps, run.cells, [c.id for c in context.scenario.carriers])
-    if name == "any_carrier":
-        nobody = missing.all(axis=0)
-        people = run.cells["population"].to_numpy() * nobody
-        return siting.Objective(people[wanted], at_least=1)
+    missing = _missing(context)
+    if name in ("any_carrier", "two_carriers"):
+        least = 1 if name == "any_carrier" else 2
+        fewer = (~missing).sum(axis=0) < least
+        people = context.run.cells["population"].to_numpy() * fewer
+        return siting.Objective(people[wanted], at_least=least)
     priorities = place_priorities(context)
     if priorities is None:
         raise ScenarioError(
@@ -78,13 +126,54 @@ def _demand(context: Context, name: str, wanted: np.ndarray) -> Any:
     return (missing * priorities)[:, wanted]
 
 
-def _assignments(
+def with_today(
+    footprints: list[sparse.csr_array], limits: dict[str, Any], served: np.ndarray
+) -> tuple[list[sparse.csr_array], dict[str, Any]]:
+    """The problem with today's network as one more site that every carrier holds already.
+
+    It takes nothing from any limit: it costs nothing, stands apart from all, and each carrier may
+    hold one site more.
+
+    Parameters
+    ----------
+    footprints : list of csr_array, shape (n_sites, n_cells)
+    limits : dict
+        As :func:`tdh.pipeline.rules.limits` gives them.
+    served : ndarray of bool, shape (n_carriers, n_cells)
+        What counts as covered already.
+    """
+    n_carriers, n_sites = len(footprints), footprints[0].shape[0]
+    more = [
+        sparse.csr_array(sparse.vstack([f, sparse.csr_array(row[None])], format="csr"))
+        for f, row in zip(footprints, served, strict=True)
+    ]
+    known = dict(limits)
+    known["max_sites"] = [None if m is None else m + 1 for m in limits["max_sites"]]
+    capacity = np.broadcast_to(np.asarray(limits["sharing_capacity"]), (n_sites,))
+    known["sharing_capacity"] = np.append(capacity, n_carriers)
+    far = limits["xy_m"].max(axis=0, initial=0.0) + 1e7
+    known["xy_m"] = np.vstack([limits["xy_m"], far])
+    held = np.array([(c, n_sites) for c in range(n_carriers)], dtype=np.int64)
+    fixed = limits.get("fixed")
+    known["fixed"] = held if fixed is None else np.vstack([fixed, held])
+    if limits.get("cost") is not None:
+        known["cost"] = np.append(limits["cost"], 0.0)
+    return more, known
+
+
+def without_today(selected: np.ndarray, footprints: list[sparse.csr_array]) -> np.ndarray:
+    """The choices of a plan of :func:`with_today` that are assets."""
+    kept: np.ndarray = selected[selected[:, 1] < footprints[0].shape[0]]
+    return kept
+
+
+def assignments(
     footprints: list[sparse.csr_array],
     unmet: np.ndarray,
     limits: dict[str, Any],
     selected: np.ndarray,
 ) -> pd.DataFrame:
-    """People gained by each choice, in order; those that serve places alone come last."""
+    """People gained by each choice, in order; those that serve nobody new come last."""
     known = {key: value for key, value in limits.items() if key != "floors"}
     chosen = np.zeros((len(footprints), footprints[0].shape[0]), dtype=bool)
     chosen[tuple(selected.T)] = True

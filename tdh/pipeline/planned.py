@@ -10,15 +10,17 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from tdh import demand, gaps, schemas, siting
 from tdh.coverage import Coverage
 from tdh.errors import InfeasibleError, Problem, TdhError
 from tdh.files import atomic
 from tdh.language import Text
-from tdh.pipeline import objectives, rules
+from tdh.pipeline import backed, objectives, rules, tenants, yearly
 from tdh.pipeline.context import Context, write_table
 from tdh.pipeline.covered import carrier_footprints, find_gaps, write_signal
+from tdh.pipeline.objectives import Answer
 from tdh.scenario import Scenario
 
 
@@ -31,39 +33,60 @@ def plan(context: Context) -> dict[str, Any]:
     counts = unmet.sum(axis=0) > 0
     if scenario.siting.first:  # places and people of whom no carrier has a customer count, too
         counts |= gaps.gap_matrix(run.gaps, run.cells, carriers).any(axis=0)
+    if scenario.siting.backup is not None:  # so does who depends on one station today
+        counts[:] = True
     wanted = np.flatnonzero(counts)
     clipped = [footprints[c][:, wanted].tocsr() for c in carriers]
     offered = run.assets.loc[ids]
     codes, open_people = run.cells["municipality_code"].to_numpy()[wanted], unmet[:, wanted]
     limits = rules.limits(scenario, offered, codes, open_people)
     try:
-        solution, reached = objectives.solve(context, clipped, open_people, wanted, limits)
+        answer = _answer(context, clipped, open_people, wanted, limits)
     except InfeasibleError as error:
         raise InfeasibleError(*rules.named(error.problems, scenario, codes, open_people)) from error
-    broken = siting.verify(solution, clipped, open_people, **limits)
-    if broken:
-        raise TdhError(*broken)
-    table = _plan_table(context, solution.assignments, ids, carriers, limits.get("cost"))
+    if answer.broken:
+        raise TdhError(*answer.broken)
+    table = _plan_table(context, answer, ids, carriers, limits.get("cost"))
     write_table(table, context.folder, "plan")
     _write_after(context, table)
-    summary = _summary(context, solution, table)
-    if reached:
-        summary["objectives"] = reached
+    summary = {**_summary(context, answer.plan, table), **answer.facts}
     with atomic(context.folder / "plan.json") as path:
         path.write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
     return {key: summary[key] for key in ("status", "method", "objective", "bound", "gap")}
 
 
+def _answer(
+    context: Context,
+    footprints: list[sparse.csr_array],
+    unmet: np.ndarray,
+    wanted: np.ndarray,
+    limits: dict[str, Any],
+) -> Answer:
+    """The plan, by the problem that the scenario's rules make of it."""
+    rules_of = context.scenario.siting
+    if rules_of.years:
+        return yearly.by_years(context, footprints, unmet, limits)
+    if rules_of.backup is not None:
+        return backed.backed(context, footprints, unmet, limits)
+    if rules_of.first:
+        return objectives.in_order(context, footprints, unmet, wanted, limits)
+    if tenants.saves(context.scenario):
+        return tenants.sharing(context, footprints, unmet, limits)
+    return objectives.allocate(context, footprints, unmet, limits)
+
+
 def _plan_table(
     context: Context,
-    assignments: pd.DataFrame,
+    answer: Answer,
     ids: pd.Index,
     carriers: list[str],
     cost: np.ndarray | None,
 ) -> gpd.GeoDataFrame:
+    assignments, scenario = answer.plan.assignments, context.scenario
+    site = assignments["site"].to_numpy(int)
     table = pd.DataFrame(
         {
-            "asset_id": ids.to_numpy()[assignments["site"].to_numpy(int)],
+            "asset_id": ids.to_numpy()[site],
             "carrier_id": np.array(carriers)[assignments["carrier"].to_numpy(int)],
             "people_gained": assignments["gain"].to_numpy(float),
             "people_lost_without": assignments["loss_without"].to_numpy(float),
@@ -71,13 +94,22 @@ def _plan_table(
         }
     )
     if cost is not None:
-        table["cost_yen"] = cost[assignments["site"].to_numpy(int)]
+        on_it = np.bincount(site, minlength=len(ids))[site]
+        table["cost_yen"] = tenants.split(cost[site], on_it, scenario.costs.shared_saving)
+    for name, values in answer.columns.items():
+        table[name] = values
     table["order"] = table.groupby("carrier_id")["order"].rank(method="first").astype(int)
     table = table.sort_values(["carrier_id", "order"], ignore_index=True)
-    bands = {c.id: ",".join(c.band_ids) for c in context.scenario.carriers}
+    bands = {c.id: ",".join(c.band_ids) for c in scenario.carriers}
     table["bands"] = table["carrier_id"].map(bands)
     words = [
-        _reason(row.order, row.people_gained, row.people_lost_without) for row in table.itertuples()
+        _reason(
+            row.order,
+            row.people_gained,
+            row.people_lost_without,
+            backed=scenario.siting.backup is not None,
+        )
+        for row in table.itertuples()
     ]
     table["reason_en"] = [text.render("en") for text in words]
     table["reason_ja"] = [text.render("ja") for text in words]
@@ -86,7 +118,15 @@ def _plan_table(
     return schemas.conform(frame, "plan")
 
 
-def _reason(order: int, gained: float, lost: float) -> Text:
+def _reason(order: int, gained: float, lost: float, *, backed: bool) -> Text:
+    if gained <= 0 and backed:
+        return Text(
+            "Choice {order} for the carrier: a second station for what depends on one; all people "
+            "of the gap there are served by other choices",
+            "この事業者の第{order}選択。1局だけが頼りの場所を2局目としてカバーします。周辺の未充足"
+            "人口は他の選択でカバー済みです",
+            order=order,
+        )
     if gained <= 0:
         return Text(
             "Choice {order} for the carrier: serves what comes before people in the scenario; all "
@@ -167,6 +207,7 @@ def _summary(context: Context, solution: siting.Plan, table: pd.DataFrame) -> di
         "bound": solution.bound,
         "gap": solution.gap,
         **_money(scenario, table, scenario.siting.budget_yen),
+        **_saved(scenario, table),
         "people": people,
         "people_in_gap_before": sum(before.values()),
         "people_in_gap_after": sum(after.values()),
@@ -199,6 +240,16 @@ def _money(scenario: Scenario, table: pd.DataFrame, budget_yen: float | None) ->
         return {}
     spent = {"cost_yen": float(table["cost_yen"].sum())}
     return spent if budget_yen is None else {**spent, "budget_yen": budget_yen}
+
+
+def _saved(scenario: Scenario, table: pd.DataFrame) -> dict[str, float]:
+    """What the same offers would cost more if nobody shared an asset."""
+    saving = scenario.costs.shared_saving
+    if not saving or not scenario.costs.yen:
+        return {}
+    on_it = table.groupby("asset_id")["asset_id"].transform("size").to_numpy(float)
+    alone = table["cost_yen"].to_numpy(float) / tenants.split(np.ones(len(table)), on_it, saving)
+    return {"saved_yen": float(alone.sum() - table["cost_yen"].sum())}
 
 
 def _people(table: pd.DataFrame) -> Mapping[str, float]:

@@ -346,6 +346,12 @@ class Costs(Provenance):
     yen: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Kind of asset, or placement (roof, pole, ground), to yen; empty: no costs"
     )
+    shared_saving: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Share of an asset's cost that each carrier after the first on it saves",
+    )
 
 
 class Floor(_Table):
@@ -369,6 +375,36 @@ class Floor(_Table):
         return self
 
 
+class FiscalYear(_Table):
+    """What may be offered in one fiscal year."""
+
+    fiscal_year: int = Field(ge=2019, le=2100, description="The year from April, such as 2026")
+    max_sites: (
+        Annotated[int, Field(ge=0)] | dict[Identifier, Annotated[int, Field(ge=0)]] | None
+    ) = Field(
+        None,
+        description="Most new assets for each carrier, or carrier to number; empty: no limit "
+        "but the carrier's over all years",
+    )
+    budget_yen: float | None = Field(
+        None, ge=0, description="Most that the year's offers may cost; needs [costs]"
+    )
+
+
+class Backup(_Table):
+    """Cover by a second station, for when one fails."""
+
+    weight: float = Field(
+        0.5, gt=0, le=1, description="What a second cover counts against a first one"
+    )
+    of: Literal["people", "places"] = Field(
+        "people", description="What a second cover counts for: customers, or places by priority"
+    )
+    place_people: float = Field(
+        1000, gt=0, description="People that a place of priority 1 counts for, where of = places"
+    )
+
+
 class Siting(_Table):
     """The rules of the plan."""
 
@@ -379,13 +415,22 @@ class Siting(_Table):
     budget_yen: float | None = Field(
         None, gt=0, description="Most that all offers may cost together; needs [costs]"
     )
-    first: list[Literal["places", "any_carrier"]] = Field(
+    first: list[Literal["places", "any_carrier", "two_carriers"]] = Field(
         [],
         description="What comes before people in a gap, in order: places by priority, people whom "
-        "nobody serves; each is made as good as the earlier ones allow",
+        "nobody serves, people whom fewer than two carriers serve; each is made as good as the "
+        "earlier ones allow",
     )
     floors: list[Floor] = Field([], description="Least numbers of people to serve, by place")
     choices: list[Choice] = Field([], description="Assets that must, or must not, be offered")
+    years: list[FiscalYear] = Field(
+        [], description="Fiscal years in order; the plan then says in which year each offer is made"
+    )
+    carry_over: bool = Field(True, description="Whether what a year leaves may be used later")
+    discount: float = Field(1.0, gt=0, le=1, description="What a person served a year later counts")
+    backup: Backup | None = Field(
+        None, description="Optimise for cover by a second station, too; empty: for people alone"
+    )
 
 
 class Packages(_Table):

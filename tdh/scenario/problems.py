@@ -13,6 +13,7 @@ from pyproj.exceptions import CRSError
 
 from tdh.errors import Problem
 from tdh.language import Text
+from tdh.scenario import combining
 from tdh.scenario.models import Carrier, Scenario
 
 TARGETED = (
@@ -157,30 +158,13 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
                     where=f"{where}: siting.floors[{i}]",
                 )
             )
-    first = scenario.siting.first
-    if first and scenario.siting.floors:
-        problems.append(
-            Problem(
-                Text(
-                    "floors count people, so nothing can come before people",
-                    "下限は人口で数えるため、人口より先の目的とは併用できません",
-                ),
-                value=", ".join(first),
-                where=f"{where}: siting.first",
-                fix=Text("take out first or floors", "first か floors を消してください"),
-            )
-        )
-    if len(set(first)) < len(first):
-        problems.append(
-            Problem(
-                Text("it is listed more than once", "重複しています"),
-                value=", ".join(first),
-                where=f"{where}: siting.first",
-            )
-        )
+    problems += combining.contradictions(scenario, where)
     budgets = [("siting.budget_yen", scenario.siting.budget_yen)]
     budgets += [
         (f"carriers[{i}].budget_yen", c.budget_yen) for i, c in enumerate(scenario.carriers)
+    ]
+    budgets += [
+        (f"siting.years[{i}].budget_yen", y.budget_yen) for i, y in enumerate(scenario.siting.years)
     ]
     for place, budget in budgets:
         if budget is not None and not scenario.costs.yen:

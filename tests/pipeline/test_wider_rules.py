@@ -1,0 +1,270 @@
+"""Years, second covers, shared costs and the order of objectives, from scenario to recount."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tdh import gaps, resilience
+from tdh.pipeline import planned, recounts, standing, tenants, yearly
+from tdh.pipeline.context import Context
+from tdh.results import Run, read_run
+from tdh.scenario import Costs, PlaceSource, Scenario
+from tdh.scenario.models import Backup, FiscalYear
+from tdh.scenario.problems import contradictions
+
+YEN = {"roof": 9e6, "pole": 3e6, "ground": 5e6}
+
+
+@pytest.fixture
+def folder(demo_run: Run, tmp_path: Path) -> Path:
+    shutil.copytree(demo_run.folder, tmp_path / "run", copy_function=shutil.copy2)
+    return tmp_path / "run"
+
+
+def changed(
+    run: Run, siting: dict[str, Any], costs: Costs | None = None, **carriers: Any
+) -> Scenario:
+    scenario = run.scenario
+    return scenario.model_copy(
+        update={
+            "costs": costs or Costs(),
+            "siting": scenario.siting.model_copy(update=siting),
+            "carriers": [c.model_copy(update=carriers) for c in scenario.carriers],
+        }
+    )
+
+
+def planned_again(demo_run: Run, scenario: Scenario, folder: Path) -> Run:
+    """The stage of the plan alone, in a copy of a finished run."""
+    assert contradictions(scenario, "s") == []
+    context = Context(scenario, folder)
+    context.run.manifest["grid"] = demo_run.manifest["grid"]
+    planned.plan(context)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["scenario"] = scenario.model_dump(mode="json")
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return read_run(folder)
+
+
+def tampered(run: Run, *keys: str | int, add: float) -> list[str]:
+    """What a recount says after a number of ``plan.json`` was changed."""
+    path = run.folder / "plan.json"
+    text = path.read_text(encoding="utf-8")
+    summary = json.loads(text)
+    entry = summary
+    for key in keys[:-1]:
+        entry = entry[key]
+    entry[keys[-1]] += add
+    path.write_text(json.dumps(summary), encoding="utf-8")
+    said = [str(p) for p in recounts.verify(read_run(run.folder))]
+    path.write_text(text, encoding="utf-8")
+    return said
+
+
+def counts(run: Run) -> np.ndarray:
+    """How many offers of each carrier serve each cell, with loops only."""
+    found = np.zeros((len(run.carriers), len(run.cells)), dtype=int)
+    for k, carrier in enumerate(run.carriers):
+        for asset in run.plan.loc[run.plan["carrier_id"] == carrier.id, "asset_id"]:
+            cells: set[int] = set()
+            for band in carrier.bands:
+                signals = run.footprint(carrier.id, band)
+                cells |= set(signals.footprint()[[signals.site_ids.get_loc(asset)]].indices)
+            found[k, sorted(cells)] += 1
+    return found
+
+
+def test_years_take_what_they_may_and_carry_over(demo_run: Run, folder: Path) -> None:
+    years = [
+        FiscalYear(fiscal_year=2026, max_sites=1, budget_yen=20e6),
+        FiscalYear(fiscal_year=2027, max_sites={"carrier-a": 0}, budget_yen=60e6),
+        FiscalYear(fiscal_year=2028, budget_yen=0),
+    ]
+    run = planned_again(demo_run, changed(demo_run, {"years": years}, Costs(yen=YEN)), folder)
+    assert recounts.verify(run) == []
+    spent = run.plan.groupby("fiscal_year")["cost_yen"].sum()
+    assert spent["2026"] <= 20e6 and spent.sum() <= 80e6
+    assert spent.sum() > 70e6, "the years' budgets are not used"
+    first = run.plan[run.plan["fiscal_year"] == "2026"]
+    assert first["carrier_id"].value_counts().max() == 1
+    assert (run.plan["carrier_id"] == "carrier-a").sum() <= 1 + 6
+    each = run.summary["years"]["each"]
+    assert [y["fiscal_year"] for y in each] == [2026, 2027, 2028]
+    served = [y["people_served"] for y in each]
+    assert served == sorted(served)
+    assert run.summary["years"]["objective"] == pytest.approx(sum(served))
+    assert run.summary["objective"] == pytest.approx(served[-1])
+    # Offers of a carrier are in the order of their years.
+    for _, own in run.plan.groupby("carrier_id"):
+        assert own.sort_values("order")["fiscal_year"].is_monotonic_increasing
+    assert any("years.objective" in t for t in tampered(run, "years", "objective", add=50.0))
+    said = tampered(run, "years", "each", 0, "people_served", add=9.0)
+    assert any("2026" in text for text in said)
+    plan = pd.read_parquet(folder / "plan.parquet")
+    plan["fiscal_year"] = "2026"
+    plan.to_parquet(folder / "moved.parquet")
+    moved = read_run(folder)
+    moved.__dict__["plan"] = run.plan.assign(fiscal_year="2026")
+    assert any("a year's limit is exceeded" in str(p) for p in recounts.verify(moved))
+
+
+def test_limits_of_years() -> None:
+    assert yearly._capped(np.array([np.inf, 1.0]), 5).tolist() == [5.0, 0.0]
+    assert yearly._capped(np.array([2.0, 2.0]), 9).tolist() == [2.0, 2.0]
+
+
+def test_second_covers_of_people_are_bought_with_first_ones(demo_run: Run, folder: Path) -> None:
+    run = planned_again(demo_run, changed(demo_run, {"backup": Backup(weight=0.5)}), folder)
+    assert recounts.verify(run) == []
+    carriers = [c.id for c in run.carriers]
+    missing = gaps.gap_matrix(run.gaps, run.cells, carriers)
+    people = run.cells["population"].to_numpy()
+
+    def second(of: Run) -> float:
+        """Customers who newly have a second station, cell by cell."""
+        total, count = 0.0, counts(of)
+        for k, c in enumerate(carriers):
+            depth = resilience.depth(standing.network(of, c).footprint)
+            before = np.where(missing[k], 0, depth)
+            newly = (before < 2) & (before + count[k] >= 2) & (missing[k] | (depth == 1))
+            total += of.scenario.market_shares[c] * float(people[newly].sum())
+        return total
+
+    assert run.summary["backup"]["value"] == pytest.approx(0.5 * second(run))
+    assert second(run) > second(demo_run), "counting second covers brought none"
+    assert run.summary["objective"] <= demo_run.summary["objective"] * (1 + 1e-9)
+    both = run.summary["objective"] + 0.5 * second(run)
+    assert both >= demo_run.summary["objective"] + 0.5 * second(demo_run) - 1e-6
+    assert run.summary["backup"]["bound"] >= both * (1 - 1e-9)
+    assert any("backup.value" in text for text in tampered(run, "backup", "value", add=30.0))
+
+
+def test_second_covers_of_places(demo_run: Run, folder: Path) -> None:
+    cells = demo_run.cells.geometry.to_crs("EPSG:6668")
+    at = np.random.default_rng(0).choice(len(cells), 25, replace=False)
+    places = folder.parent / "places.csv"
+    lines = [f"病院{i},{p.y:.7f},{p.x:.7f}" for i, p in enumerate(cells.iloc[at])]
+    places.write_text("\n".join(["名称,緯度,経度", *lines]), encoding="utf-8")
+    wanted = changed(demo_run, {"backup": Backup(weight=0.5, of="places")})
+    source = PlaceSource(path=places, kind="disaster_hospital", priority=2.0)
+    wanted = wanted.model_copy(update={"places": [source]})
+    context = Context(wanted, folder)
+    context.run.manifest["grid"] = demo_run.manifest["grid"]
+    from tdh.pipeline import stages
+
+    stages.places(context)
+    run = planned_again(demo_run, wanted, folder)
+    assert recounts.verify(run) == []
+    carriers = [c.id for c in run.carriers]
+    missing = gaps.gap_matrix(run.gaps, run.cells, carriers)[:, at]
+
+    def value(of: Run) -> float:
+        total, count = 0.0, counts(of)[:, at]
+        for k, c in enumerate(carriers):
+            once = (resilience.depth(standing.network(of, c).footprint)[at] == 1) & ~missing[k]
+            total += 2000.0 * (missing[k] & (count[k] >= 1)).sum()
+            total += 1000.0 * (missing[k] & (count[k] >= 2)).sum()
+            total += 1000.0 * (once & (count[k] >= 1)).sum()
+        return total
+
+    assert run.summary["backup"]["value"] == pytest.approx(value(run))
+    assert value(run) > value(demo_run)
+
+
+def test_sharing_saves_what_the_budget_buys_more_with(demo_run: Run, folder: Path) -> None:
+    rules, carriers = {"budget_yen": 30e6}, {"max_sites": 3}
+    dear = planned_again(demo_run, changed(demo_run, rules, Costs(yen=YEN), **carriers), folder)
+    assert recounts.verify(dear) == []
+    without = dear.summary["objective"]
+    costs = Costs(yen=YEN, shared_saving=0.5)
+    run = planned_again(demo_run, changed(demo_run, rules, costs, **carriers), folder)
+    assert recounts.verify(run) == []
+    spent = 0.0
+    for asset, own in run.plan.groupby("asset_id"):
+        full = YEN[str(run.assets["placement"][asset])]
+        assert own["cost_yen"].nunique() == 1, "its carriers share the cost evenly"
+        assert own["cost_yen"].sum() == pytest.approx(full * (1 + 0.5 * (len(own) - 1)))
+        spent += full * (1 + 0.5 * (len(own) - 1))
+    assert spent <= 30e6 and run.summary["cost_yen"] == pytest.approx(spent)
+    full = run.assets["placement"].loc[run.plan["asset_id"]].map(YEN).sum()
+    assert run.summary["saved_yen"] == pytest.approx(full - spent)
+    assert full > 30e6, "nobody shared"
+    assert run.summary["objective"] >= without
+    assert run.summary["bound"] >= run.summary["objective"]
+    assert any("cost_yen" in text for text in tampered(run, "cost_yen", add=1e6))
+    assert tenants.split(np.array([6.0]), np.array([3]), 1.0).tolist() == [2.0]
+
+
+def test_two_carriers_come_first_and_are_counted_with_todays(demo_run: Run, folder: Path) -> None:
+    wanted = changed(demo_run, {"first": ["any_carrier", "two_carriers"]}, max_sites=1)
+    run = planned_again(demo_run, wanted, folder)
+    assert recounts.verify(run) == []
+    carriers = [c.id for c in run.carriers]
+    missing = gaps.gap_matrix(run.gaps, run.cells, carriers)
+    reached, people = counts(run) > 0, run.cells["population"].to_numpy()
+    before, after = (~missing).sum(axis=0), (~missing | reached).sum(axis=0)
+    assert [o["name"] for o in run.summary["objectives"]] == [
+        "any_carrier",
+        "two_carriers",
+        "people",
+    ]
+    assert [o["value"] for o in run.summary["objectives"]] == pytest.approx(
+        [
+            people[(before == 0) & (after >= 1)].sum(),
+            people[(before < 2) & (after >= 2)].sum(),
+            gaps.unmet_matrix(run.gaps, run.cells, carriers)[reached].sum(),
+        ]
+    )
+    # What is held, and the bound, are compared with the recount.
+    said = tampered(run, "objectives", 0, "held", add=100.0)
+    assert any("an earlier objective is not held" in text for text in said)
+    assert any("bound is below" in t for t in tampered(run, "objectives", 1, "bound", add=-1e6))
+    assert any("two_carriers" in t for t in tampered(run, "objectives", 1, "value", add=5.0))
+    run.__dict__["summary"] = {**run.summary, "objectives": []}
+    assert any("not those of the scenario" in str(p) for p in recounts.verify(run))
+
+
+@pytest.mark.parametrize(
+    ("siting", "costs", "said"),
+    [
+        ({"first": ["places"], "backup": Backup()}, {}, "siting.backup, siting.first"),
+        (
+            {"years": [FiscalYear(fiscal_year=2026)], "first": ["places"], "backup": Backup()},
+            {},
+            "siting.years, siting.first, siting.backup",
+        ),
+        ({"years": [FiscalYear(fiscal_year=2026)], "carry_over": False}, {}, "without carry-over"),
+        (
+            {"years": [FiscalYear(fiscal_year=2027), FiscalYear(fiscal_year=2026)]},
+            {},
+            "not in order",
+        ),
+        (
+            {"years": [FiscalYear(fiscal_year=2026, max_sites={"x": 1})]},
+            {},
+            "there is no such carrier",
+        ),
+        ({"years": [FiscalYear(fiscal_year=2026, budget_yen=1)]}, {}, "needs costs"),
+        ({"backup": Backup(of="places")}, {}, "the scenario names none"),
+        ({}, {"shared_saving": 0.2}, "a saving needs costs"),
+        (
+            {"first": ["any_carrier"], "budget_yen": 1e7},
+            {"yen": YEN, "shared_saving": 0.2},
+            "costs.shared_saving, siting.budget_yen + siting.first",
+        ),
+    ],
+)
+def test_what_cannot_go_together_is_said(
+    demo_run: Run, siting: dict[str, Any], costs: dict[str, Any], said: str
+) -> None:
+    scenario = changed(demo_run, siting, Costs(**costs)).model_copy(update={"places": []})
+    found = contradictions(scenario, "s")
+    assert said in " ".join(str(p) for p in found)
+    assert all(p.what.render("ja") != p.what.render("en") for p in found)
