@@ -86,6 +86,21 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
         )
     ),
 )
+@click.option(
+    "--keep-connected",
+    type=click.IntRange(1, 3),
+    is_flag=False,
+    flag_value=1,
+    metavar="[TIMES]",
+    help=str(
+        Text(
+            "With --outage: which further assets would keep the places of the scenario connected, "
+            "in order; TIMES stations a place (1).",
+            "--outage と併用: 施設の通信を保つために追加できるアセットを効果の大きい順に。施設あたり"
+            "TIMES局(既定1)。",
+        )
+    ),
+)
 @options.overwrite
 @options.as_json
 @options.lang
@@ -100,6 +115,7 @@ def command(
     xlsx: Path | None,
     outage: tuple[str, ...],
     worst: int | None,
+    keep_connected: int | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -108,13 +124,22 @@ def command(
     from tdh.files import must_not_exist
     from tdh.pipeline import kpis
 
+    if keep_connected and not outage:
+        raise click.UsageError(
+            str(
+                Text(
+                    "--keep-connected needs --outage WHAT",
+                    "--keep-connected には --outage が必要です",
+                )
+            )
+        )
     if xlsx is not None:
         must_not_exist(xlsx, overwrite)
     opened = tdh.read_run(run)
     if outage or worst:
         from tdh.cli import outages
 
-        outages.show(opened, outage, worst, year, xlsx, as_json)
+        outages.show(opened, outage, worst, year, xlsx, as_json, keep_connected)
         return
     table = kpis.compared(
         opened, places=places, commercial=commercial, roads=roads, rule=rule, year=year

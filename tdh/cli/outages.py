@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _PEOPLE = Text("Who loses service", "サービスを失う人口")
 _INDICATORS = Text("Indicators", "指標")
 _FAILED = Text("Stations that fail", "停止した局")
+_CONNECTED = Text(
+    "Assets beyond the plan that keep places connected", "施設の通信を保つために追加できるアセット"
+)
+_CONNECTED_SHEET = Text("Assets that keep connected", "通信を保つアセット")
 _WORST = Text("Worst single failures", "単独停止の影響が大きい局")
 
 
@@ -29,17 +33,21 @@ def show(
     year: int | None,
     xlsx: Path | None,
     as_json: bool,
+    keep_connected: int | None = None,
 ) -> None:
     """Print what follows if stations fail; also as a workbook where ``xlsx`` is given."""
     from tdh.cli import options, tables
-    from tdh.pipeline import outages
+    from tdh.pipeline import connected, outages
 
     failure = outages.outage(run, outage) if outage else None
     alone = outages.single_failures(run).head(worst) if worst else None
+    keeping = None
+    if keep_connected:
+        keeping = connected.keep_connected(run, outage, fold=keep_connected)
     if xlsx is not None:
-        _workbook(run, failure, alone, xlsx, year)
+        _workbook(run, failure, alone, keeping, xlsx, year)
     if as_json:
-        options.print_json(_json(run, failure, alone, year))
+        options.print_json(_json(run, failure, alone, keeping, year))
         return
     if failure is not None:
         click.echo(_PEOPLE.render(current()))
@@ -51,10 +59,22 @@ def show(
     if alone is not None:
         click.echo(f"\n{_WORST.render(current())}" if failure else _WORST.render(current()))
         tables.show(alone, "failed_stations", as_json=False)
+    if keeping is not None:
+        click.echo(f"\n{_CONNECTED.render(current())}")
+        tables.show(_keeping(keeping), "keep_connected", as_json=False)
+
+
+def _keeping(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["carrier_id", "order", "site_id", "name", "gained"]]
 
 
 def _workbook(
-    run: Run, failure: Failure | None, alone: pd.DataFrame | None, path: Path, year: int | None
+    run: Run,
+    failure: Failure | None,
+    alone: pd.DataFrame | None,
+    keeping: pd.DataFrame | None,
+    path: Path,
+    year: int | None,
 ) -> None:
     from tdh.reports import outage_workbook
 
@@ -67,6 +87,8 @@ def _workbook(
         ]
     if alone is not None:
         sheets.append((_WORST, "failed_stations", alone))
+    if keeping is not None:
+        sheets.append((_CONNECTED_SHEET, "keep_connected", _keeping(keeping)))
     outage_workbook.write_outage(run, sheets, path, current())
 
 
@@ -108,7 +130,11 @@ def _indicators(run: Run, failure: Failure, year: int | None) -> pd.DataFrame:
 
 
 def _json(
-    run: Run, failure: Failure | None, alone: pd.DataFrame | None, year: int | None
+    run: Run,
+    failure: Failure | None,
+    alone: pd.DataFrame | None,
+    keeping: pd.DataFrame | None,
+    year: int | None,
 ) -> dict[str, Any]:
     def rows(table: pd.DataFrame) -> Any:
         return json.loads(table.to_json(orient="records", force_ascii=False))
@@ -120,4 +146,6 @@ def _json(
         found["indicators"] = rows(failure.indicators(run, year))
     if alone is not None:
         found["worst"] = rows(alone)
+    if keeping is not None:
+        found["keep_connected"] = rows(keeping)
     return found

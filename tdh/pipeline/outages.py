@@ -117,11 +117,11 @@ def outage(run: Run, specs: Sequence[str], *, base: Path | None = None) -> Failu
     """
     found = networks(run)
     alone = single_failures(run, found)
-    failing = _failing(run, found, alone, specs, base)
+    fails_of = failing(run, found, alone, specs, base)
     lost: dict[str, dict[tuple[str, str], np.ndarray]] = {"before": {}, "after": {}}
     gone: dict[str, set[str]] = {}
     for carrier, network in found.items():
-        fails = failing[carrier]
+        fails = fails_of[carrier]
         present = (network.stations["origin"] == PRESENT).to_numpy()
         gone[carrier] = {i for ids in network.stations["members"][fails] for i in ids}
         for band, footprint in network.footprints.items():
@@ -146,10 +146,10 @@ def outage(run: Run, specs: Sequence[str], *, base: Path | None = None) -> Failu
         roads=kpis.shapes(run, demand.roads, "LineString") if demand.roads else None,
         by_municipality=False,
     )
-    chosen = {(c, i) for c, n in found.items() for i in n.stations.index[failing[c]]}
+    chosen = {(c, i) for c, n in found.items() for i in n.stations.index[fails_of[c]]}
     pairs = zip(alone["carrier_id"].astype(str), alone["station_id"].astype(str), strict=True)
     failed = alone[[pair in chosen for pair in pairs]].reset_index(drop=True)
-    return Failure(failed, _people(run, states, failing, found), counts)
+    return Failure(failed, _people(run, states, fails_of, found), counts)
 
 
 def _people(
@@ -197,15 +197,15 @@ def _count(fails: np.ndarray, network: Network, when: str) -> int:
     return int((fails & on_air).sum())
 
 
-def _failing(
+def failing(
     run: Run,
     found: dict[str, Network],
     alone: pd.DataFrame,
     specs: Sequence[str],
     base: Path | None,
 ) -> dict[str, np.ndarray]:
-    """Per carrier, which stations fail: bool, (n_stations,)."""
-    failing = {c: np.zeros(len(n.stations), dtype=bool) for c, n in found.items()}
+    """Per carrier, which stations fail: bool, (n_stations,); arguments as :func:`outage`."""
+    fails = {c: np.zeros(len(n.stations), dtype=bool) for c, n in found.items()}
     problems: list[Problem] = []
     for spec in specs:
         kind, _, value = spec.partition(":")
@@ -214,10 +214,10 @@ def _failing(
             worst = alone.head(int(number)) if kind == "top" else alone.iloc[:0]
             for carrier, network in found.items():
                 ids = worst.loc[worst["carrier_id"] == carrier, "station_id"]
-                failing[carrier] |= network.stations.index.isin(ids)
+                fails[carrier] |= network.stations.index.isin(ids)
                 if kind == "backup":
                     facts = _facts(run, network)
-                    failing[carrier] |= resilience.without_backup(facts, number)
+                    fails[carrier] |= resilience.without_backup(facts, number)
         elif kind in ("flood", "district") and value:
             path = Path(value) if base is None else base / value
             try:
@@ -229,12 +229,12 @@ def _failing(
                 inside = resilience.in_district(network.stations, area)
                 if kind == "flood":
                     inside = inside & (_facts(run, network)["placement"] != "roof").to_numpy()
-                failing[carrier] |= inside
+                fails[carrier] |= inside
         else:
-            _by_id(found, spec, failing, problems)
+            _by_id(found, spec, fails, problems)
     if problems:
         raise InputError(*problems)
-    return failing
+    return fails
 
 
 def _number(kind: str, value: str, problems: list[Problem]) -> float:

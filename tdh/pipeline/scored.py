@@ -99,10 +99,14 @@ def _if_sites_fail(
 
 def place_priorities(context: Context) -> np.ndarray | None:
     """The priorities of places that must be served, summed by cell; None: there are none."""
-    places = context.run.places
-    if places is None or places.empty:
+    return place_priorities_of(context.run)
+
+
+def place_priorities_of(run: Run) -> np.ndarray | None:
+    """As :func:`place_priorities`, of a finished run."""
+    if run.places is None or run.places.empty:
         return None
-    return _at_cells(context.run, places["priority"].to_numpy())
+    return _at_cells(run, run.places["priority"].to_numpy())
 
 
 def place_counts(run: Run) -> np.ndarray:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from tdh import gaps, resilience
-from tdh.pipeline import planned, recounts, standing, tenants, yearly
+from tdh import gaps, language, resilience
+from tdh.cli import main
+from tdh.pipeline import connected, planned, recounts, stages, standing, tenants, yearly
 from tdh.pipeline.context import Context
 from tdh.results import Run, read_run
 from tdh.scenario import Costs, PlaceSource, Scenario
-from tdh.scenario.models import Backup, FiscalYear
+from tdh.scenario.models import Backup, Choice, FiscalYear
 from tdh.scenario.problems import contradictions
 
 YEN = {"roof": 9e6, "pole": 3e6, "ground": 5e6}
@@ -39,6 +39,18 @@ def changed(
             "carriers": [c.model_copy(update=carriers) for c in scenario.carriers],
         }
     )
+
+
+def all_but(run: Run, n: int) -> list[Choice]:
+    """All assets but n ruled out, so that a small problem is left."""
+    kept = set(run.plan["asset_id"].drop_duplicates().iloc[:n])
+    ids = run.footprint(*next(iter(run.bands))).site_ids
+    return [
+        Choice(carrier=c.id, asset=asset, offer=False)
+        for c in run.carriers
+        for asset in ids
+        if asset not in kept
+    ]
 
 
 def planned_again(demo_run: Run, scenario: Scenario, folder: Path) -> Run:
@@ -83,18 +95,20 @@ def counts(run: Run) -> np.ndarray:
 
 def test_years_take_what_they_may_and_carry_over(demo_run: Run, folder: Path) -> None:
     years = [
-        FiscalYear(fiscal_year=2026, max_sites=1, budget_yen=20e6),
-        FiscalYear(fiscal_year=2027, max_sites={"carrier-a": 0}, budget_yen=60e6),
+        FiscalYear(fiscal_year=2026, max_sites=1, budget_yen=12e6),
+        FiscalYear(fiscal_year=2027, max_sites={"carrier-a": 0}, budget_yen=24e6),
         FiscalYear(fiscal_year=2028, budget_yen=0),
     ]
-    run = planned_again(demo_run, changed(demo_run, {"years": years}, Costs(yen=YEN)), folder)
+    rules = {"years": years, "choices": all_but(demo_run, 8)}
+    wanted = changed(demo_run, rules, Costs(yen=YEN), max_sites=3)
+    run = planned_again(demo_run, wanted, folder)
     assert recounts.verify(run) == []
     spent = run.plan.groupby("fiscal_year")["cost_yen"].sum()
-    assert spent["2026"] <= 20e6 and spent.sum() <= 80e6
-    assert spent.sum() > 70e6, "the years' budgets are not used"
+    assert spent["2026"] <= 12e6 and spent.sum() <= 36e6
+    assert spent.sum() > 24e6, "nothing is carried over, or the budgets are not used"
     first = run.plan[run.plan["fiscal_year"] == "2026"]
     assert first["carrier_id"].value_counts().max() == 1
-    assert (run.plan["carrier_id"] == "carrier-a").sum() <= 1 + 6
+    assert run.plan["carrier_id"].value_counts().max() <= 3
     each = run.summary["years"]["each"]
     assert [y["fiscal_year"] for y in each] == [2026, 2027, 2028]
     served = [y["people_served"] for y in each]
@@ -107,9 +121,6 @@ def test_years_take_what_they_may_and_carry_over(demo_run: Run, folder: Path) ->
     assert any("years.objective" in t for t in tampered(run, "years", "objective", add=50.0))
     said = tampered(run, "years", "each", 0, "people_served", add=9.0)
     assert any("2026" in text for text in said)
-    plan = pd.read_parquet(folder / "plan.parquet")
-    plan["fiscal_year"] = "2026"
-    plan.to_parquet(folder / "moved.parquet")
     moved = read_run(folder)
     moved.__dict__["plan"] = run.plan.assign(fiscal_year="2026")
     assert any("a year's limit is exceeded" in str(p) for p in recounts.verify(moved))
@@ -146,20 +157,30 @@ def test_second_covers_of_people_are_bought_with_first_ones(demo_run: Run, folde
     assert any("backup.value" in text for text in tampered(run, "backup", "value", add=30.0))
 
 
-def test_second_covers_of_places(demo_run: Run, folder: Path) -> None:
+@pytest.fixture
+def with_places(demo_run: Run, folder: Path) -> tuple[Scenario, np.ndarray]:
+    """A scenario with 25 hospitals of priority 2 in ``folder``, and their cells."""
     cells = demo_run.cells.geometry.to_crs("EPSG:6668")
     at = np.random.default_rng(0).choice(len(cells), 25, replace=False)
     places = folder.parent / "places.csv"
     lines = [f"病院{i},{p.y:.7f},{p.x:.7f}" for i, p in enumerate(cells.iloc[at])]
     places.write_text("\n".join(["名称,緯度,経度", *lines]), encoding="utf-8")
-    wanted = changed(demo_run, {"backup": Backup(weight=0.5, of="places")})
     source = PlaceSource(path=places, kind="disaster_hospital", priority=2.0)
+    wanted = changed(demo_run, {"backup": Backup(weight=0.5, of="places")})
     wanted = wanted.model_copy(update={"places": [source]})
     context = Context(wanted, folder)
     context.run.manifest["grid"] = demo_run.manifest["grid"]
-    from tdh.pipeline import stages
-
     stages.places(context)
+    return wanted, at
+
+
+def test_second_covers_of_places(
+    demo_run: Run,
+    folder: Path,
+    with_places: tuple[Scenario, np.ndarray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wanted, at = with_places
     run = planned_again(demo_run, wanted, folder)
     assert recounts.verify(run) == []
     carriers = [c.id for c in run.carriers]
@@ -177,9 +198,43 @@ def test_second_covers_of_places(demo_run: Run, folder: Path) -> None:
     assert run.summary["backup"]["value"] == pytest.approx(value(run))
     assert value(run) > value(demo_run)
 
+    # What more could keep them connected when the most important stations fail.
+    worst = ",".join(run.sites.index[:40])
+    table = connected.keep_connected(run, [worst], fold=2)
+    assert set(table["carrier_id"]) == set(carriers)
+    for k, c in enumerate(carriers):
+        stations = standing.network(run, c, "after")
+        left = np.array([not set(m) & set(worst.split(",")) for m in stations.stations["members"]])
+        missing_now = np.clip(2 - resilience.depth(stations.footprint, left)[at], 0, None)
+        own = table[table["carrier_id"] == c].sort_values("order")
+        assert not set(own["site_id"]) & set(run.plan.loc[run.plan["carrier_id"] == c, "asset_id"])
+        for asset, gained in zip(own["site_id"], own["gained"], strict=True):
+            reach = np.zeros(len(run.cells), dtype=bool)
+            for band in run.carriers[k].bands:
+                signals = run.footprint(c, band)
+                row = signals.footprint()[[signals.site_ids.get_loc(asset)]]
+                reach[row.indices] = True
+            gets = reach[at] & (missing_now > 0)
+            assert gained == pytest.approx(2.0 * gets.sum())
+            missing_now = missing_now - gets
+    command = ["kpi", str(folder), "--outage", worst, "--keep-connected"]
+    before = language.current()
+    try:
+        main([*command, "2", "--json", "--xlsx", str(folder / "outage.xlsx")])
+        told = json.loads(capsys.readouterr().out)["keep_connected"]
+        main([*command, "--lang", "en"])
+        assert "keep places connected" in capsys.readouterr().out
+        with pytest.raises(SystemExit) as stopped:
+            main(["kpi", str(folder), "--keep-connected"])
+    finally:
+        language.use(before)
+    assert [row["site_id"] for row in told] == table["site_id"].tolist()
+    assert stopped.value.code == 2 and "--outage" in capsys.readouterr().err
+
 
 def test_sharing_saves_what_the_budget_buys_more_with(demo_run: Run, folder: Path) -> None:
-    rules, carriers = {"budget_yen": 30e6}, {"max_sites": 3}
+    rules = {"budget_yen": 30e6, "choices": all_but(demo_run, 10)}
+    carriers = {"max_sites": 3}
     dear = planned_again(demo_run, changed(demo_run, rules, Costs(yen=YEN), **carriers), folder)
     assert recounts.verify(dear) == []
     without = dear.summary["objective"]
@@ -203,7 +258,8 @@ def test_sharing_saves_what_the_budget_buys_more_with(demo_run: Run, folder: Pat
 
 
 def test_two_carriers_come_first_and_are_counted_with_todays(demo_run: Run, folder: Path) -> None:
-    wanted = changed(demo_run, {"first": ["any_carrier", "two_carriers"]}, max_sites=1)
+    first = {"first": ["any_carrier", "two_carriers"], "choices": all_but(demo_run, 6)}
+    wanted = changed(demo_run, first, max_sites=2)
     run = planned_again(demo_run, wanted, folder)
     assert recounts.verify(run) == []
     carriers = [c.id for c in run.carriers]
