@@ -31,4 +31,6 @@ def command(run: Path, carrier: str | None, as_json: bool) -> None:
     table = options.only_carrier(opened, opened.plan.drop(columns="geometry"), carrier)
     table = table.join(opened.assets["name"], on="asset_id")
     columns = ["carrier_id", "order", "asset_id", "name", "people_gained", "people_lost_without"]
+    if "fiscal_year" in table and table["fiscal_year"].notna().any():
+        columns.insert(1, "fiscal_year")
     tables.show(table[[*columns, f"reason_{current()}"]], "plan", as_json)

@@ -113,6 +113,9 @@ def _plan_table(
     ]
     table["reason_en"] = [text.render("en") for text in words]
     table["reason_ja"] = [text.render("ja") for text in words]
+    if "fiscal_year" in table:
+        table["reason_en"] = "Fiscal year " + table["fiscal_year"] + ". " + table["reason_en"]
+        table["reason_ja"] = table["fiscal_year"] + "年度。" + table["reason_ja"]
     points = context.run.assets.geometry.reindex(table["asset_id"]).to_numpy()
     frame = gpd.GeoDataFrame(table, geometry=points, crs=context.scenario.crs)
     return schemas.conform(frame, "plan")

@@ -93,7 +93,9 @@ def counts(run: Run) -> np.ndarray:
     return found
 
 
-def test_years_take_what_they_may_and_carry_over(demo_run: Run, folder: Path) -> None:
+def test_years_take_what_they_may_and_carry_over(
+    demo_run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     years = [
         FiscalYear(fiscal_year=2026, max_sites=1, budget_yen=12e6),
         FiscalYear(fiscal_year=2027, max_sites={"carrier-a": 0}, budget_yen=24e6),
@@ -109,6 +111,7 @@ def test_years_take_what_they_may_and_carry_over(demo_run: Run, folder: Path) ->
     first = run.plan[run.plan["fiscal_year"] == "2026"]
     assert first["carrier_id"].value_counts().max() == 1
     assert run.plan["carrier_id"].value_counts().max() <= 3
+    assert all(row.reason_ja.startswith(f"{row.fiscal_year}年度") for row in run.plan.itertuples())
     each = run.summary["years"]["each"]
     assert [y["fiscal_year"] for y in each] == [2026, 2027, 2028]
     served = [y["people_served"] for y in each]
@@ -121,6 +124,9 @@ def test_years_take_what_they_may_and_carry_over(demo_run: Run, folder: Path) ->
     assert any("years.objective" in t for t in tampered(run, "years", "objective", add=50.0))
     said = tampered(run, "years", "each", 0, "people_served", add=9.0)
     assert any("2026" in text for text in said)
+    main(["plan", str(folder), "--json"])
+    listed = json.loads(capsys.readouterr().out)
+    assert [row["fiscal_year"] for row in listed] == run.plan["fiscal_year"].tolist()
     moved = read_run(folder)
     moved.__dict__["plan"] = run.plan.assign(fiscal_year="2026")
     assert any("a year's limit is exceeded" in str(p) for p in recounts.verify(moved))
@@ -257,7 +263,9 @@ def test_sharing_saves_what_the_budget_buys_more_with(demo_run: Run, folder: Pat
     assert tenants.split(np.array([6.0]), np.array([3]), 1.0).tolist() == [2.0]
 
 
-def test_two_carriers_come_first_and_are_counted_with_todays(demo_run: Run, folder: Path) -> None:
+def test_two_carriers_come_first_and_are_counted_with_todays(
+    demo_run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = {"first": ["any_carrier", "two_carriers"], "choices": all_but(demo_run, 6)}
     wanted = changed(demo_run, first, max_sites=2)
     run = planned_again(demo_run, wanted, folder)
@@ -278,6 +286,9 @@ def test_two_carriers_come_first_and_are_counted_with_todays(demo_run: Run, fold
             gaps.unmet_matrix(run.gaps, run.cells, carriers)[reached].sum(),
         ]
     )
+    main(["verify", str(folder), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] and told["objectives"] == run.summary["objectives"]
     # What is held, and the bound, are compared with the recount.
     said = tampered(run, "objectives", 0, "held", add=100.0)
     assert any("an earlier objective is not held" in text for text in said)
