@@ -16,6 +16,7 @@ import pandas as pd
 import shapely
 from numpy.typing import ArrayLike
 from pyproj import Transformer
+from scipy.spatial import cKDTree
 
 from tdh import mesh
 from tdh.errors import InputError, Problem
@@ -177,9 +178,11 @@ def length_covered_km(
 def places_covered(
     places: gpd.GeoDataFrame, cells: gpd.GeoDataFrame, grid: Grid, covered: ArrayLike
 ) -> np.ndarray:
-    """Whether each place (its point) is covered: float, NaN outside the plan, (n_places,)."""
-    points = places.geometry.to_crs(grid.crs)
-    column = cell_at(points.x.to_numpy(), points.y.to_numpy(), cells, grid)
+    """Whether each place (its point) is covered: float, NaN outside the plan, (n_places,).
+
+    Which cell a place counts to: :func:`place_at`.
+    """
+    column = place_at(places, cells, grid)
     values = np.asarray(covered, dtype=float)
     return np.where(column >= 0, values[column.clip(min=0)], np.nan)
 
@@ -191,6 +194,26 @@ def cell_at(x_m: np.ndarray, y_m: np.ndarray, cells: pd.DataFrame, grid: Grid) -
     row, col = grid.rowcol(x_m, y_m)
     inside = grid.contains(row, col)
     return np.where(inside, lookup[np.where(inside, row, 0), np.where(inside, col, 0)], -1)
+
+
+def place_at(places: gpd.GeoDataFrame, cells: gpd.GeoDataFrame, grid: Grid) -> np.ndarray:
+    """Position in ``cells`` of the cell of each place, −1 outside the plan: int64, (n_places,).
+
+    At a border a place can lie inside while the centre of its square lies outside, so that the
+    square is no cell of the plan: it counts to the nearest cell, at most a diagonal away.
+    """
+    points = places.geometry.to_crs(grid.crs)
+    x, y = points.x.to_numpy(), points.y.to_numpy()
+    at = cell_at(x, y, cells, grid)
+    lost = np.flatnonzero(at < 0)
+    if lost.size and len(cells):
+        centres = np.column_stack([cells.geometry.x.to_numpy(), cells.geometry.y.to_numpy()])
+        diagonal = np.sqrt(2.0) * grid.cell_size_m
+        distance, nearest = cKDTree(centres).query(
+            np.column_stack([x, y])[lost], distance_upper_bound=diagonal
+        )
+        at[lost] = np.where(np.isfinite(distance), nearest, -1)
+    return at
 
 
 def _pieces(

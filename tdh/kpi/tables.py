@@ -18,10 +18,10 @@ from tdh import schemas
 from tdh.grid import Grid
 from tdh.kpi.measures import (
     Service,
-    cell_at,
     cells_in,
     length_by_cell_km,
     meshes_of_cells,
+    place_at,
     reaches,
 )
 from tdh.kpi.targets import applies, target_of
@@ -183,8 +183,7 @@ def counts(
         counted = np.isin(areas.kilometre_codes, list(counted_1km)).astype(float)
     fixed: list[tuple[str, str, np.ndarray, np.ndarray]] = []  # kpi, kind, weight, cell
     if places is not None:
-        points = places.geometry.to_crs(grid.crs)
-        at = cell_at(points.x.to_numpy(), points.y.to_numpy(), cells, grid)
+        at = place_at(places, cells, grid)
         fixed.append(("places", "", np.ones((at >= 0).sum()), at[at >= 0]))
         if "kind" in places:
             known = places["kind"].isin(list(PLACE_KINDS))

@@ -87,6 +87,34 @@ def test_places_areas_and_roads_by_hand() -> None:
     assert (good, whole) == pytest.approx((0.075, 0.125), abs=1e-9)
 
 
+def test_a_place_on_the_border_counts_to_the_nearest_cell() -> None:
+    """Without the eastern column, 5 m beyond the last cell is inside; 60 m beyond is not."""
+    grid, cells = square()
+    fewer = cells[cells["col"] < 3]
+    covered = (fewer["row"] == 0).to_numpy()
+    places = gpd.GeoDataFrame(geometry=gpd.points_from_xy([80, 80, 135], [-10, -60, -10]), crs=CRS)
+    at = kpi.places_covered(places, fewer, grid, covered)
+    assert at.tolist()[:2] == [1.0, 0.0]
+    assert np.isnan(at[2])
+    service = kpi.Service({("a", "sub6"): covered}, {})
+    table = kpi.table(fewer, grid, {"now": service}, places=places).set_index("kpi")
+    whole = table[table["municipality_code"].isna() & (table["carrier_id"] == "a")]
+    assert whole.loc["places", ["covered", "total"]].tolist() == [1.0, 2.0]
+
+
+def test_the_edges_of_meshes_by_hand() -> None:
+    """A border belongs to the mesh north and east of it; half and three quarters are reached."""
+    south, west = 35 + 2 / 3, 139.75
+    for step, code in ((1e-7, "53394600"), (0.0, "53394600"), (-1e-7, "53393599")):
+        points = gpd.GeoSeries(gpd.points_from_xy([west + step], [south + step]), crs="EPSG:6668")
+        found = kpi.meshes_of_cells(gpd.GeoDataFrame(geometry=points), 8)
+        assert found.tolist() == [code]
+    for limit, covered in ((0.5, 2), (0.75, 3)):
+        share = np.array([covered / 4, covered / 4 - 1e-6, 0.1 + 0.2 + (limit - 0.3)])
+        assert kpi.reaches(share, limit, ">=").tolist() == [True, False, True]
+        assert kpi.reaches(share, limit, ">").tolist() == [False, False, False]
+
+
 def test_the_whole_table_by_hand() -> None:
     grid, cells = square()
     west = (cells["col"] < 2).to_numpy()
