@@ -22,6 +22,14 @@ from tdh.grid import Grid
 from tdh.language import Text
 
 Signals = Mapping[tuple[str, str], np.ndarray]
+
+REASONS = {
+    "no_site_near": Text("no site near", "近くに基地局なし"),
+    "blocked": Text("a site is near, its signal is blocked", "基地局は近いが遮られている"),
+    "indoors_only": Text("indoors only", "屋内のみ"),
+    "capacity": Text("signal is there, throughput is low", "電波は届くが速度が不足"),
+}
+"""Why a region is a gap: values of ``gap_regions.reason`` in words."""
 Thresholds = Mapping[str, float] | Mapping[tuple[str, str], float]
 
 
@@ -363,7 +371,7 @@ def regions(
         kept = np.flatnonzero(total[:, 0] >= least_cells)
         middle = _middle_cells(label, rows[at], cols[at], n)[kept]
         x, y = grid.centres(rows[at][middle], cols[at][middle])
-        distance = _nearest_m(sites[sites["carrier_id"] == carrier], x, y)
+        distance = nearest_m(sites[sites["carrier_id"] == carrier], x, y)
         share_hidden = total[kept, 2] / total[kept, 0]
         reason = np.where(
             share_hidden > 0.5,
@@ -374,6 +382,7 @@ def regions(
             gpd.GeoDataFrame(
                 {
                     "carrier_id": str(carrier),
+                    "at_least": 1,
                     "cells": total[kept, 0].astype(np.int64),
                     "area_m2": total[kept, 0] * grid.cell_size_m**2,
                     "unmet_people": total[kept, 1],
@@ -395,6 +404,48 @@ def regions(
     return schemas.conform(gpd.GeoDataFrame(merged, geometry="geometry"), "gap_regions")
 
 
+def connected(
+    mask: np.ndarray, cells: pd.DataFrame, grid: Grid, least_cells: int = 1
+) -> tuple[np.ndarray, list[shapely.Geometry]]:
+    """Cells that touch side by side, as regions.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n_cells,)
+    cells : DataFrame
+        Table ``cells``.
+    grid : Grid
+    least_cells : int
+        Smaller regions are left out.
+
+    Returns
+    -------
+    region : ndarray of int64, shape (n_cells,)
+        Region of each cell, from 0; −1 outside of all.
+    outlines : list of Polygon or MultiPolygon
+        By region, in the plan's CRS; none is empty.
+    """
+    rows, cols = cells["row"].to_numpy(), cells["col"].to_numpy()
+    raster = np.zeros(grid.shape, dtype=bool)
+    raster[rows, cols] = mask
+    labels, n = ndimage.label(raster)
+    kept = np.flatnonzero(np.bincount(labels.ravel(), minlength=n + 1)[1:] >= least_cells)
+    number = np.full(n + 1, -1, dtype=np.int64)
+    number[kept + 1] = np.arange(kept.size)
+    return number[labels[rows, cols]], _outlines(labels, kept, grid)
+
+
+def middles(region: np.ndarray, cells: pd.DataFrame) -> np.ndarray:
+    """Position of each region's cell nearest to its centre of gravity: int64, (n_regions,)."""
+    at = np.flatnonzero(region >= 0)
+    if at.size == 0:
+        return at
+    rows, cols = cells["row"].to_numpy()[at], cells["col"].to_numpy()[at]
+    n = int(region.max()) + 1
+    middle: np.ndarray = at[_middle_cells(region[at], rows, cols, n)]
+    return middle
+
+
 def _middle_cells(label: np.ndarray, row: np.ndarray, col: np.ndarray, n: int) -> np.ndarray:
     """Of each region the position of the cell nearest to its centre of gravity."""
     count = np.bincount(label, minlength=n)
@@ -407,7 +458,8 @@ def _middle_cells(label: np.ndarray, row: np.ndarray, col: np.ndarray, n: int) -
     return middle
 
 
-def _nearest_m(sites: gpd.GeoDataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def nearest_m(sites: gpd.GeoDataFrame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Distance from points to the nearest site in metres; infinite where there is none."""
     if sites.empty or x.size == 0:
         return np.full(x.size, np.inf)
     tree = shapely.STRtree(sites.geometry.to_numpy())

@@ -221,6 +221,12 @@ class Run:
         return pd.read_parquet(self._path("gaps.parquet"))
 
     @cached_property
+    def gap_regions(self) -> gpd.GeoDataFrame | None:
+        """Today's gaps as areas (table ``gap_regions``); None in a run that has none yet."""
+        path = self.folder / "gap_regions.parquet"
+        return gpd.read_parquet(path) if path.exists() else None
+
+    @cached_property
     def candidates(self) -> pd.DataFrame:
         """The antennas that each carrier would put on each asset (table ``candidates``)."""
         return pd.read_parquet(self._path("candidates.parquet"))

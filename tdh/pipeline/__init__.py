@@ -17,7 +17,7 @@ from tdh import manifest as manifests
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
-from tdh.pipeline import covered, known, kpis, offered, planned, scored, shows, stages
+from tdh.pipeline import covered, known, kpis, offered, planned, regions, scored, shows, stages
 from tdh.pipeline.checks import check
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
@@ -142,6 +142,14 @@ STAGES: tuple[Stage, ...] = (
         lambda s: s.market_shares,
         _tables("gaps"),
         after=("cells", "present"),
+    ),
+    Stage(
+        "regions",
+        Text("gaps as areas", "ギャップ区域"),
+        regions.gap_regions,
+        lambda s: [s.gaps.model_dump(), s.market_shares],
+        _tables("gap_regions"),
+        after=("area", "cells", "present", "places"),
     ),
     Stage(
         "candidates",

@@ -433,6 +433,21 @@ class Siting(_Table):
     )
 
 
+class GapSettings(_Table):
+    """How regions of gaps are told."""
+
+    near_m: float = Field(
+        300, gt=0, description="A site within this of a region's middle is near: the gap is blocked"
+    )
+    least_cells: int = Field(4, ge=1, description="Regions of fewer cells are left out")
+    least_download_mbps: float = Field(
+        35,
+        ge=0,
+        description="Served, but measured slower than this ([[throughput]]): a gap of capacity. "
+        "35 Mbit/s: the FCC's speed of 5G download (5G Fund, FCC 20-150)",
+    )
+
+
 class Packages(_Table):
     """What the carriers' packages are made under."""
 
@@ -460,6 +475,7 @@ class Scenario(_Table):
     throughput: list[ThroughputSource] = Field([])
     floods: list[FloodSource] = Field([])
     coverage: CoverageSettings = CoverageSettings()
+    gaps: GapSettings = GapSettings()
     scoring: Scoring = Scoring()
     costs: Costs = Costs()
     siting: Siting = Siting()

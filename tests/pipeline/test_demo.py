@@ -142,7 +142,8 @@ def test_planning_again(demo_run: Run, tmp_path: Path) -> None:
     again = tdh.run(wider, folder, overwrite=True)
     reused = {s["name"] for s in again.manifest["stages"] if s["reused"]}
     assert reused == {
-        *("area", "assets", "cells", "places", "present", "candidates", "gaps", "scores")
+        *("area", "assets", "cells", "places", "present", "candidates", "gaps", "regions"),
+        "scores",
     }
     assert again.summary["objective"] >= demo_run.summary["objective"] * (1 - 1e-9)
     check_limits(again)

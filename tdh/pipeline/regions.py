@@ -1,0 +1,223 @@
+"""The stage of gaps as areas: what lies in each, and why it is a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from tdh import gaps, schemas
+from tdh.pipeline.context import Context, write_table
+from tdh.results import Run
+
+UNRECEIVED_DB = 30.0
+"""What counts as missing where nothing is received, and the most that counts."""
+
+PEOPLE = {
+    "population": "unmet_people",
+    "population_day": "unmet_people_day",
+    "population_disaster": "unmet_people_disaster",
+}
+
+
+def gap_regions(context: Context) -> dict[str, Any]:
+    """Write today's gaps as areas."""
+    run, surface = context.run, context.surface
+    indoors = None
+    if surface is not None:
+        cells = run.cells
+        x, y = run.grid.centres(cells["row"].to_numpy(), cells["col"].to_numpy())
+        indoors = surface.building_height_m(x, y) > 0
+    table = find(run, indoors)
+    write_table(table, context.folder, "gap_regions")
+    return {"regions": len(table), "reasons": table["reason"].value_counts().to_dict()}
+
+
+def find(run: Run, indoors: np.ndarray | None = None) -> gpd.GeoDataFrame:
+    """Today's gaps as areas, per carrier and for fewer than 1 and fewer than 2 carriers.
+
+    Each is told for all bands, and for each class of bands where the run has several. The
+    reasons, the first that holds:
+
+    * ``capacity``: at least one carrier serves the cells, yet the download measured there
+      (table ``throughput``, the mean of a cell's tiles weighted by their tests) is below
+      ``gaps.least_download_mbps``. Such tests are of all carriers together, so no carrier is named.
+      Without ``[[throughput]]`` it is never given.
+    * ``indoors_only``: the centres of most of its cells lie in buildings.
+    * ``blocked``: a site stands within ``gaps.near_m`` of the region's middle cell.
+    * ``no_site_near``: none does.
+
+    Parameters
+    ----------
+    run : Run
+        As far as places and present coverage.
+    indoors : ndarray of bool, shape (n_cells,), optional
+        Cells whose centre lies in a building; without it nothing is a gap indoors only.
+
+    Returns
+    -------
+    GeoDataFrame
+        Table ``gap_regions``, most people first.
+    """
+    cells, settings = run.cells, run.scenario.gaps
+    lacks = _lacks(run)
+    carriers = [c.id for c in run.carriers]
+    shares = run.scenario.market_shares
+    classes = sorted({band.band_class for band in run.bands.values()})
+    hidden = np.zeros(len(cells), dtype=bool) if indoors is None else np.asarray(indoors)
+    frames = []
+    for name in ["", *(classes if len(classes) > 1 else [])]:
+        wanted = [k for k, band in run.bands.items() if name in ("", band.band_class)]
+        own = {c: [k for k in wanted if k[0] == c] for c in carriers}
+        # What each carrier lacks in the band that lacks least; a carrier without such a band, all.
+        least = np.full((len(carriers), len(cells)), UNRECEIVED_DB, dtype=np.float32)
+        for number, keys in enumerate(own.values()):
+            for key in keys:
+                np.fmin(least[number], lacks[key], out=least[number])
+        for number, carrier in enumerate(carriers):
+            if own[carrier]:
+                asked = _Asked(run, hidden, carrier, name, 1, own[carrier])
+                frames.append(asked.regions(least[number], shares[carrier]))
+        ordered = np.sort(least, axis=0)
+        for k in range(1, min(2, len(carriers)) + 1):
+            frames.append(_Asked(run, hidden, "", name, k, wanted).regions(ordered[k - 1], 1.0))
+        if name == "" and run.throughput is not None:
+            slow = _slow(run, settings.least_download_mbps) & (ordered[0] <= 0)
+            frames.append(_Asked(run, hidden, "", name, 1, wanted).regions(ordered[0], 1.0, slow))
+    merged = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+    order = ["unmet_people", "carrier_id", "band_class", "at_least", "cells"]
+    merged = merged.sort_values(
+        order, ascending=[False, True, True, True, False], kind="stable", ignore_index=True
+    )
+    merged.index = pd.Index([f"gap-{i:06d}" for i in range(1, len(merged) + 1)], dtype="str")
+    merged.index.name = "region_id"
+    return schemas.conform(
+        gpd.GeoDataFrame(merged, geometry="geometry", crs=run.crs), "gap_regions"
+    )
+
+
+def _lacks(run: Run) -> dict[tuple[str, str], np.ndarray]:
+    """What each band lacks to its threshold in dB, float32 (n_cells,); NaN: nothing received."""
+    rows, cols = run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
+    return {
+        key: np.float32(band.covered_dbm) - run.signal(*key)[rows, cols]
+        for key, band in run.bands.items()
+    }
+
+
+def _slow(run: Run, least_mbps: float) -> np.ndarray:
+    """Cells whose measured download is below a level: bool, (n_cells,)."""
+    table = run.throughput
+    assert table is not None
+    at = run.cells.index.get_indexer(table["cell_id"].astype("str"))
+    tests = table["tests"].to_numpy(float)
+    weight = np.bincount(at, tests, minlength=len(run.cells))
+    total = np.bincount(at, tests * table["download_mbps"].to_numpy(), minlength=len(run.cells))
+    return (weight > 0) & (total < least_mbps * weight)
+
+
+class _Asked:
+    """One question: whose gap, in which class of bands, by how many carriers."""
+
+    def __init__(
+        self,
+        run: Run,
+        hidden: np.ndarray,
+        carrier: str,
+        band_class: str,
+        at_least: int,
+        keys: Sequence[tuple[str, str]],
+    ) -> None:
+        self.run, self.hidden, self.keys = run, hidden, keys
+        self.carrier, self.band_class, self.at_least = carrier, band_class, at_least
+
+    def regions(
+        self, lack_db: np.ndarray, share: float, slow: np.ndarray | None = None
+    ) -> gpd.GeoDataFrame:
+        """Rows of table ``gap_regions``, of slow cells if they are given."""
+        run, settings = self.run, self.run.scenario.gaps
+        cells, grid = run.cells, run.grid
+        mask = lack_db > 0 if slow is None else slow
+        region, outlines = gaps.connected(mask, cells, grid, settings.least_cells)
+        n = len(outlines)
+        at = np.flatnonzero(region >= 0)
+        own = region[at]
+        count = np.bincount(own, minlength=n)
+        missing = np.bincount(own, np.clip(lack_db[at], 0, None), minlength=n)
+        distance = self._distance_m(gaps.middles(region, cells))
+        reason = np.where(distance <= settings.near_m, "blocked", "no_site_near")
+        indoors = np.bincount(own, self.hidden[at], minlength=n)
+        reason = np.where(indoors > count / 2, "indoors_only", reason)
+        levels = {run.bands[key].covered_dbm for key in self.keys}
+        columns = {
+            "carrier_id": self.carrier,
+            "band_class": self.band_class,
+            "at_least": self.at_least,
+            "threshold_dbm": levels.pop() if len(levels) == 1 else np.nan,
+            "cells": count,
+            "area_m2": count * grid.cell_size_m**2,
+            "shortfall_db": missing / count,
+            "nearest_site_m": np.where(np.isinf(distance), np.nan, distance),
+            "reason": reason if slow is None else "capacity",
+        }
+        for column, target in PEOPLE.items():
+            people = (
+                cells[column].to_numpy(float)[at] if column in cells else np.full(at.size, np.nan)
+            )
+            columns[target] = np.bincount(own, people, minlength=n) * share
+        codes = _most_common(own, cells["municipality_code"].iloc[at], n)
+        columns["municipality_code"] = codes
+        columns["municipality"] = codes.map(_municipality_names(run)).to_numpy()
+        columns |= _places_inside(run, region, n)
+        return gpd.GeoDataFrame(columns, index=range(n), geometry=outlines, crs=grid.crs)
+
+    def _distance_m(self, middle: np.ndarray) -> np.ndarray:
+        """From the regions' middle cells to the nearest site; of several carriers', the k-th."""
+        cells, sites = self.run.cells, self.run.sites
+        x, y = self.run.grid.centres(
+            cells["row"].to_numpy()[middle], cells["col"].to_numpy()[middle]
+        )
+        key = pd.MultiIndex.from_arrays([sites["carrier_id"], sites["band"]])
+        counted = sites[key.isin(list(self.keys))]
+        carriers = [self.carrier] if self.carrier else [c.id for c in self.run.carriers]
+        each = [gaps.nearest_m(counted[counted["carrier_id"] == c], x, y) for c in carriers]
+        nearest: np.ndarray = np.sort(np.vstack(each), axis=0)[self.at_least - 1]
+        return nearest
+
+
+def _municipality_names(run: Run) -> dict[str, str]:
+    table = run.municipalities
+    return {str(k): str(v) for k, v in table["municipality"].items()}
+
+
+def _most_common(region: np.ndarray, codes: pd.Series, n: int) -> pd.Series:
+    """The municipality of most cells of each region; the lowest code of equals."""
+    table = pd.DataFrame({"region": region, "code": codes.to_numpy()}).dropna()
+    counts = table.groupby(["region", "code"]).size().reset_index(name="n")
+    counts = counts.sort_values(["region", "n", "code"], ascending=[True, False, True])
+    first = counts.drop_duplicates("region").set_index("region")["code"]
+    return first.reindex(range(n))
+
+
+def _places_inside(run: Run, region: np.ndarray, n: int) -> dict[str, Any]:
+    """Number and names of the priority places in each region, by the cell in which each lies."""
+    places = run.places
+    if places is None:
+        return {}
+    grid = run.grid
+    raster = np.full(grid.shape, -1, dtype=np.int64)
+    raster[run.cells["row"].to_numpy(), run.cells["col"].to_numpy()] = region
+    ranked = places.sort_values("priority", ascending=False, kind="stable")
+    row, col = grid.rowcol(ranked.geometry.x.to_numpy(), ranked.geometry.y.to_numpy())
+    inside = grid.contains(row, col)
+    own = np.full(len(ranked), -1, dtype=np.int64)
+    own[inside] = raster[row[inside], col[inside]]
+    names = ranked["name"].fillna(ranked.index.to_series()).astype("str")
+    listed = names[own >= 0].groupby(own[own >= 0]).agg("、".join)
+    return {
+        "places": np.bincount(own[own >= 0], minlength=n),
+        "place_names": listed.reindex(range(n)).to_numpy(dtype=object),
+    }
