@@ -114,8 +114,9 @@ def _plan_table(
     table["reason_en"] = [text.render("en") for text in words]
     table["reason_ja"] = [text.render("ja") for text in words]
     if "fiscal_year" in table:
-        table["reason_en"] = "Fiscal year " + table["fiscal_year"] + ". " + table["reason_en"]
-        table["reason_ja"] = table["fiscal_year"] + "年度。" + table["reason_ja"]
+        for name, form in (("reason_en", "Fiscal year {}. {}"), ("reason_ja", "{}年度。{}")):
+            pairs = zip(table["fiscal_year"], table[name], strict=True)
+            table[name] = [form.format(*pair) for pair in pairs]
     points = context.run.assets.geometry.reindex(table["asset_id"]).to_numpy()
     frame = gpd.GeoDataFrame(table, geometry=points, crs=context.scenario.crs)
     return schemas.conform(frame, "plan")

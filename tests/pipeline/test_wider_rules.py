@@ -132,6 +132,13 @@ def test_years_take_what_they_may_and_carry_over(
     assert any("a year's limit is exceeded" in str(p) for p in recounts.verify(moved))
 
 
+def test_years_without_an_offer(demo_run: Run, folder: Path) -> None:
+    years = [FiscalYear(fiscal_year=2026, max_sites=0)]
+    run = planned_again(demo_run, changed(demo_run, {"years": years}), folder)
+    assert run.plan.empty and run.summary["objective"] == 0
+    assert recounts.verify(run) == []
+
+
 def test_limits_of_years() -> None:
     assert yearly._capped(np.array([np.inf, 1.0]), 5).tolist() == [5.0, 0.0]
     assert yearly._capped(np.array([2.0, 2.0]), 9).tolist() == [2.0, 2.0]
