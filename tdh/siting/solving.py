@@ -26,7 +26,7 @@ CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
-MOVES = ((0.3, 0.06), (0.2, 0.05), (0.2, 0.04))
+MOVES = ((0.6, 0.05), (0.2, 0.03))
 """The same of the rounds of :mod:`tdh.siting.swapping`."""
 
 
@@ -213,7 +213,10 @@ class _Search:
             if self.gap <= self.effort.gap or self.late():
                 break
             steps = int(total * share)
-            self.keep(swapping.improve(self.m, self.best, steps, self.seed * 16 + k, hot))
+            found = swapping.improve(self.m, self.best, steps, self.seed * 16 + k, hot)
+            state = kernels.empty_state(self.m, self.m.weight)
+            kernels.start_from(self.m, state, np.flatnonzero(found), self.rate)
+            self.keep(state.chosen)
             self.progress(k + 1, len(MOVES) + 1)
 
     def core(self, reduced: np.ndarray) -> np.ndarray:

@@ -4,23 +4,38 @@ Choices that overlap much hold each other in place: ruin and recreate, which tak
 time, stays behind there. A plan gets better by moving one site to another near it (one that covers
 part of the same demand), often a little worse at first; the counts of how often each group is
 covered make a move cheap.
+
+How many sites a part of the plane holds has to change too. A move from one end of the plane to the
+other is hardly ever an improvement by itself, so sites are also added and dropped singly, as in the
+grand canonical ensemble of statistical mechanics (Norman and Filinov 1969): each costs a price, the
+number may differ a little from the wanted one, and the price follows what the number lacks.
 """
 
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
 
 from tdh.siting.model import Arrays
+from tdh.threads import available_threads
 
 _njit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
-OVERLAP = 20.0
+OVERLAP = 8.0
 """Sites that cover a group, on average, from which moves find better plans than ruin and recreate."""
-ANYWHERE = 0.02
-"""Share of the moves that go to any site, not to one that overlaps."""
+MOVES = 0.7
+"""Share of the steps that move a site; the others add or drop one."""
+PRICE = 0.35
+"""Price of a site at the start, in mean gains of a choice; it adapts."""
+STIFFNESS = 0.1
+"""How much the price of a site rises with each one above the wanted number, in mean gains."""
+ADAPTING = 0.1
+"""Part of that rise that stays."""
+CHAINS = 2
+"""Independent searches, each on a thread where there is one; the best counts."""
 HOT, COLD = 0.05, 0.002
 """Starting and final heat, in mean gains of a choice."""
 
@@ -35,14 +50,14 @@ def applies(m: Arrays) -> bool:
 
 
 def steps_for(m: Arrays, work: float) -> int:
-    """How many moves an amount of work (elementary operations) is."""
+    """How many steps of each chain an amount of work (elementary operations) is."""
     return int(work / (40.0 + 3.0 * len(m.cover_idx) / m.n_pairs))
 
 
 def improve(
     m: Arrays, chosen: np.ndarray, steps: int, seed: int, hot: float = HOT, cold: float = COLD
 ) -> np.ndarray:
-    """The best plan on the way of annealed moves from a plan.
+    """The best plan on the way of annealed steps from a plan.
 
     Parameters
     ----------
@@ -51,9 +66,9 @@ def improve(
     chosen : (n_pairs,) bool
         Where to start; filled up to the number that is allowed.
     steps : int
-        Moves to try: the work limit.
+        Steps of each chain: the work limit.
     seed : int
-        The same seed gives the same plan.
+        The same seed gives the same plan, on one thread or several.
     hot, cold : float
         Heat at the start and at the end, in mean gains of a choice.
 
@@ -63,10 +78,15 @@ def improve(
     """
     number = min(int(m.limit[0] / m.cost[0] + 1e-9), m.n_pairs)
     start = np.flatnonzero(chosen)[:number].astype(np.int64)
-    sites = _anneal(
-        m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight,
-        start, number, steps, seed, hot, cold,
-    )  # fmt: skip
+
+    def chain(k: int) -> tuple[np.ndarray, float]:
+        return _anneal(
+            m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight,
+            start, number, steps, seed * CHAINS + k, hot, cold,
+        )  # type: ignore[no-any-return]  # fmt: skip
+
+    with ThreadPoolExecutor(min(CHAINS, available_threads())) as pool:
+        sites, _ = max(pool.map(chain, range(CHAINS)), key=lambda found: found[1])
     out = np.zeros(m.n_pairs, dtype=bool)
     out[sites] = True
     return out
@@ -84,62 +104,113 @@ def _below(state, n):  # type: ignore[no-untyped-def]
 
 
 @_njit
+def _luck(state, ratio):  # type: ignore[no-untyped-def]
+    """Whether something of a probability (above 1: surely) happens."""
+    return ratio >= 1.0 or _below(state, 1 << 30) < ratio * (1 << 30)
+
+
+@_njit
+def _gain(cover_ptr, cover_idx, weight, count, site, when):  # type: ignore[no-untyped-def]
+    """The weight of a site's groups that are covered so many times."""
+    total = 0.0
+    for k in range(cover_ptr[site], cover_ptr[site + 1]):
+        if count[cover_idx[k]] == when:
+            total += weight[cover_idx[k]]
+    return total
+
+
+@_njit
+def _count(cover_ptr, cover_idx, count, site, by):  # type: ignore[no-untyped-def]
+    for k in range(cover_ptr[site], cover_ptr[site + 1]):
+        count[cover_idx[k]] += by
+
+
+@_njit
 def _anneal(  # type: ignore[no-untyped-def]
     cover_ptr, cover_idx, group_ptr, group_idx, weight, start, number, steps, seed, hot, cold
 ):
     n = cover_ptr.size - 1
     count = np.zeros(weight.size, np.int32)
-    inside = np.zeros(n, np.bool_)
-    slots = np.empty(number, np.int64)
-    value = 0.0
+    place = np.full(n, -1, np.int64)  # where a chosen site stands among the slots
+    slots = np.empty(n, np.int64)
+    size, value = number, 0.0
     state = np.array([np.uint64(88172645463325252) + np.uint64(seed) * np.uint64(2654435761)])
     for r in range(number):
         site = start[r] if r < start.size else _below(state, n)
-        while inside[site]:
+        while place[site] >= 0:
             site = (site + 1) % n
-        slots[r], inside[site] = site, True
-        for k in range(cover_ptr[site], cover_ptr[site + 1]):
-            j = cover_idx[k]
-            if count[j] == 0:
-                value += weight[j]
-            count[j] += 1
-    best, best_slots = value, slots.copy()
+        slots[r], place[site] = site, r
+        value += _gain(cover_ptr, cover_idx, weight, count, site, 0)
+        _count(cover_ptr, cover_idx, count, site, 1)
+    best, best_slots = value, slots[:size].copy()
     if number == n:
-        return best_slots
+        return best_slots, best
     mean = max(value, 1e-12) / number
-    heat = hot * mean
+    heat, stiffness, price = hot * mean, STIFFNESS * mean, PRICE * mean
     cooling = (cold / hot) ** (1.0 / max(1, steps - 1))
-    often = np.int64(ANYWHERE * 1_000_000)
-    for _ in range(steps):
+    moving = np.int64(MOVES * 1_000_000)
+    for step in range(steps):
         heat *= cooling
-        r = _below(state, number)
-        old = slots[r]
-        a, b = cover_ptr[old], cover_ptr[old + 1]
-        if b == a or _below(state, 1_000_000) < often:
-            new = _below(state, n)
-        else:
-            j = cover_idx[a + _below(state, b - a)]
-            new = group_idx[group_ptr[j] + _below(state, group_ptr[j + 1] - group_ptr[j])]
-        if inside[new]:
-            continue
-        change = 0.0
-        for k in range(a, b):
-            j = cover_idx[k]
-            count[j] -= 1
-            if count[j] == 0:
-                change -= weight[j]
-        for k in range(cover_ptr[new], cover_ptr[new + 1]):
-            if count[cover_idx[k]] == 0:
-                change += weight[cover_idx[k]]
-        if change >= 0.0 or _below(state, 1 << 30) < math.exp(change / heat) * (1 << 30):
-            for k in range(cover_ptr[new], cover_ptr[new + 1]):
-                count[cover_idx[k]] += 1
-            slots[r] = new
-            inside[old], inside[new] = False, True
-            value += change
-            if value > best * (1 + 1e-12):
-                best, best_slots = value, slots.copy()
-        else:
+        if step % 4096 == 0:
+            # Where it is cold hardly any site comes or goes, and the price has to follow still.
+            price += ADAPTING * stiffness * (size - number)
+        what = _below(state, 1_000_000)
+        if what < moving:
+            if size == 0:
+                continue
+            r = _below(state, size)
+            old = slots[r]
+            a, b = cover_ptr[old], cover_ptr[old + 1]
+            if b == a:
+                new = _below(state, n)
+            else:
+                j = cover_idx[a + _below(state, b - a)]
+                new = group_idx[group_ptr[j] + _below(state, group_ptr[j + 1] - group_ptr[j])]
+            if place[new] >= 0:
+                continue
+            change = 0.0
             for k in range(a, b):
-                count[cover_idx[k]] += 1
-    return best_slots
+                j = cover_idx[k]
+                count[j] -= 1
+                if count[j] == 0:
+                    change -= weight[j]
+            change += _gain(cover_ptr, cover_idx, weight, count, new, 0)
+            if not _luck(state, math.exp(min(0.0, change / heat))):
+                _count(cover_ptr, cover_idx, count, old, 1)
+                continue
+            _count(cover_ptr, cover_idx, count, new, 1)
+            slots[r], place[old], place[new] = new, -1, r
+            value += change
+        elif what % 2 == 0:
+            new = _below(state, n)
+            if place[new] >= 0:
+                continue
+            gain = _gain(cover_ptr, cover_idx, weight, count, new, 0)
+            worth = gain - price - stiffness * (size - number + 0.5)
+            # Any of n may come and any of size + 1 go back: what makes the steps reversible.
+            if not _luck(state, math.exp(min(50.0, worth / heat)) * n / (size + 1.0)):
+                continue
+            _count(cover_ptr, cover_idx, count, new, 1)
+            slots[size], place[new] = new, size
+            size += 1
+            value += gain
+            price += ADAPTING * stiffness * (size - number)
+        else:
+            if size == 0:
+                continue
+            r = _below(state, size)
+            old = slots[r]
+            loss = _gain(cover_ptr, cover_idx, weight, count, old, 1)
+            worth = price - loss + stiffness * (size - number - 0.5)
+            if not _luck(state, math.exp(min(50.0, worth / heat)) * size / n):
+                continue
+            _count(cover_ptr, cover_idx, count, old, -1)
+            size -= 1
+            slots[r] = slots[size]
+            place[slots[r]] = r
+            place[old] = -1
+            value -= loss
+            price += ADAPTING * stiffness * (size - number)
+        if size <= number and value > best * (1 + 1e-12):
+            best, best_slots = value, slots[:size].copy()
+    return best_slots, best
