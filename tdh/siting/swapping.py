@@ -83,7 +83,7 @@ def improve(
         return _anneal(
             m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight,
             start, number, steps, seed * CHAINS + k, hot, cold,
-        )  # type: ignore[no-any-return]  # fmt: skip
+        )  # fmt: skip
 
     with ThreadPoolExecutor(min(CHAINS, available_threads())) as pool:
         sites, _ = max(pool.map(chain, range(CHAINS)), key=lambda found: found[1])
