@@ -26,6 +26,8 @@ CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
+TIGHT = 2e-4
+"""Nearness of the bound to the relaxation's own value at which more work is not worth while."""
 MOVES = ((0.6, 0.05), (0.2, 0.03))
 """The same of the rounds of :mod:`tdh.siting.swapping`."""
 
@@ -106,9 +108,13 @@ class _Search:
 
     @property
     def gap(self) -> float:
-        if self.short > kernels.TOLERANCE * (1 + self.m.need.sum()):
+        if not self.keeps_floors(self.short):
             return np.inf
         return (self.bound - self.merit) / self.bound if self.bound > 0 else 0.0
+
+    def keeps_floors(self, short: float) -> bool:
+        """Whether what all floors lack together is nothing but rounding."""
+        return short <= kernels.TOLERANCE * (1 + float(self.m.need.sum()))
 
     def late(self) -> bool:
         """Whether a time limit ended the search."""
@@ -118,12 +124,7 @@ class _Search:
 
     def run(self) -> Solution:
         m = self.m
-        prices = dual.relax(
-            m,
-            chunks=round(60 * max(1.0, self.effort.work)),
-            tolerance=max(2e-4, 0.2 * self.effort.gap),
-        )
-        self.bound = min(self.bound, prices.bound)
+        prices = self.relax(max(TIGHT, 0.2 * self.effort.gap), None)
         self.penalty = 0.0 if len(m.need) == 0 else 3.0 + 2.0 * float(prices.phi.max())
         methods = ["primal-dual bound", "annealed ruin and recreate"]
         order = np.argsort(-prices.x, kind="stable")
@@ -136,6 +137,9 @@ class _Search:
             self.move()
         else:
             self.anneal(prices)
+        if self.effort.gap < self.gap < 1.5 * self.effort.gap and not self.late():
+            # The plan is nearly near enough: what is missing may be the bound's looseness.
+            prices = self.relax(TIGHT, prices)
         if self.gap > 1e-6 and not self.late():
             closed = self.close(prices)
             if closed:
@@ -149,16 +153,28 @@ class _Search:
             self.reproducible,
         )
 
+    def relax(self, tolerance: float, start: dual.Prices | None) -> dual.Prices:
+        """Prices, and the bound that they prove."""
+        chunks = round(60 * max(1.0, self.effort.work))
+        prices = dual.relax(self.m, chunks=chunks, tolerance=tolerance, start=start)
+        self.bound = min(self.bound, prices.bound)
+        return prices
+
     def keep(self, chosen: np.ndarray) -> bool:
         """Take a plan if it is better; its value is counted afresh."""
         m = self.m
         got = exact.covered(m, chosen)
         value = float(m.weight[got].sum())
         lack = np.maximum(0.0, m.need - dual.floor_sums(m, got.astype(float)))
-        merit = value - self.penalty * float(lack.sum())
-        if merit <= self.merit * (1 + 1e-12):
+        short = float(lack.sum())
+        merit = value - self.penalty * short
+        if self.keeps_floors(short) != self.keeps_floors(self.short):
+            # No demand makes up for a floor that is missed, however little.
+            if not self.keeps_floors(short):
+                return False
+        elif merit <= self.merit * (1 + 1e-12):
             return False
-        self.best, self.merit, self.short = chosen.copy(), merit, float(lack.sum())
+        self.best, self.merit, self.short = chosen.copy(), merit, short
         self.lack = lack
         return True
 
