@@ -6,6 +6,7 @@ marked ``slow``: ``-m slow``. The proven gap stands in ``extra_info``.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,59 @@ def carriers(n_sites: int, n_cells: int, seed: int, floor: float) -> dict[str, A
 
 
 LARGE = pytest.mark.slow
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize(("n_sites", "n_cells"), [(200, 5_000), (500, 12_000)])
+def test_beside_spopt(benchmark: BenchmarkFixture, n_sites: int, n_cells: int) -> None:
+    """The same objective as PySAL spopt, and the ratio of the times; needs spopt and pulp.
+
+    spopt is given the matrix of costs, so that its time holds no distances.
+    """
+    locate, pulp = pytest.importorskip("spopt.locate"), pytest.importorskip("pulp")
+    footprint, demand, _, _ = plane(n_sites, n_cells, 0)
+    number = n_sites // 20
+    plan = benchmark.pedantic(
+        solve_mclp,
+        (footprint, demand),
+        {"max_sites": number, "effort": Effort(gap=0.0)},
+        rounds=5,
+        warmup_rounds=1,
+    )
+    begun = time.perf_counter()
+    cost = np.where(footprint.toarray(), 0.0, 2.0).T
+    peer = locate.MCLP.from_cost_matrix(cost, demand, service_radius=1.0, p_facilities=number)
+    peer = peer.solve(pulp.PULP_CBC_CMD(msg=False))
+    took = time.perf_counter() - begun
+    assert benchmark.stats is not None
+    benchmark.extra_info.update(times_quicker=took / benchmark.stats.stats.median)
+    assert plan.status == "optimal"
+    assert np.isclose(plan.objective, peer.problem.objective.value(), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "n_cells", [100_000, *(pytest.param(n, marks=LARGE) for n in (10**6, 10**7))]
+)
+def test_few_sites_that_overlap_much(benchmark: BenchmarkFixture, n_cells: int) -> None:
+    """100 sites of radius 5.5 in a square of 30 (as Cordeau, Furini and Ljubic 2019), 10 of them."""
+    rng = np.random.default_rng(0)
+    cells, sites = rng.uniform(0, 30, (n_cells, 2)), rng.uniform(0, 30, (100, 2))
+    demand = rng.integers(1, 101, n_cells).astype(float)
+    rows = [np.flatnonzero(((cells - s) ** 2).sum(axis=1) <= 5.5**2) for s in sites]
+    indptr = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
+    indices = np.concatenate(rows).astype(np.int32)
+    footprint = sparse.csr_array(
+        (np.ones(len(indices), dtype=bool), indices, indptr), (100, n_cells)
+    )
+    plan = benchmark.pedantic(
+        solve_mclp,
+        (footprint, demand),
+        {"max_sites": 10, "effort": Effort(gap=0.0 if n_cells <= 100_000 else 0.004)},
+        rounds=1,
+    )
+    benchmark.extra_info.update(gap=plan.gap, method=plan.method)
+    assert plan.gap <= 0.02
 
 
 @pytest.mark.parametrize("ragged", [False, True], ids=["discs", "ragged"])

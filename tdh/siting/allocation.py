@@ -227,19 +227,7 @@ def answer(
     solution = solving.solve(model.arrays, seed=seed, effort=effort, progress=progress)
     if solution.chosen is None:
         infeasible.explain(request, model, solution.proven)
-        raise NoSolutionError(
-            Problem(
-                Text(
-                    "no plan that keeps every floor was found within the effort",
-                    "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
-                ),
-                where="floors",
-                fix=Text(
-                    "allow more work, or lower the floors",
-                    "計算量を増やすか、下限を下げてください",
-                ),
-            )
-        )
+        raise NoSolutionError(*_missed(request, solution.lack))
     chosen = request.fixed.copy()
     chosen[model.carrier[solution.chosen], model.site[solution.chosen]] = True
     table = assignments(request, chosen)
@@ -262,6 +250,36 @@ def answer(
         solution.reproducible,
         time.perf_counter() - begun,
     )
+
+
+def _missed(request: Request, lack: np.ndarray | None) -> list[Problem]:
+    """Which floors the nearest plan that was found misses, and by how much."""
+    fix = Text(
+        "allow more work, or lower the floor by about so much",
+        "計算量を増やすか、下限をその程度下げてください",
+    )
+    found = [] if lack is None else np.flatnonzero(lack > 1e-9 * (1 + lack.sum())).tolist()
+    what = Text(
+        "no plan that keeps every floor was found within the effort",
+        "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
+    )
+    if lack is None or not found:
+        return [Problem(what, where="floors", fix=fix)]
+    return [
+        Problem(
+            Text(
+                "no plan that keeps every floor was found within the effort; "
+                "the nearest lacks {lack:.4g} of the floor's {need:.6g}",
+                "許された計算量では、すべての下限を満たす計画が見つかりませんでした。"
+                "最も近い計画では、下限 {need:.6g} のうち {lack:.4g} が不足します",
+                lack=float(lack[f]),
+                need=request.floors[f].need,
+            ),
+            where=f"floors[{f}]",
+            fix=fix,
+        )
+        for f in found
+    ]
 
 
 def model_of(request: Request) -> Model:

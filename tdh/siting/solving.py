@@ -55,7 +55,8 @@ class Effort:
 class Solution:
     """A choice of pairs with its bound (both without the model's base).
 
-    ``chosen`` is None where no plan keeps the limits (``proven``) or none was found.
+    ``chosen`` is None where no plan keeps the limits (``proven``) or none was found; ``lack`` then
+    says what the nearest plan lacks of each floor.
     """
 
     chosen: np.ndarray | None
@@ -63,6 +64,7 @@ class Solution:
     proven: bool
     method: str
     reproducible: bool = True
+    lack: np.ndarray | None = None
 
 
 def solve(
@@ -151,6 +153,7 @@ class _Search:
             feasible and self.gap <= 1e-6,
             " + ".join(methods),
             self.reproducible,
+            None if feasible else self.lack,
         )
 
     def relax(self, tolerance: float, start: dual.Prices | None) -> dual.Prices:
