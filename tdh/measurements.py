@@ -28,12 +28,15 @@ from tdh.errors import InputError, Problem
 from tdh.files import atomic
 from tdh.language import Text
 from tdh.present import drive_tests
+from tdh.radio.antenna import BEAMWIDTH_DEG, pattern_db
 from tdh.radio.model import Model
 from tdh.scenario import Scenario
 
 _BUILDINGS = {None, "traditional", "efficient"}
 _LEAST_POINTS = 60
 _LEAST_BLOCKS = 4
+_SECTORS_DEG = (0.0, 30.0, 90.0, 180.0)
+"""Ahead of an antenna, beside it and behind it: what has to be measured to fit a pattern."""
 _REFERENCE_M = 100.0
 _LAW = ("level_dbm", "slope_db", "far_slope_db", "beamwidth_deg", "limit_db", "trust", "turn_deg")
 _MOST_TURN_DEG = 20.0
@@ -154,7 +157,7 @@ def _half_turn(angle_deg: np.ndarray) -> np.ndarray:
 
 
 def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) -> Model:
-    """The model whose predictions fit measurements best: offsets of LOS and NLOS, and a slope.
+    """The model whose predictions fit measurements best: offsets of LOS and NLOS, slope, pattern.
 
     Parameters
     ----------
@@ -172,8 +175,10 @@ def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) ->
         For :func:`tdh.coverage.compute`, and for a run by :func:`write_model`. The blocked links'
         offset goes to both of their ways, around and over the edges, and the slope is common, so
         that predictions move by what was fitted; only that no blocked link may lose less than one
-        in sight still holds. Each pair of site and device has an offset of its own, shrunk to 0,
-        that is not the model's.
+        in sight still holds. The antennas' horizontal beamwidth and their limit are fitted, in
+        logarithms and held near the base's, where enough links lie ahead of, beside and behind the
+        antennas (:data:`_SECTORS_DEG`); else they stay. Each pair of site and
+        device has an offset of its own, shrunk to 0, that is not the model's.
 
     Raises
     ------
@@ -192,24 +197,52 @@ def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) ->
     seen = np.ones(len(X)) if "line_of_sight" not in X else X["line_of_sight"].to_numpy(float)
     number, names = pd.factorize(X["site"].astype("str") + "\n" + X["device"].astype("str"))
     error = X["predicted_dbm"].to_numpy(float) - signal
+    off = X["off_deg"].to_numpy(float)
+    has_sector = X["turn_deg"].notna().to_numpy()
+    before = _horizontal_db(off, base.beamwidth_deg, base.pattern_limit_db)
+    covers_pattern = _covers_pattern(off[has_sector])
 
     def rest(q: np.ndarray) -> np.ndarray:
         loss = q[0] * seen + q[1] * (1.0 - seen) + q[2] * decades
+        gain = np.zeros(len(off))
+        if covers_pattern:
+            width, limit = _scaled(base, q[3:5])
+            gain = np.where(has_sector, _horizontal_db(off, width, limit) - before, 0.0)
         # A kind of link that was hardly measured keeps near the other's offset.
-        prior = np.array([0.5 * (q[0] - q[1]), 0.5 * q[2]])
-        return np.concatenate([error - loss - q[3:][number], prior, 3.0 * q[3:]])
+        prior = np.array([0.5 * (q[0] - q[1]), 0.5 * q[2], *(20.0 * q[3:5])])
+        return np.concatenate([error + gain - loss - q[5:][number], prior, 3.0 * q[5:]])
 
-    found = least_squares(rest, np.zeros(3 + len(names)), loss="soft_l1", f_scale=8.0).x
-    common = float(found[3:].mean())
+    found = least_squares(rest, np.zeros(5 + len(names)), loss="soft_l1", f_scale=8.0).x
+    common = float(found[5:].mean())
+    width, limit = _scaled(base, found[3:5] if covers_pattern else np.zeros(2))
     los, nlos, slope = float(found[0]) + common, float(found[1]) + common, float(found[2])
     return replace(
         base,
+        beamwidth_deg=width,
+        pattern_limit_db=limit,
         los_offset_db=base.los_offset_db + los,
         nlos_offset_db=base.nlos_offset_db + nlos,
         diffraction_offset_db=base.diffraction_offset_db + nlos - los,
         los_slope_db=base.los_slope_db + slope,
         nlos_slope_db=base.nlos_slope_db + slope,
     )
+
+
+def _horizontal_db(off_deg: np.ndarray, width_deg: float, limit_db: float) -> np.ndarray:
+    """The pattern at the horizon (:func:`tdh.radio.antenna.pattern_db`)."""
+    return pattern_db(off_deg, 0.0, 0.0, (width_deg, BEAMWIDTH_DEG, limit_db))
+
+
+def _scaled(base: Model, logs: np.ndarray) -> tuple[float, float]:
+    """Beamwidth (at most a whole turn) and limit of a base, each times a power of e."""
+    width = min(base.beamwidth_deg * float(np.exp(logs[0])), 360.0)
+    return width, base.pattern_limit_db * float(np.exp(logs[1]))
+
+
+def _covers_pattern(off_deg: np.ndarray) -> bool:
+    """Whether a twentieth of the links, and ten, lie in each of the sectors."""
+    counts = np.histogram(off_deg, _SECTORS_DEG)[0]
+    return bool((counts >= max(10.0, 0.05 * off_deg.size)).all())
 
 
 def write_model(model: Model, path: str | os.PathLike[str]) -> None:

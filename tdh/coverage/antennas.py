@@ -19,6 +19,7 @@ from tdh.errors import DomainError, Problem
 from tdh.grid import Grid
 from tdh.language import Text
 from tdh.radio.bands import Band
+from tdh.radio.model import Model
 from tdh.radio.prediction import OFFSET_DBM, STEP_DB
 from tdh.radio.vectors import bearing_deg
 from tdh.surface import Surface
@@ -127,6 +128,7 @@ def choose_antennas(
         np.array([band.covered_dbm for band in named.values()]),
         azimuths,
         tilts,
+        (options.get("model") or Model()).pattern,
         stamps,
         served,
     )
@@ -174,10 +176,12 @@ def _words(turn_deg: float) -> str:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _weigh(  # type: ignore[no-untyped-def]
-    rows, sites, points, weight, indptr, indices, data, offsets, covered, azimuths, tilts, stamps, served
+    rows, sites, points, weight, indptr, indices, data, offsets, covered, azimuths, tilts,
+    pattern, stamps, served,
 ):  # fmt: skip
     """The weight that each site serves with each choice, (n_sites, n_choices), into ``served``."""
     n_choices = tilts.size
+    wide, high, limit = pattern
     for s in range(rows.size):
         row = rows[s]
         if row < 0:
@@ -199,8 +203,8 @@ def _weigh(  # type: ignore[no-untyped-def]
                         turn = abs(bearing - azimuth)
                         off = min(off, turn, abs(turn - 360.0))
                     steep = level + tilts[c]
-                    loss = min(12.0 * (off / 65.0) ** 2, 30.0)
-                    loss = min(loss + min(12.0 * (steep / 65.0) ** 2, 30.0), 30.0)
+                    loss = min(12.0 * (off / wide) ** 2, limit)
+                    loss = min(loss + min(12.0 * (steep / high) ** 2, limit), limit)
                     if loss <= spare:
                         stamps[c, cell] = s + 1
                         served[s, c] += weight[cell]

@@ -213,6 +213,7 @@ class _Job:
     entry: np.ndarray
     clutter: np.ndarray
     probability: np.ndarray
+    pattern: tuple[float, float, float]
     options: np.ndarray
 
     @classmethod
@@ -279,6 +280,7 @@ class _Job:
                 ]
             ),
             probability=tables.los_probability_table(longest, receiver_height_m),
+            pattern=model.pattern,
             options=np.array(
                 [float(model.diffraction), model.diffraction_offset_db, model.own_building_m, 0.0]
             ),
@@ -328,6 +330,7 @@ class _Job:
             self.entry,
             self.clutter,
             self.probability,
+            self.pattern,
             options,
             block.columns,
             block.data,

@@ -221,7 +221,7 @@ def explain_link(
     flat = max(distance, prediction.NEAREST_M)
     direct = math.hypot(flat, up)
     azimuths, tilt = arrays.antennas.azimuths, arrays.antennas.tilts[0]
-    gain = float(prediction.antenna_gain_db(east, north, up, azimuths, 0, tilt))
+    gain = float(prediction.antenna_gain_db(east, north, up, azimuths, 0, tilt, model.pattern))
     law = tables.law_constants(
         arrays.environments, arrays.heights_m, band.frequency_ghz, receiver_height_m, model
     )[0]

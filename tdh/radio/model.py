@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from tdh.errors import DomainError, Problem
 from tdh.language import Text
+from tdh.radio.antenna import BEAMWIDTH_DEG, LIMIT_DB
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Model:
         Percentage of P.2109: the entry loss that is not exceeded.
     clutter_percent : float
         Percentage of P.2108, where there is no surface.
+    beamwidth_deg, vertical_beamwidth_deg : float
+        Half-power beamwidths of the antennas (:func:`tdh.radio.antenna.pattern_db`).
+    pattern_limit_db : float
+        Their side-lobe and front-to-back limit.
     """
 
     diffraction: bool = True
@@ -52,8 +59,27 @@ class Model:
     indoor_cells: Literal["traditional", "efficient"] = "traditional"
     entry_percent: float = 50.0
     clutter_percent: float = 50.0
+    beamwidth_deg: float = BEAMWIDTH_DEG
+    vertical_beamwidth_deg: float = BEAMWIDTH_DEG
+    pattern_limit_db: float = LIMIT_DB
+
+    @property
+    def pattern(self) -> tuple[float, float, float]:
+        """Horizontal and vertical half-power beamwidth in degrees, and the limit in dB."""
+        wide, high = float(self.beamwidth_deg), float(self.vertical_beamwidth_deg)
+        return wide, high, float(self.pattern_limit_db)
 
     def __post_init__(self) -> None:
+        if not all(np.isfinite(v) and v > 0 for v in self.pattern):
+            raise DomainError(
+                Problem(
+                    Text(
+                        "beamwidths and the pattern's limit must be positive",
+                        "ビーム幅と指向性の下限は正の数でなければなりません",
+                    ),
+                    value=self.pattern,
+                )
+            )
         if not (self.rain_rate_mm_h >= 0 and self.own_building_m >= 0):
             raise DomainError(
                 Problem(

@@ -177,11 +177,11 @@ def rises(top, x0, y0, z0, x1, y1, z1, cell_m, roof_m, inside, own_m, edges):  #
 
 
 @_njit
-def antenna_gain_db(east, north, up, azimuths, site, tilt):  # type: ignore[no-untyped-def]
+def antenna_gain_db(east, north, up, azimuths, site, tilt, pattern):  # type: ignore[no-untyped-def]
     """Gain towards a direction relative to boresight: :func:`tdh.radio.antenna.site_pattern_db`.
 
     ``azimuths`` (n_sites, n_sectors) in degrees, NaN where there is no sector; ``tilt`` NaN: no
-    vertical pattern for an omnidirectional antenna, 0 for sectors.
+    vertical pattern for an omnidirectional antenna, 0 for sectors. ``pattern``: beamwidths and limit.
     """
     off = 0.0
     if not math.isnan(azimuths[site, 0]):
@@ -199,8 +199,9 @@ def antenna_gain_db(east, north, up, azimuths, site, tilt):  # type: ignore[no-u
     elif math.isnan(tilt):
         return 0.0
     down = bearing_deg(up, math.sqrt(east * east + north * north)) + tilt
-    loss = min(12.0 * (off / 65.0) ** 2, 30.0) + min(12.0 * (down / 65.0) ** 2, 30.0)
-    return -min(loss, 30.0)
+    wide, high, limit = pattern
+    loss = min(12.0 * (off / wide) ** 2, limit) + min(12.0 * (down / high) ** 2, limit)
+    return -min(loss, limit)
 
 
 @_njit
@@ -214,7 +215,7 @@ def law_db(law, x, distance_2d, distance_3d):  # type: ignore[no-untyped-def]
 
 
 @_njit
-def _gains_db(bearing, elevation, azimuths, tilt, off, out, n):  # type: ignore[no-untyped-def]
+def _gains_db(bearing, elevation, azimuths, tilt, pattern, off, out, n):  # type: ignore[no-untyped-def]
     """:func:`antenna_gain_db` of float32 arrays of angles; ``off`` is for work."""
     several = not math.isnan(azimuths[0])
     if not several and math.isnan(tilt):
@@ -231,9 +232,9 @@ def _gains_db(bearing, elevation, azimuths, tilt, off, out, n):  # type: ignore[
             turn = min(turn, abs(turn - np.float32(360.0)))
             off[i] = min(off[i], turn)
     down = np.float32(0.0 if math.isnan(tilt) else tilt)
+    wide, high, limit = np.float32(pattern[0]), np.float32(pattern[1]), np.float32(pattern[2])
     for i in range(n):
-        flat, steep = off[i] / np.float32(65.0), (elevation[i] + down) / np.float32(65.0)
-        limit = np.float32(30.0)
+        flat, steep = off[i] / wide, (elevation[i] + down) / high
         loss = min(np.float32(12.0) * flat * flat, limit)
         loss += min(np.float32(12.0) * steep * steep, limit)
         out[i] = -min(loss, limit)
@@ -298,6 +299,7 @@ def predict(  # type: ignore[no-untyped-def]
     entry,  # float32 (n_bands, 91)
     clutter,  # float32 (n_bands, n)
     probability,  # float32 (3, n)
+    pattern,  # three floats: beamwidths and limit of the antennas
     options,  # float64: diffraction, its offset, own building, floor
     columns,
     data,
@@ -392,7 +394,9 @@ def predict(  # type: ignore[no-untyped-def]
             angles_deg(east, north, bearing, n)
             angles_deg(up, distance, elevation, n)
             for p in range(n_plans):
-                _gains_db(bearing, elevation, azimuths[p, s], tilts[p, s], work, gains[p], n)
+                _gains_db(
+                    bearing, elevation, azimuths[p, s], tilts[p, s], pattern, work, gains[p], n
+                )
             for b in range(n_bands):
                 level = levels[s, b]
                 if math.isnan(level):

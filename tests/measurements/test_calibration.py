@@ -57,9 +57,11 @@ def town() -> tuple[gpd.GeoDataFrame, Surface, gpd.GeoDataFrame, Grid]:
     return sites, Surface(grid, building), cells, plan
 
 
-def links(model: Model) -> pd.DataFrame:
+def links(model: Model, azimuths_deg: list[float] | None = None) -> pd.DataFrame:
     """Every link as a drive test would see it, with signal and line of sight by a model."""
     sites, surface, cells, grid = town()
+    if azimuths_deg is not None:
+        sites["azimuth_deg"] = azimuths_deg
     found = coverage.compute(
         sites, surface, cells, bands.get("n78"), grid=grid, model=model, floor_dbm=-149.0
     )
@@ -97,6 +99,24 @@ def test_a_changed_model_is_found_again() -> None:
 
     assert rmse(X["predicted_dbm"].to_numpy()) > 6.0
     assert rmse(again) < 0.7
+
+
+def test_the_antennas_pattern_is_found_again() -> None:
+    truth = Model(beamwidth_deg=95.0, pattern_limit_db=20.0, los_offset_db=2.0, nlos_offset_db=2.0)
+    azimuths = [40.0, 200.0, 300.0]
+    X, wanted = links(Model(), azimuths), links(truth, azimuths)
+    both = X.index.intersection(wanted.index)
+    X = X.loc[both].rename(columns={"dbm": "predicted_dbm"})
+    rng = np.random.default_rng(1)
+    y = wanted.loc[both, "dbm"].to_numpy() + rng.normal(0, 4, len(X))
+    found = measurements.calibrate_model(X, y)
+    assert found.beamwidth_deg == pytest.approx(95.0, abs=4.0)
+    assert found.pattern_limit_db == pytest.approx(20.0, abs=1.0)
+    assert found.los_offset_db == pytest.approx(2.0, abs=1.0)
+    # Measured ahead of the antennas only: nothing is said of the pattern.
+    ahead = (X["off_deg"] < 60).to_numpy()
+    kept = measurements.calibrate_model(X[ahead], y[ahead])
+    assert (kept.beamwidth_deg, kept.pattern_limit_db) == (65.0, 30.0)
 
 
 def test_a_model_goes_to_a_file_and_back(tmp_path: Path) -> None:

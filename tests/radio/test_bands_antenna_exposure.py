@@ -7,6 +7,7 @@ import pytest
 
 from tdh.errors import DomainError
 from tdh.radio import antenna, bands, exposure, log_distance, p525, prediction
+from tdh.radio.model import Model
 
 
 def test_all_bands_of_the_table_can_be_had() -> None:
@@ -49,7 +50,18 @@ def test_the_element_s_pattern() -> None:
     assert antenna.pattern_db(-350, 0) == antenna.pattern_db(10, 0)
 
 
-def test_the_core_s_pattern_is_the_same() -> None:
+def test_another_pattern() -> None:
+    pattern = (90.0, 10.0, 25.0)
+    assert antenna.pattern_db(45.0, 0.0, 0.0, pattern) == pytest.approx(-3.0)
+    assert antenna.pattern_db(0.0, 5.0, 0.0, pattern) == pytest.approx(-3.0)
+    assert antenna.pattern_db(180.0, 0.0, 0.0, pattern) == -25.0
+    for wrong in ({"beamwidth_deg": 0.0}, {"pattern_limit_db": np.nan}):
+        with pytest.raises(DomainError, match="beamwidths"):
+            Model(**wrong)
+
+
+@pytest.mark.parametrize("pattern", [antenna.PATTERN, (90.0, 10.0, 25.0)])
+def test_the_core_s_pattern_is_the_same(pattern: tuple[float, float, float]) -> None:
     rng = np.random.default_rng(0)
     for _ in range(300):
         east, north, up = rng.normal(0, 100, 3)
@@ -61,12 +73,14 @@ def test_the_core_s_pattern_is_the_same() -> None:
             np.degrees(np.arctan2(up, np.hypot(east, north))),
             azimuths,
             0.0 if np.isnan(tilt) else tilt,
+            pattern,
         )
-        got = prediction.antenna_gain_db(east, north, up, azimuths[None], 0, tilt)
+        got = prediction.antenna_gain_db(east, north, up, azimuths[None], 0, tilt, pattern)
         assert got == pytest.approx(float(wanted), abs=2e-3)
     none = np.array([[np.nan]])
-    assert prediction.antenna_gain_db(1.0, 1.0, -50.0, none, 0, np.nan) == 0
-    assert prediction.antenna_gain_db(100.0, 0.0, 0.0, none, 0, 32.5) == pytest.approx(-3.0)
+    assert prediction.antenna_gain_db(1.0, 1.0, -50.0, none, 0, np.nan, pattern) == 0
+    half = prediction.antenna_gain_db(100.0, 0.0, 0.0, none, 0, pattern[1] / 2, pattern)
+    assert half == pytest.approx(-3.0)
 
 
 def test_free_space_and_log_distance() -> None:
