@@ -9,7 +9,7 @@ import geopandas as gpd
 import numpy as np
 from scipy import sparse
 
-from tdh import coverage, gaps, resilience, scoring
+from tdh import coverage, gaps, kpi, resilience, scoring
 from tdh.coverage import Coverage
 from tdh.pipeline import covered, rules, standing
 from tdh.pipeline.context import Context, write_table
@@ -118,13 +118,10 @@ def place_counts(run: Run) -> np.ndarray:
 def _at_cells(run: Run, values: np.ndarray) -> np.ndarray:
     """Values of the places, summed by cell."""
     assert run.places is not None
-    points, grid = run.places.geometry, run.grid
-    row, col = grid.rowcol(points.x.to_numpy(), points.y.to_numpy())
-    inside = grid.contains(row, col)
-    sums = np.zeros(grid.shape)
-    np.add.at(sums, (row[inside], col[inside]), values[inside])
-    of_cells: np.ndarray = sums[run.cells["row"].to_numpy(), run.cells["col"].to_numpy()]
-    return of_cells
+    at = kpi.place_at(run.places, run.cells, run.grid)
+    inside = at >= 0
+    sums: np.ndarray = np.bincount(at[inside], values[inside], len(run.cells))
+    return sums
 
 
 def _quality(context: Context) -> dict[str, np.ndarray]:
