@@ -17,6 +17,8 @@ SMALL = 4_000
 """Non-zeros up to which a model goes straight to the integer programme."""
 RESIDUAL = 12_000
 """Non-zeros up to which what the bound leaves open does."""
+FEW, FEW_RESIDUAL = 150, 60_000
+"""Pairs so few that branching ends soon, and the non-zeros up to which those left open do."""
 PATIENCE_S = 120.0
 """Wall clock after which a solver that its node limit did not stop is stopped; then the plan is
 marked as not reproducible."""
@@ -257,7 +259,11 @@ class _Search:
             forced[:] = False
         part = restricting.restrict(m, free & ~forced, forced)
         most = SMALL if self.gap <= self.effort.gap else RESIDUAL * min(1.0, self.effort.work)
-        if part is None or exact.size(part.arrays) > most:
+        if part is None:
+            return False
+        if part.arrays.n_pairs <= FEW and self.gap > self.effort.gap:
+            most = FEW_RESIDUAL * min(1.0, self.effort.work)
+        if exact.size(part.arrays) > most:
             return False
         begun = time.monotonic()
         left = min(PATIENCE_S, max(0.1, self.deadline - begun))
