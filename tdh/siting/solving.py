@@ -28,6 +28,8 @@ CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
+RECOMBINED, RECOMBINE_NODES = 8_000, 100
+"""Non-zeros and branch-and-bound nodes for the best plan of the pairs of several plans."""
 TIGHT = 2e-4
 """Nearness of the bound to the relaxation's own value at which more work is not worth while."""
 MOVES = ((0.6, 0.05), (0.2, 0.03))
@@ -229,16 +231,35 @@ class _Search:
 
     def move(self) -> None:
         """Rounds of annealed moves, each from the best plan."""
-        total = swapping.steps_for(self.m, WORK * self.effort.work)
+        total = swapping.steps_for(self.m, 1.2 * WORK * self.effort.work)
+        plans: list[np.ndarray] = []
         for k, (share, hot) in enumerate(MOVES):
             if self.gap <= self.effort.gap or self.late():
                 break
             steps = int(total * share)
             found = swapping.improve(self.m, self.best, steps, self.seed * 16 + k, hot)
-            state = kernels.empty_state(self.m, self.m.weight)
-            kernels.start_from(self.m, state, np.flatnonzero(found), self.rate)
-            self.keep(state.chosen)
+            plans += found
+            self.fill(found[0])
+            self.recombine(plans)
             self.progress(k + 1, len(MOVES) + 1)
+
+    def fill(self, chosen: np.ndarray) -> None:
+        """Take a plan, completed greedily, if it is better."""
+        state = kernels.empty_state(self.m, self.m.weight)
+        kernels.start_from(self.m, state, np.flatnonzero(chosen), self.rate)
+        self.keep(state.chosen)
+
+    def recombine(self, plans: list[np.ndarray]) -> None:
+        """The best of all plans of pairs that some plan chose, where few enough do."""
+        union = np.logical_or.reduce([self.best, *plans])
+        if np.diff(self.m.cover_ptr)[union].sum() > 3 * RECOMBINED:
+            return
+        part = restricting.restrict(self.m, union, np.zeros(self.m.n_pairs, dtype=bool))
+        if part is None or exact.size(part.arrays) > RECOMBINED * min(1.0, self.effort.work):
+            return
+        outcome = exact.solve(part.arrays, nodes=RECOMBINE_NODES, seed=self.seed)
+        if outcome.chosen is not None:
+            self.keep(part.lift(outcome.chosen))
 
     def core(self, reduced: np.ndarray) -> np.ndarray:
         """The best plan so far and, for each of its choices, the twenty likeliest pairs."""

@@ -34,8 +34,10 @@ STIFFNESS = 0.1
 """How much the price of a site rises with each one above the wanted number, in mean gains."""
 ADAPTING = 0.1
 """Part of that rise that stays."""
-CHAINS = 2
-"""Independent searches, each on a thread where there is one; the best counts."""
+CHAINS = 2, 6
+"""Fewest and most independent searches, shared by the threads that there are."""
+PER_CHOICE = 10_000
+"""Steps for each choice of a plan from which a search of its own is worth while."""
 HOT, COLD = 0.05, 0.002
 """Starting and final heat, in mean gains of a choice."""
 
@@ -50,14 +52,14 @@ def applies(m: Arrays) -> bool:
 
 
 def steps_for(m: Arrays, work: float) -> int:
-    """How many steps of each chain an amount of work (elementary operations) is."""
+    """How many steps an amount of work (elementary operations) is."""
     return int(work / (40.0 + 3.0 * len(m.cover_idx) / m.n_pairs))
 
 
 def improve(
     m: Arrays, chosen: np.ndarray, steps: int, seed: int, hot: float = HOT, cold: float = COLD
-) -> np.ndarray:
-    """The best plan on the way of annealed steps from a plan.
+) -> list[np.ndarray]:
+    """The best plans on the way of annealed searches from a plan, the best first.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def improve(
     chosen : (n_pairs,) bool
         Where to start; filled up to the number that is allowed.
     steps : int
-        Steps of each chain: the work limit.
+        Steps of all searches together: the work limit.
     seed : int
         The same seed gives the same plan, on one thread or several.
     hot, cold : float
@@ -74,22 +76,25 @@ def improve(
 
     Returns
     -------
-    (n_pairs,) bool
+    list of (n_pairs,) bool
+        One of each search.
     """
     number = min(int(m.limit[0] / m.cost[0] + 1e-9), m.n_pairs)
     start = np.flatnonzero(chosen)[:number].astype(np.int64)
+    chains = int(np.clip(steps // (PER_CHOICE * number), *CHAINS))
 
     def chain(k: int) -> tuple[np.ndarray, float]:
         return _anneal(
             m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight,
-            start, number, steps, seed * CHAINS + k, hot, cold,
+            start, number, steps // chains, seed * CHAINS[1] + k, hot, cold,
         )  # fmt: skip
 
-    with ThreadPoolExecutor(min(CHAINS, available_threads())) as pool:
-        sites, _ = max(pool.map(chain, range(CHAINS)), key=lambda found: found[1])
-    out = np.zeros(m.n_pairs, dtype=bool)
-    out[sites] = True
-    return out
+    with ThreadPoolExecutor(min(chains, available_threads())) as pool:
+        found = sorted(pool.map(chain, range(chains)), key=lambda plan: -plan[1])
+    out = np.zeros((chains, m.n_pairs), dtype=bool)
+    for row, (sites, _) in zip(out, found, strict=True):
+        row[sites] = True
+    return list(out)
 
 
 @_njit
