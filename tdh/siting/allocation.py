@@ -254,17 +254,20 @@ def answer(
 
 def _missed(request: Request, lack: np.ndarray | None) -> list[Problem]:
     """Which floors the nearest plan that was found misses, and by how much."""
-    fix = Text(
-        "allow more work, or lower the floor by about so much",
-        "計算量を増やすか、下限をその程度下げてください",
-    )
-    found = [] if lack is None else np.flatnonzero(lack > 1e-9 * (1 + lack.sum())).tolist()
-    what = Text(
-        "no plan that keeps every floor was found within the effort",
-        "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
-    )
-    if lack is None or not found:
-        return [Problem(what, where="floors", fix=fix)]
+    if lack is None:
+        return [
+            Problem(
+                Text(
+                    "no plan that keeps every floor was found within the effort",
+                    "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
+                ),
+                where="floors",
+                fix=Text(
+                    "allow more work, or lower the floors",
+                    "計算量を増やすか、下限を下げてください",
+                ),
+            )
+        ]
     return [
         Problem(
             Text(
@@ -276,9 +279,12 @@ def _missed(request: Request, lack: np.ndarray | None) -> list[Problem]:
                 need=request.floors[f].need,
             ),
             where=f"floors[{f}]",
-            fix=fix,
+            fix=Text(
+                "allow more work, or lower the floor by about so much",
+                "計算量を増やすか、下限をその程度下げてください",
+            ),
         )
-        for f in found
+        for f in np.flatnonzero(lack).tolist()
     ]
 
 

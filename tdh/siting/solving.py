@@ -28,12 +28,12 @@ CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
+MOVES = ((0.72, 0.05), (0.24, 0.03))
+"""The same of the rounds of :mod:`tdh.siting.swapping`."""
 RECOMBINED, RECOMBINE_NODES = 8_000, 100
 """Non-zeros and branch-and-bound nodes for the best plan of the pairs of several plans."""
 TIGHT = 2e-4
 """Nearness of the bound to the relaxation's own value at which more work is not worth while."""
-MOVES = ((0.6, 0.05), (0.2, 0.03))
-"""The same of the rounds of :mod:`tdh.siting.swapping`."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ class _Search:
 
     def keeps_floors(self, short: float) -> bool:
         """Whether what all floors lack together is nothing but rounding."""
-        return short <= kernels.TOLERANCE * (1 + float(self.m.need.sum()))
+        # What fixed choices serve beyond a floor makes its need negative.
+        return short <= kernels.TOLERANCE * (1 + float(np.maximum(self.m.need, 0.0).sum()))
 
     def late(self) -> bool:
         """Whether a time limit ended the search."""
@@ -231,7 +232,7 @@ class _Search:
 
     def move(self) -> None:
         """Rounds of annealed moves, each from the best plan."""
-        total = swapping.steps_for(self.m, 1.2 * WORK * self.effort.work)
+        total = swapping.steps_for(self.m, WORK * self.effort.work)
         plans: list[np.ndarray] = []
         for k, (share, hot) in enumerate(MOVES):
             if self.gap <= self.effort.gap or self.late():
@@ -257,7 +258,8 @@ class _Search:
         part = restricting.restrict(self.m, union, np.zeros(self.m.n_pairs, dtype=bool))
         if part is None or exact.size(part.arrays) > RECOMBINED * min(1.0, self.effort.work):
             return
-        outcome = exact.solve(part.arrays, nodes=RECOMBINE_NODES, seed=self.seed)
+        left = max(0.1, self.deadline - time.monotonic()) if self.deadline < np.inf else None
+        outcome = exact.solve(part.arrays, nodes=RECOMBINE_NODES, seed=self.seed, time_limit_s=left)
         if outcome.chosen is not None:
             self.keep(part.lift(outcome.chosen))
 

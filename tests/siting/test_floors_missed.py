@@ -39,6 +39,13 @@ def test_no_demand_makes_up_for_a_floor_that_is_missed_by_little() -> None:
     assert other.keep(kept) and other.gap < np.inf
 
 
+def test_fixed_choices_that_serve_more_than_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solving, "SMALL", -1)  # the way of large problems
+    floor = [(np.array([True, True, False]), 1.0)]
+    plan = solve_allocation([COVER], DEMAND, 2, floors=floor, fixed=[(0, 0)])
+    assert plan.objective == pytest.approx(110.0)
+
+
 def test_what_the_nearest_plan_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     missed = Solution(None, 110.0, False, "search", lack=np.array([0.25]))
     monkeypatch.setattr(solving, "solve", lambda *a, **k: missed)
