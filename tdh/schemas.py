@@ -53,8 +53,30 @@ def label(table: str, column: str, language: str = "en") -> str:
     if match.empty:
         return column
     row = match.iloc[0]
-    unit = f" ({row['unit']})" if row["unit"] else ""
+    unit = f" ({unit_label(row['unit'], language)})" if row["unit"] else ""
     return f"{row['label_ja']}{unit}" if language == "ja" else column
+
+
+_UNITS_JA = {
+    "people": "人",
+    "people dB": "人・dB",
+    "JPY": "円",
+    "h": "時間",
+    "d": "日",
+    "deg": "度",
+    "m2": "m²",
+    "meshes": "メッシュ",
+    "places": "施設",
+}
+
+
+def unit_label(unit: str, language: str = "en") -> str:
+    """A unit for people: those that are words, in their language.
+
+    >>> unit_label("people", "ja"), unit_label("dBm", "ja"), unit_label("people")
+    ('人', 'dBm', 'people')
+    """
+    return _UNITS_JA.get(unit, unit) if language == "ja" else unit
 
 
 def conform(frame: Frame, table: str) -> Frame:

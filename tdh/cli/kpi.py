@@ -68,10 +68,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
             "Indicators and people if stations fail: ids with commas between; top:N, those on which "
             "most customers depend; flood:FILE, what stands in polygons and not on a roof; "
             "district:FILE, all in polygons; backup:HOURS, all whose emergency power is shorter or "
-            "not known. Several fail together.",
+            "not known (backup:HOURS:known: known to be shorter). Several fail together.",
             "局が停止したときの指標と人口。IDをコンマで並べるか、top:N(頼る顧客の多い順)、"
             "flood:FILE(面の中で屋上以外)、district:FILE(面の中すべて)、backup:HOURS(非常用"
-            "電源がそれより短いか不明の局)。複数指定は同時停止。",
+            "電源がそれより短いか不明の局。backup:HOURS:known は短いと判明した局だけ)。複数指定は同時停止。",
         )
     ),
 )
@@ -178,7 +178,7 @@ def _by_state(table: pd.DataFrame) -> pd.DataFrame:
 
 def _in_words(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Names for ids, shares in percent, and only what fits a terminal."""
-    from tdh import kpi
+    from tdh import kpi, schemas
     from tdh.reports import goals_workbook
 
     language = current()
@@ -190,6 +190,7 @@ def _in_words(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     for column in figures:
         shown[column] = shown[column].where(~share, shown[column] * 100)
     shown["unit"] = shown["unit"].where(~share, "%")
+    shown["total_unit"] = [schemas.unit_label(unit, language) for unit in shown["total_unit"]]
     shown["target_year"] = [str(int(y)) if y == y else "" for y in table["target_year"]]
     keys = [c for c in ("municipality_code", "kpi", "carrier") if c in shown.columns]
     note = f"note_{language}"

@@ -81,13 +81,13 @@ def known_carrier(run: Run, carrier: str) -> None:
     """Refuse a carrier that the run does not know."""
     from tdh.errors import InputError, Problem
 
-    known = [c.id for c in run.carriers]
+    known = {c.id: c.name for c in run.carriers}
     if carrier not in known:
         raise InputError(
             Problem(
                 Text("the run has no such carrier", "その事業者はありません"),
                 value=carrier,
-                expected=", ".join(known),
+                expected=", ".join(f"{key} ({name})" for key, name in known.items()),
                 where=str(run.folder),
             )
         )
@@ -99,6 +99,12 @@ def only_carrier(run: Run, table: pd.DataFrame, carrier: str | None) -> pd.DataF
         return table
     known_carrier(run, carrier)
     return table[table["carrier_id"] == carrier]
+
+
+def named_carriers(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """A table for people: carriers by their names instead of their ids."""
+    names = {c.id: c.name for c in run.carriers}
+    return table.assign(carrier_id=[names[str(carrier)] for carrier in table["carrier_id"]])
 
 
 def print_json(content: Any) -> None:

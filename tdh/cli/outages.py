@@ -54,18 +54,31 @@ def show(
         people = _people(run, failure)
         people["share_lost"] = [f"{share:.1%}" for share in people["share_lost"]]
         tables.show(people, "outage_people", as_json=False)
+        for note in failure.notes:
+            click.echo(f"※ {note}")
         click.echo(f"\n{_INDICATORS.render(current())}")
         tables.show(_indicators(run, failure, year), "kpis", as_json=False)
     if alone is not None:
         click.echo(f"\n{_WORST.render(current())}" if failure else _WORST.render(current()))
-        tables.show(alone, "failed_stations", as_json=False)
+        tables.show(_stations(run, alone), "failed_stations", as_json=False)
     if keeping is not None:
         click.echo(f"\n{_CONNECTED.render(current())}")
-        tables.show(_keeping(keeping), "keep_connected", as_json=False)
+        tables.show(_keeping(run, keeping), "keep_connected", as_json=False)
 
 
-def _keeping(table: pd.DataFrame) -> pd.DataFrame:
-    return table[["carrier_id", "order", "site_id", "name", "gained"]]
+_ORIGINS = {"present": Text("present", "現在の局"), "plan": Text("plan", "計画")}
+
+
+def _stations(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(
+        carrier_id=_names(run, table["carrier_id"].astype(str)),
+        origin=[_ORIGINS[str(origin)].render(current()) for origin in table["origin"]],
+    )
+
+
+def _keeping(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    shown = table[["carrier_id", "order", "site_id", "name", "gained"]]
+    return shown.assign(carrier_id=_names(run, shown["carrier_id"].astype(str)))
 
 
 def _workbook(
@@ -83,13 +96,14 @@ def _workbook(
         sheets += [
             (_PEOPLE, "outage_people", _people(run, failure)),
             (_INDICATORS, "kpis", _indicators(run, failure, year)),
-            (_FAILED, "failed_stations", failure.failed),
+            (_FAILED, "failed_stations", _stations(run, failure.failed)),
         ]
     if alone is not None:
-        sheets.append((_WORST, "failed_stations", alone))
+        sheets.append((_WORST, "failed_stations", _stations(run, alone)))
     if keeping is not None:
-        sheets.append((_CONNECTED_SHEET, "keep_connected", _keeping(keeping)))
-    outage_workbook.write_outage(run, sheets, path, current())
+        sheets.append((_CONNECTED_SHEET, "keep_connected", _keeping(run, keeping)))
+    notes = () if failure is None else failure.notes
+    outage_workbook.write_outage(run, sheets, path, current(), notes)
 
 
 def _people(run: Run, failure: Failure) -> pd.DataFrame:
@@ -142,6 +156,7 @@ def _json(
     found: dict[str, Any] = {}
     if failure is not None:
         found["failed"] = rows(failure.failed)
+        found["notes"] = [str(note) for note in failure.notes]
         found["people"] = rows(failure.people)
         found["indicators"] = rows(failure.indicators(run, year))
     if alone is not None:

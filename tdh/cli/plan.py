@@ -33,4 +33,6 @@ def command(run: Path, carrier: str | None, as_json: bool) -> None:
     columns = ["carrier_id", "order", "asset_id", "name", "people_gained", "people_lost_without"]
     if "fiscal_year" in table and table["fiscal_year"].notna().any():
         columns.insert(1, "fiscal_year")
+    if not as_json:
+        table = options.named_carriers(opened, table)
     tables.show(table[[*columns, f"reason_{current()}"]], "plan", as_json)

@@ -23,6 +23,7 @@ from tdh.language import Text, current
 @click.option("--carrier", help=str(Text("Only this carrier.", "この事業者だけ。")))
 @click.option(
     "--top",
+    type=click.IntRange(min=1),
     default=20,
     show_default=True,
     help=str(Text("Rows per carrier.", "事業者ごとの行数。")),
@@ -40,4 +41,6 @@ def command(run: Path, carrier: str | None, top: int, as_json: bool) -> None:
     parts = [c for c in table.columns if c.startswith("contribution_")]
     reason = f"reason_{current()}"
     columns = ["carrier_id", "rank", "asset_id", "name", "score", "people_newly_served"]
+    if not as_json:
+        table = options.named_carriers(opened, table)
     tables.show(table[[*columns, *(parts if as_json else []), reason]], "scores", as_json)

@@ -22,7 +22,7 @@ def show(table: pd.DataFrame, name: str, as_json: bool, rows: int | None = None)
     if as_json:
         options.print_json(json.loads(shown.to_json(orient="records", force_ascii=False)))
         return
-    heads = [schemas.label(name, str(column), current()) for column in shown.columns]
+    heads = [_head(name, str(column)) for column in shown.columns]
     last = len(heads) - 1  # may be as long as it is: nothing stands behind it
     columns = [
         [head, *(_cell(value, _WIDEST if i < last else None) for value in shown[c])]
@@ -36,6 +36,14 @@ def show(table: pd.DataFrame, name: str, as_json: bool, rows: int | None = None)
             for column, width, at_right in zip(columns, widths, right, strict=True)
         ]
         click.echo("  ".join(cells).rstrip())
+
+
+def _head(table: str, column: str) -> str:
+    """The heading of a column; of one that was joined from the assets, theirs."""
+    if current() == "en":
+        return column.removesuffix("_en")
+    head = schemas.label(table, column, "ja")
+    return schemas.label("assets", column, "ja") if head == column else head
 
 
 def _cell(value: Any, widest: int | None) -> str:

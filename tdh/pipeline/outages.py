@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,10 @@ STATES: dict[str, Text] = {
 }
 """States of the indicators, in order, by name for people."""
 
-FORMS = "ID,ID,… | top:N | flood:FILE | district:FILE | backup:HOURS"
+FORMS = "ID,ID,… | top:N | flood:FILE | district:FILE | backup:HOURS | backup:HOURS:known"
 """What an outage can be written as."""
+
+_KINDS = ("top", "flood", "district", "backup")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +49,14 @@ class Failure:
         Table ``outage_people``: customers and places per carrier, today and with the plan.
     counts : DataFrame
         :func:`tdh.kpi.counts` of the four states.
+    notes : tuple of Text
+        What to know of the figures: of how many stations the emergency power is not known.
     """
 
     failed: pd.DataFrame
     people: pd.DataFrame
     counts: pd.DataFrame
+    notes: tuple[Text, ...] = ()
 
     def indicators(self, run: Run, year: int | None = None) -> pd.DataFrame:
         """The indicators in the four states (table ``kpi_values``)."""
@@ -105,8 +111,9 @@ def outage(run: Run, specs: Sequence[str], *, base: Path | None = None) -> Failu
     specs : sequence of str
         What fails, all of it together; each is ids of sites and assets with commas between,
         ``top:N`` (the N stations on which most customers depend), ``flood:FILE`` (what stands
-        inside polygons, but not on a roof), ``district:FILE`` (all that stands inside), or
-        ``backup:HOURS`` (all whose emergency power is shorter, or not known).
+        inside polygons, but not on a roof), ``district:FILE`` (all that stands inside),
+        ``backup:HOURS`` (all whose emergency power is shorter, or not known) or
+        ``backup:HOURS:known`` (only those of which it is known to be shorter).
     base : path, optional
         Folder that files are relative to.
 
@@ -149,7 +156,50 @@ def outage(run: Run, specs: Sequence[str], *, base: Path | None = None) -> Failu
     chosen = {(c, i) for c, n in found.items() for i in n.stations.index[fails_of[c]]}
     pairs = zip(alone["carrier_id"].astype(str), alone["station_id"].astype(str), strict=True)
     failed = alone[[pair in chosen for pair in pairs]].reset_index(drop=True)
-    return Failure(failed, _people(run, states, fails_of, found), counts)
+    people = _people(run, states, fails_of, found)
+    return Failure(failed, people, counts, _backup_notes(run, found, specs))
+
+
+def _backup_notes(run: Run, found: dict[str, Network], specs: Sequence[str]) -> tuple[Text, ...]:
+    """Of how many stations the emergency power is not known, and what was made of them."""
+    notes = []
+    for spec in specs:
+        if spec.partition(":")[0] != "backup":
+            continue
+        hours, unknown_fails = _backup(spec.partition(":")[2], [])
+        facts = pd.concat([_facts(run, network) for network in found.values()])
+        unknown = int(facts["backup_hours"].isna().sum())
+        shorter = int((facts["backup_hours"] < hours).sum())
+        fate = (
+            Text(
+                "are taken to fail (--outage backup:{hours:g}:known lets them stand)",
+                "停止とみなしています(--outage backup:{hours:g}:known では稼働とみなす)",
+                hours=hours,
+            )
+            if unknown_fails
+            else Text(
+                "are taken to stand (--outage backup:{hours:g} lets them fail)",
+                "稼働とみなしています(--outage backup:{hours:g} では停止とみなす)",
+                hours=hours,
+            )
+        )
+        notes.append(
+            Text(
+                "Emergency power of {hours:g} h: of {stations:,} stations (today's and the plan's), "
+                "{shorter:,} are known to have less and {longer:,} to have it; of {unknown:,} it is "
+                "not known (lists of present sites tell none), and they {fate}",
+                "非常用電源{hours:g}時間: {stations:,}局(現在の局と計画)のうち、不足が判明 "
+                "{shorter:,}局、充足が判明 {longer:,}局、不明 {unknown:,}局(現在の局の一覧に記載なし)。"
+                "不明の局は{fate}",
+                hours=hours,
+                stations=len(facts),
+                shorter=shorter,
+                longer=len(facts) - shorter - unknown,
+                unknown=unknown,
+                fate=fate,
+            )
+        )
+    return tuple(notes)
 
 
 def _people(
@@ -209,16 +259,20 @@ def failing(
     problems: list[Problem] = []
     for spec in specs:
         kind, _, value = spec.partition(":")
-        if kind in ("top", "backup"):
-            number = _number(kind, value, problems)
-            worst = alone.head(int(number)) if kind == "top" else alone.iloc[:0]
+        if kind == "top":
+            worst = alone.head(int(_number(kind, value, problems)))
             for carrier, network in found.items():
                 ids = worst.loc[worst["carrier_id"] == carrier, "station_id"]
                 fails[carrier] |= network.stations.index.isin(ids)
-                if kind == "backup":
-                    facts = _facts(run, network)
-                    fails[carrier] |= resilience.without_backup(facts, number)
-        elif kind in ("flood", "district") and value:
+        elif kind == "backup":
+            hours, unknown_fails = _backup(value, problems)
+            for carrier, network in found.items():
+                facts = _facts(run, network)
+                fails[carrier] |= resilience.without_backup(facts, hours, unknown_fails)
+        elif kind in ("flood", "district"):
+            if not value:
+                problems.append(_missing_value(kind))
+                continue
             path = Path(value) if base is None else base / value
             try:
                 area = kpis.shapes(run, path, "Polygon", cut=False)
@@ -247,13 +301,29 @@ def _number(kind: str, value: str, problems: list[Problem]) -> float:
         return number
     problems.append(
         Problem(
-            Text("it must be a number above 0", "0より大きい数にしてください"),
-            value=value,
-            expected=FORMS,
+            Text("it must be a whole number above 0", "0より大きい整数にしてください")
+            if kind == "top"
+            else Text("it must be a number above 0", "0より大きい数にしてください"),
+            value=value or None,
+            expected="top:5" if kind == "top" else "backup:24 | backup:24:known",
             where=f"--outage {kind}:",
         )
     )
     return 0.0
+
+
+def _backup(value: str, problems: list[Problem]) -> tuple[float, bool]:
+    """Hours of ``HOURS`` or ``HOURS:known``, and whether what is not known fails."""
+    known = value.endswith(":known")
+    return _number("backup", value.removesuffix(":known"), problems), not known
+
+
+def _missing_value(kind: str) -> Problem:
+    return Problem(
+        Text("a file of polygons is missing", "面のファイルが指定されていません"),
+        expected=f"{kind}:areas.gpkg",
+        where=f"--outage {kind}:",
+    )
 
 
 def _by_id(
@@ -264,23 +334,47 @@ def _by_id(
 ) -> None:
     wanted = {name.strip() for name in spec.split(",") if name.strip()}
     known: set[str] = set()
+    every: set[str] = set()
     for carrier, network in found.items():
-        hit = np.array([not wanted.isdisjoint(ids) for ids in network.stations["members"]], bool)
+        members = network.stations["members"]
+        hit = np.array([not wanted.isdisjoint(ids) for ids in members], bool)
         failing[carrier] |= hit
-        known |= {i for ids in network.stations["members"][hit] for i in ids}
+        known |= {i for ids in members[hit] for i in ids}
+        every |= {i for ids in members for i in ids}
     unknown = sorted(wanted - known)
-    if unknown or not wanted:
-        problems.append(
-            Problem(
-                Text(
-                    "no present site and no offer of the plan has this id",
-                    "このIDの現在の局も、計画のアセットもありません",
-                ),
-                value=", ".join(unknown[:10]) or spec,
-                expected=FORMS,
-                where="--outage",
+    if not unknown and wanted:
+        return
+    near = sorted({i for name in unknown for i in get_close_matches(name, every, 2, 0.8)})
+    kind = spec.partition(":")[0].strip()
+    meant = get_close_matches(kind.casefold(), _KINDS, 1) if ":" in spec else []
+    fix = Text(
+        "write ids of present sites or of offers of the plan (site-1,site-2), or top:5 (the 5 on "
+        "which most depend), flood:areas.gpkg, district:areas.gpkg, backup:24 (hours); "
+        "tdh kpi RUN --worst 20 lists ids",
+        "現在の局か計画のアセットのID(site-1,site-2)、または top:5(頼る顧客の多い5局)、"
+        "flood:areas.gpkg、district:areas.gpkg、backup:24(時間)と書いてください。"
+        "IDの例は tdh kpi RUN --worst 20 で見られます",
+    )
+    if meant or near:
+        guess = f"{meant[0]}:{spec.partition(':')[2]}" if meant else ", ".join(near[:5])
+        fix = Text("{guess}? — {fix}", "{guess} ではありませんか? {fix}", guess=guess, fix=fix)
+    problems.append(
+        Problem(
+            Text(
+                "neither a present site nor an offer of the plan has this id",
+                "このIDの現在の局も、計画のアセットもありません",
             )
+            if not meant and ":" not in spec
+            else Text(
+                "no such kind of outage, and no site or offer of this id",
+                "この種類の停止も、このIDの局・アセットもありません",
+            ),
+            value=", ".join(unknown[:10]) or spec,
+            expected=FORMS,
+            where="--outage",
+            fix=fix,
         )
+    )
 
 
 def _facts(run: Run, network: Network) -> pd.DataFrame:

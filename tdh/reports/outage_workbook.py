@@ -33,6 +33,7 @@ def write_outage(
     sheets: Sequence[tuple[Text, str, pd.DataFrame]],
     path: str | os.PathLike[str],
     language: Language = "ja",
+    notes: Sequence[Text] = (),
 ) -> None:
     """Write tables of an outage as sheets.
 
@@ -45,6 +46,8 @@ def write_outage(
     path : path
         The ``.xlsx`` file.
     language : {"ja", "en"}
+    notes : sequence of Text
+        What else to know of the figures.
     """
     with atomic(path) as draft:
         book = Book(str(draft), language)
@@ -63,6 +66,7 @@ def write_outage(
         sheet.set_column(0, 0, 120)
         book.text(sheet, 0, 0, run.name, "title")
         lines = [("warn", f"※ {book.say(notice)}") for notice in run.notices]
+        lines += [("warn", f"※ {book.say(note)}") for note in notes]
         lines += [("plain", book.say(line)) for line in _MEANING]
         lines += [("plain", line) for line in run.attributions]
         for row, (form, line) in enumerate(lines, 1):

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import openpyxl
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 from tdh.cli import group
 from tdh.errors import InputError, OverwriteError
+from tdh.language import speaking
 from tdh.results import Run
 
 
@@ -41,7 +43,7 @@ def test_score_lists_the_best_with_contributions_that_add_up(demo_run: Run) -> N
 
 
 def test_an_unknown_carrier_names_the_known_ones(demo_run: Run) -> None:
-    with pytest.raises(InputError, match=r"nobody \(expected: carrier-a, carrier-b"):
+    with pytest.raises(InputError, match=r"nobody \(expected: carrier-a \(.+\), carrier-b"):
         call("plan", demo_run.folder, "--carrier", "nobody")
 
 
@@ -191,3 +193,59 @@ def test_kpi_of_places(demo_run: Run) -> None:
     shown = call("kpi", demo_run.folder, "--places", register).stdout
     assert "places" in shown
     assert "96.0" in shown  # the target of 2026, in percent
+
+
+def test_tables_for_people_are_in_their_language(demo_run: Run) -> None:
+    (carrier, *_) = demo_run.carriers
+    assert carrier.name != carrier.id
+    for command in ("score", "plan"):
+        heads, *rows = call(command, demo_run.folder, "--carrier", carrier.id).stdout.splitlines()
+        assert heads.split()[-1] == "reason"
+        with speaking("ja"):
+            heads, *rows = call(
+                command, demo_run.folder, "--carrier", carrier.id
+            ).stdout.splitlines()
+        assert not set("abcdefghijklmnopqrstuvwxyz") & set(heads.replace("アセットID", ""))
+        assert "名称" in heads.split() and "人口 (人)" in heads
+        assert rows and all(row.startswith(carrier.name) for row in rows)
+        data = json.loads(call(command, demo_run.folder, "--json").stdout)
+        assert {row["carrier_id"] for row in data} == {c.id for c in demo_run.carriers}
+    with speaking("ja"):
+        shown = (
+            call("kpi", demo_run.folder).stdout
+            + call("kpi", demo_run.folder, "--outage", "top:2", "--worst", "2").stdout
+        )
+    for word in ("people", "meshes", "places", "present", "plan", carrier.id):
+        assert word not in shown.replace("[[places]]", "")
+
+
+def test_an_outage_says_of_how_many_stations_the_backup_is_unknown(
+    demo_run: Run, tmp_path: Path
+) -> None:
+    stations = len(demo_run.plan) + len(demo_run.sites)
+    shown = call("kpi", demo_run.folder, "--outage", "backup:24").stdout
+    assert f"of {stations} stations" in shown
+    assert f"of {stations} it is not known" in shown and "taken to fail" in shown
+    with speaking("ja"):
+        shown = call("kpi", demo_run.folder, "--outage", "backup:24:known").stdout
+    assert f"不明 {stations}局" in shown and "稼働とみなしています" in shown
+    book = tmp_path / "outage.xlsx"
+    found = json.loads(
+        call("kpi", demo_run.folder, "--outage", "backup:24:known", "--xlsx", book, "--json").stdout
+    )
+    assert found["failed"] == [] and "taken to stand" in found["notes"][0]
+    words = [c.value for row in openpyxl.load_workbook(book)["Read me"] for c in row]
+    assert any("taken to stand" in str(word) for word in words)
+
+
+def test_wrong_outages_are_named_at_once_with_the_right_forms(demo_run: Run) -> None:
+    known = demo_run.sites.index[0]
+    wrong = ["tops:3", f"{known}x", "top:", "backup:-1:known", "flood:", "foo:1"]
+    arguments = [part for spec in wrong for part in ("--outage", spec)]
+    with pytest.raises(InputError) as caught:
+        call("kpi", demo_run.folder, *arguments)
+    assert len(caught.value.problems) == len(wrong)
+    text = caught.value.render("en")
+    assert "top:3? —" in text and known in text.replace(f"{known}x", "")
+    assert "flood:areas.gpkg" in text and "backup:24" in text
+    assert "top:5(頼る顧客の多い5局)" in caught.value.render("ja")
