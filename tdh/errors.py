@@ -8,6 +8,7 @@ it. The command line turns a family into an exit code.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -145,3 +146,60 @@ class NoSolutionError(TdhError):
     """No plan was found within the work or time allowed; one may exist."""
 
     exit_code = 5
+
+
+# What the operating system refuses, and what helps; all else is a defect.
+_REFUSED: dict[int, tuple[Text, Text | None]] = {
+    errno.ENOENT: (
+        Text("the file or folder is not there", "ファイルかフォルダがありません"),
+        Text("check the path", "パスを確認してください"),
+    ),
+    errno.EACCES: (
+        Text("no permission to read or write it", "読み書きの権限がありません"),
+        Text(
+            "close it if another program has it open, or choose another folder",
+            "ほかのソフトで開いていれば閉じるか、別のフォルダを指定してください",
+        ),
+    ),
+    errno.EROFS: (
+        Text("the folder can only be read", "読み取り専用のフォルダです"),
+        Text("choose another folder", "別のフォルダを指定してください"),
+    ),
+    errno.ENOSPC: (
+        Text("the disk is full", "ディスクの空きがありません"),
+        Text("free some space and run it again", "空きを作り、もう一度実行してください"),
+    ),
+    errno.ENOTDIR: (
+        Text("a part of the path is a file, not a folder", "パスの途中がフォルダではありません"),
+        Text("choose another folder", "別のフォルダを指定してください"),
+    ),
+    errno.EISDIR: (
+        Text("it is a folder, not a file", "ファイルではなくフォルダです"),
+        Text("name a file", "ファイルを指定してください"),
+    ),
+    errno.ENAMETOOLONG: (Text("the name is too long", "名前が長すぎます"), None),
+}
+_REFUSED[errno.EPERM] = _REFUSED[errno.EACCES]
+_REFUSED[errno.EEXIST] = _REFUSED[errno.ENOTDIR]
+if hasattr(errno, "EDQUOT"):  # not on Windows
+    _REFUSED[errno.EDQUOT] = _REFUSED[errno.ENOSPC]
+
+
+def refused(error: OSError, where: object = None) -> Problem | None:
+    """What the operating system refused, in words; None if it is no matter of the user's files.
+
+    Parameters
+    ----------
+    error : OSError
+    where : path or str, optional
+        The file, where the error does not name it.
+
+    >>> print(refused(FileNotFoundError(2, "No such file or directory", "a.csv")))
+    a.csv: the file or folder is not there
+        → check the path
+    """
+    if error.errno not in _REFUSED:
+        return None
+    what, fix = _REFUSED[error.errno]
+    place = error.filename2 or error.filename or where
+    return Problem(what, where=None if place is None else str(place), fix=fix)

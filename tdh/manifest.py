@@ -132,17 +132,29 @@ def read(folder: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(folder) / "manifest.json"
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except OSError:
+        within = sorted(str(found.parent) for found in Path(folder).glob("*/manifest.json"))
         raise InputError(
             Problem(
                 Text(
                     "it is not the folder of a finished run", "完了した計算のフォルダではありません"
                 ),
                 where=str(folder),
-                fix=Text(
+                fix=Text("{folder} is one", "{folder} を指定してください", folder=within[0])
+                if within
+                else Text(
                     "make one with: tdh run SCENARIO --out DIR",
                     "tdh run シナリオ --out フォルダ で作れます",
                 ),
+            )
+        ) from None
+    except ValueError as error:
+        raise InputError(
+            Problem(
+                Text("a file of the run is damaged", "計算結果のファイルが壊れています"),
+                value=error,
+                where=str(path),
+                fix=Text("run the scenario again", "もう一度計算してください"),
             )
         ) from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

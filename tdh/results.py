@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -218,28 +221,27 @@ class Run:
     @cached_property
     def gaps(self) -> pd.DataFrame:
         """Cells that a carrier does not serve (table ``gaps``)."""
-        return pd.read_parquet(self._path("gaps.parquet"))
+        return self._table("gaps")
 
     @cached_property
     def gap_regions(self) -> gpd.GeoDataFrame | None:
         """Today's gaps as areas (table ``gap_regions``); None in a run that has none yet."""
-        path = self.folder / "gap_regions.parquet"
-        return gpd.read_parquet(path) if path.exists() else None
+        return self._geo("gap_regions") if (self.folder / "gap_regions.parquet").exists() else None
 
     @cached_property
     def candidates(self) -> pd.DataFrame:
         """The antennas that each carrier would put on each asset (table ``candidates``)."""
-        return pd.read_parquet(self._path("candidates.parquet"))
+        return self._table("candidates")
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         """What each asset would close for each carrier (table ``scores``)."""
-        return pd.read_parquet(self._path("scores.parquet"))
+        return self._table("scores")
 
     @cached_property
     def scores_public(self) -> pd.DataFrame:
         """What each asset would close for all carriers together (as table ``scores``)."""
-        return pd.read_parquet(self._path("scores_public.parquet"))
+        return self._table("scores_public")
 
     @cached_property
     def plan(self) -> gpd.GeoDataFrame:
@@ -259,8 +261,7 @@ class Run:
     @cached_property
     def places(self) -> gpd.GeoDataFrame | None:
         """Places that must be served (table ``places``); None where the scenario names none."""
-        path = self.folder / "places.parquet"
-        return gpd.read_parquet(path) if path.exists() else None
+        return self._geo("places") if (self.folder / "places.parquet").exists() else None
 
     @cached_property
     def kpis(self) -> pd.DataFrame | None:
@@ -270,12 +271,16 @@ class Run:
     @cached_property
     def findings(self) -> pd.DataFrame:
         """What was found in the registers (table ``findings``)."""
-        return pd.read_csv(self._path("findings.csv"), dtype={"before": str, "after": str})
+        with _readable(self._path("findings.csv")) as path:
+            return pd.read_csv(path, dtype={"before": str, "after": str})
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """``plan.json``: objective, bound, gap, people in a gap before and after."""
-        content: dict[str, Any] = json.loads(self._path("plan.json").read_text(encoding="utf-8"))
+        with _readable(self._path("plan.json")) as path:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or "objective" not in content:
+                raise ValueError("no objective in it")
         return content
 
     def candidate_sites(self, carrier_id: str) -> gpd.GeoDataFrame:
@@ -295,7 +300,8 @@ class Run:
         array of float32, shape (grid.n_rows, grid.n_cols)
             In dBm; NaN where nothing is received or no cell is.
         """
-        with rasterio.open(self._path(f"coverage/{carrier}-{band}-{when}.tif")) as raster:
+        path = self._path(f"coverage/{carrier}-{band}-{when}.tif")
+        with _readable(path), rasterio.open(path) as raster:
             values: np.ndarray = raster.read(1)
         return values
 
@@ -310,13 +316,14 @@ class Run:
         path = self.folder / f"coverage/{carrier}-{band}-source.tif"
         if not path.exists():
             return None
-        with rasterio.open(path) as raster:
+        with _readable(path), rasterio.open(path) as raster:
             codes: np.ndarray = raster.read(1)
         return codes
 
     def footprint(self, carrier: str, band: str) -> Coverage:
         """The candidates' signals in a carrier's band: assets × cells, sparse."""
-        return Coverage.load(self._path(f"footprints/{carrier}-{band}.npz"))
+        with _readable(self._path(f"footprints/{carrier}-{band}.npz")) as path:
+            return Coverage.load(path)
 
     # -----------------------------------------------------------------------------------------
 
@@ -336,8 +343,33 @@ class Run:
         return path
 
     def _optional(self, table: str) -> pd.DataFrame | None:
-        path = self.folder / f"{table}.parquet"
-        return pd.read_parquet(path) if path.exists() else None
+        return self._table(table) if (self.folder / f"{table}.parquet").exists() else None
+
+    def _table(self, table: str) -> pd.DataFrame:
+        with _readable(self._path(f"{table}.parquet")) as path:
+            return pd.read_parquet(path)
 
     def _geo(self, table: str) -> gpd.GeoDataFrame:
-        return gpd.read_parquet(self._path(f"{table}.parquet"))
+        with _readable(self._path(f"{table}.parquet")) as path:
+            return gpd.read_parquet(path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """A file of the run, read in the block: an error says that it is damaged, and what helps."""
+    try:
+        yield path
+    except InputError:
+        raise
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            Problem(
+                Text("a file of the run is damaged", "計算結果のファイルが壊れています"),
+                value=next(iter(str(error).splitlines()), type(error).__name__),
+                where=str(path),
+                fix=Text(
+                    "delete the file and run the scenario again; only what is missing is made again",
+                    "このファイルを削除して、もう一度計算してください。足りない分だけ作り直します",
+                ),
+            )
+        ) from error

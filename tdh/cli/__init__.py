@@ -7,33 +7,106 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+import warnings
+from types import TracebackType
+from typing import Any, TextIO
 
 import click
 
 import tdh
 from tdh import language
-from tdh.errors import TdhError
+from tdh.cli import words
+from tdh.errors import InputError, TdhError, refused
 from tdh.language import Text
 
-# A command's name and its module, in the order of the help.
-COMMANDS = {
-    "init": "tdh.cli.init",
-    "check": "tdh.cli.check",
-    "run": "tdh.cli.run",
-    "demo": "tdh.cli.demo",
-    "score": "tdh.cli.score",
-    "plan": "tdh.cli.plan",
-    "verify": "tdh.cli.verify",
-    "link": "tdh.cli.link",
-    "kpi": "tdh.cli.kpi",
-    "map": "tdh.cli.map",
-    "report": "tdh.cli.report",
-    "package": "tdh.cli.package",
-    "match": "tdh.cli.match",
-    "register": "tdh.cli.register",
-    "scenario": "tdh.cli.scenario",
+# A command's name, its module and what it does in a line, in the order of the help.
+COMMANDS: dict[str, tuple[str, Text]] = {
+    "init": (
+        "tdh.cli.init",
+        Text("Write a scenario, commented, to start from.", "説明つきのシナリオの雛形を書き出す。"),
+    ),
+    "check": (
+        "tdh.cli.check",
+        Text("Check scenarios and registers of assets.", "シナリオとアセット台帳を検査する。"),
+    ),
+    "run": (
+        "tdh.cli.run",
+        Text(
+            "Compute a scenario: coverage, gaps, scores, plan, map.",
+            "シナリオを計算する(エリア・ギャップ・スコア・計画・地図)。",
+        ),
+    ),
+    "demo": (
+        "tdh.cli.demo",
+        Text("Run the bundled sample: Nishi-Shinjuku.", "同梱の例(西新宿)を計算する。"),
+    ),
+    "score": (
+        "tdh.cli.score",
+        Text("List the best-scored assets, and why.", "高スコアのアセットを内訳つきで示す。"),
+    ),
+    "plan": (
+        "tdh.cli.plan",
+        Text(
+            "List which asset goes to which carrier, and why.",
+            "どのアセットをどの事業者に、なぜ提供するかを示す。",
+        ),
+    ),
+    "verify": (
+        "tdh.cli.verify",
+        Text("Count a plan again, without the solver.", "計画をソルバーなしで数え直す。"),
+    ),
+    "link": (
+        "tdh.cli.link",
+        Text("Explain one link, loss by loss.", "1つの回線を損失ごとに説明する。"),
+    ),
+    "kpi": (
+        "tdh.cli.kpi",
+        Text(
+            "The programme's indicators; what fails in an outage.",
+            "事業の指標。局が停止したときの影響。",
+        ),
+    ),
+    "map": (
+        "tdh.cli.map",
+        Text("Draw the map again, in one HTML file.", "地図を1つのHTMLに描き直す。"),
+    ),
+    "report": (
+        "tdh.cli.report",
+        Text(
+            "Write report, workbook, GIS and slides again.",
+            "報告書・Excel・GIS・スライドを書き直す。",
+        ),
+    ),
+    "package": (
+        "tdh.cli.package",
+        Text("Write what a carrier is sent.", "事業者に送るパッケージを作る。"),
+    ),
+    "match": (
+        "tdh.cli.match",
+        Text("Resolve a round: answers to awards.", "募集回を決する(回答から割当へ)。"),
+    ),
+    "register": (
+        "tdh.cli.register",
+        Text("The ledger of offers, requests and awards.", "提示・要望・割当の台帳。"),
+    ),
+    "scenario": (
+        "tdh.cli.scenario",
+        Text("Every key of a scenario; one as it resolves.", "シナリオの全項目と、解決後の内容。"),
+    ),
 }
+
+
+class _Context(click.Context):
+    formatter_class = words.Formatter
+
+
+def _in_words(command: click.Command) -> click.Command:
+    """A command whose help pages are written by :class:`tdh.cli.words.Formatter`, and its own."""
+    command.context_class = _Context
+    if isinstance(command, click.Group):
+        for own in command.commands.values():
+            _in_words(own)
+    return command
 
 
 class _Commands(click.Group):
@@ -45,8 +118,12 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
-        return command
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return _in_words(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, str(does)) for name, (_, does) in COMMANDS.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         import difflib
@@ -102,6 +179,7 @@ def group() -> click.Group:
     def root() -> None:
         pass
 
+    root.context_class = _Context
     return root
 
 
@@ -126,12 +204,15 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             # A console of another encoding shows a question mark instead of ending the run.
             stream.reconfigure(errors="replace")
+    sys.excepthook = _defect
+    if not sys.warnoptions:
+        warnings.showwarning = _show_warning
     try:
         group().main(args=arguments, prog_name="tdh", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.UsageError as error:
-        error.show()
+        words.show_usage_error(error)
         sys.exit(2)
     except click.ClickException as error:
         error.show()
@@ -148,9 +229,68 @@ def main(arguments: list[str] | None = None) -> None:
         )
         sys.exit(130)
     except TdhError as error:
-        click.echo(str(Text("Error:", "エラー:")), err=True)
-        click.echo(error.render(), err=True)
+        _show(error.render())
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        problem = refused(error)
+        if problem is None:
+            raise
+        _show(problem.render())
+        sys.exit(InputError.exit_code)
+
+
+def _show(problems: str) -> None:
+    click.echo(str(Text("Error:", "エラー:")), err=True)
+    click.echo(problems, err=True)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print what tdh itself warns of, in a line; what libraries say among themselves is not shown."""
+    if category.__module__.startswith("tdh."):
+        click.echo(f"※ {message}", err=True)
+
+
+def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say that an error nobody foresaw is not the user's, and keep its details for a report."""
+    import tempfile
+    import traceback
+
+    if issubclass(kind, MemoryError):
+        _show(
+            str(
+                Text(
+                    "there is not enough memory\n    → choose a smaller area or larger cells",
+                    "メモリが足りません\n    → 区域を小さくするか、セルを大きくしてください",
+                )
+            )
+        )
+        return
+    details = "".join(traceback.format_exception(kind, error, trace))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="tdh-defect-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(details)
+    except OSError:
+        _show(details)
+        return
+    _show(
+        str(
+            Text(
+                "a defect of tdh, not of your data: {kind}: {error}\n    → please report it with the "
+                "details in {path}",
+                "tdhの不具合です(データの誤りではありません): {kind}: {error}\n    → 詳細 {path} を添えて"
+                "報告してください",
+                kind=kind.__name__,
+                error=error,
+                path=file.name,
+            )
+        )
+    )

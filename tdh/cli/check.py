@@ -117,6 +117,7 @@ def command(
             _show_registers([register for _, register in read], show_mapping)
         if page is not None:
             _write_page(page, [register for _, register in read])
+        problems += [_useless(register) for _, register in read if _no_use(register)]
         if strict is not None:
             problems += _graver(read, strict)
     if as_json:
@@ -173,6 +174,28 @@ def _registers(
             else:
                 read.append((path, register))
     return read, problems
+
+
+def _no_use(register: Register) -> bool:
+    return len(register.assets) + len(register.needs_position) == 0
+
+
+def _useless(register: Register) -> Problem:
+    """Said of a register of which nothing can be used: most often it is another file."""
+    return Problem(
+        Text("no record of it can be used", "使えるレコードが1件もありません"),
+        value=len(register.rejected),
+        expected=Text(
+            "columns such as 名称, 所在地, 緯度, 経度 (or name, address, latitude, longitude)",
+            "名称・所在地・緯度・経度のような列",
+        ),
+        where=register.source,
+        fix=Text(
+            "is it the right file? name its columns in the scenario: mapping under [[assets]]",
+            "ファイルは正しいですか。列名が違うときはシナリオの [[assets]] の mapping で対応を指定して"
+            "ください",
+        ),
+    )
 
 
 def _described(register: Register, path: str) -> dict[str, Any]:

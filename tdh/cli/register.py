@@ -23,6 +23,7 @@ __all__ = ["Ledger", "command"]
         )
     ),
 )
+@options.lang
 def command() -> None:
     pass
 
@@ -58,6 +59,7 @@ def init(ledger: str | Path) -> None:
             "計算フォルダに --round を付けると提示も記録します。既にあるものは飛ばします。",
         )
     ),
+    short_help=str(Text("Put assets into LEDGER.", "アセット(と提示)を台帳に載せます。")),
 )
 @click.argument("ledger", type=ledgers.LEDGER)
 @click.argument("source", type=click.Path(path_type=Path))
@@ -273,6 +275,7 @@ def export(ledger: str | Path, out: Path, overwrite: bool) -> None:
             "すべて取り込むか、1件も取り込みません。既にあるものは飛ばし、新規の件数を出します。",
         )
     ),
+    short_help=str(Text("Take up the events of FILE.", "ファイルの記録を取り込みます。")),
 )
 @click.argument("ledger", type=ledgers.LEDGER)
 @click.argument("file", type=ledgers.FILE)

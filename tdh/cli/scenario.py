@@ -19,6 +19,7 @@ from tdh.language import Text
         )
     ),
 )
+@options.lang
 def command() -> None:
     pass
 

@@ -148,7 +148,7 @@ def read(data: bytes, name: str, depth: int, read_bytes: Reader) -> list[RawTabl
         if not chosen:
             raise _refuse(
                 Text("the archive holds no register", "圧縮ファイルに台帳がありません"),
-                name, ", ".join(list(members)[:10]),
+                name, ", ".join(list(members)[:10]) or "0",
             )  # fmt: skip
         return _read_chosen(archive, members, chosen, name, depth, read_bytes)
 

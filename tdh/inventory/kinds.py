@@ -33,7 +33,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tdh.errors import InputError, Problem
+from tdh.errors import InputError, Problem, refused
 from tdh.inventory import arrowtext
 from tdh.language import Text
 
@@ -127,13 +127,13 @@ def _user_kinds(path: str) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise InputError(
-            Problem(
-                Text("the table of kinds cannot be read", "種別表を読めません"),
-                value=str(error),
-                where=path,
-            )
-        ) from error
+        unread = Problem(
+            Text("the table of kinds cannot be read", "種別表を読めません"),
+            value=str(error),
+            where=path,
+        )
+        known = refused(error, path) if isinstance(error, OSError) else None
+        raise InputError(known or unread) from error
     missing = [name for name in ("kind", *_COLUMNS) if name not in frame.columns]
     if missing:
         raise InputError(

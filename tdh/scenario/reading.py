@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tdh.errors import Problem, ScenarioError
+from tdh.errors import Problem, ScenarioError, refused
 from tdh.language import Text
 from tdh.scenario.models import Scenario
 from tdh.scenario.problems import contradictions, crs_problems, problem_of
@@ -52,7 +52,17 @@ def read_scenario(
                 fix=Text("write one with: tdh init", "tdh init で雛形を作れます"),
             )
         ) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ScenarioError(
+            Problem(
+                Text("it is not UTF-8", "UTF-8ではありません"),
+                value=error.object[error.start : error.start + 4].hex(" "),
+                where=Text("{file}, line {n}", "{file} {n}行", file=file, n=line),
+                fix=Text("save it as UTF-8", "文字コードをUTF-8にして保存し直してください"),
+            )
+        ) from None
+    except tomllib.TOMLDecodeError as error:
         raise ScenarioError(
             Problem(
                 Text("it is not valid TOML", "TOMLとして読めません"),
@@ -65,12 +75,9 @@ def read_scenario(
             )
         ) from None
     except OSError as error:
+        unread = Text("the scenario cannot be read", "シナリオを読めません")
         raise ScenarioError(
-            Problem(
-                Text("the scenario cannot be read", "シナリオを読めません"),
-                value=error.strerror,
-                where=str(file),
-            )
+            refused(error) or Problem(unread, value=error.strerror, where=str(file))
         ) from None
     raw = _overridden(raw, override, settings, str(file))
     return scenario_from(raw, base=file.parent, where=file.name)
