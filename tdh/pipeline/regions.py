@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tdh import gaps, schemas
+from tdh.pipeline import causes
 from tdh.pipeline.context import Context, write_table
 from tdh.results import Run
 
@@ -25,37 +26,28 @@ PEOPLE = {
 
 def gap_regions(context: Context) -> dict[str, Any]:
     """Write today's gaps as areas."""
-    run, surface = context.run, context.surface
-    indoors = None
-    if surface is not None:
-        cells = run.cells
-        x, y = run.grid.centres(cells["row"].to_numpy(), cells["col"].to_numpy())
-        indoors = surface.building_height_m(x, y) > 0
-    table = find(run, indoors)
+    table = find(context.run, causes.of_cells(context.run, context.surface, context.model))
     write_table(table, context.folder, "gap_regions")
     return {"regions": len(table), "reasons": table["reason"].value_counts().to_dict()}
 
 
-def find(run: Run, indoors: np.ndarray | None = None) -> gpd.GeoDataFrame:
+def find(run: Run, why: causes.Causes) -> gpd.GeoDataFrame:
     """Today's gaps as areas, per carrier and for fewer than 1 and fewer than 2 carriers.
 
-    Each is told for all bands, and for each class of bands where the run has several. The
-    reasons, the first that holds:
-
-    * ``capacity``: at least one carrier serves the cells, yet the download measured there
-      (table ``throughput``, the mean of a cell's tiles weighted by their tests) is below
-      ``gaps.least_download_mbps``. Such tests are of all carriers together, so no carrier is named.
-      Without ``[[throughput]]`` it is never given.
-    * ``indoors_only``: the centres of most of its cells lie in buildings.
-    * ``blocked``: a site stands within ``gaps.near_m`` of the region's middle cell.
-    * ``no_site_near``: none does.
+    Each is told for all bands, and for each class of bands where the run has several. Its reason
+    is the one that holds for most of its people (of its cells, where nobody lives); of several
+    bands or carriers a cell has that of the one that takes least to mend, where k carriers are to
+    serve of the k-th. A region is of ``capacity`` if at least one carrier serves its cells, yet
+    the download measured there (table ``throughput``, the mean of a cell's tiles weighted by their
+    tests) is below ``gaps.least_download_mbps``. Such tests are of all carriers together, so no
+    carrier is named. Without ``[[throughput]]`` it is never given.
 
     Parameters
     ----------
     run : Run
         As far as places and present coverage.
-    indoors : ndarray of bool, shape (n_cells,), optional
-        Cells whose centre lies in a building; without it nothing is a gap indoors only.
+    why : mapping of (carrier, band) to ndarray of uint8, shape (n_cells,)
+        Why each cell is a gap: :func:`tdh.pipeline.causes.of_cells`.
 
     Returns
     -------
@@ -67,26 +59,29 @@ def find(run: Run, indoors: np.ndarray | None = None) -> gpd.GeoDataFrame:
     carriers = [c.id for c in run.carriers]
     shares = run.scenario.market_shares
     classes = sorted({band.band_class for band in run.bands.values()})
-    hidden = np.zeros(len(cells), dtype=bool) if indoors is None else np.asarray(indoors)
     frames = []
     for name in ["", *(classes if len(classes) > 1 else [])]:
         wanted = [k for k, band in run.bands.items() if name in ("", band.band_class)]
         own = {c: [k for k in wanted if k[0] == c] for c in carriers}
         # What each carrier lacks in the band that lacks least; a carrier without such a band, all.
         least = np.full((len(carriers), len(cells)), UNRECEIVED_DB, dtype=np.float32)
+        cause = np.full(least.shape, causes.NO_SITE_NEAR, dtype=np.uint8)
         for number, keys in enumerate(own.values()):
             for key in keys:
                 np.fmin(least[number], lacks[key], out=least[number])
+                np.minimum(cause[number], why[key], out=cause[number])
         for number, carrier in enumerate(carriers):
             if own[carrier]:
-                asked = _Asked(run, hidden, carrier, name, 1, own[carrier])
-                frames.append(asked.regions(least[number], shares[carrier]))
-        ordered = np.sort(least, axis=0)
+                asked = _Asked(run, carrier, name, 1, own[carrier])
+                frames.append(asked.regions(least[number], cause[number], shares[carrier]))
+        ordered, of_carriers = np.sort(least, axis=0), np.sort(cause, axis=0)
         for k in range(1, min(2, len(carriers)) + 1):
-            frames.append(_Asked(run, hidden, "", name, k, wanted).regions(ordered[k - 1], 1.0))
+            asked = _Asked(run, "", name, k, wanted)
+            frames.append(asked.regions(ordered[k - 1], of_carriers[k - 1], 1.0))
         if name == "" and run.throughput is not None:
             slow = _slow(run, settings.least_download_mbps) & (ordered[0] <= 0)
-            frames.append(_Asked(run, hidden, "", name, 1, wanted).regions(ordered[0], 1.0, slow))
+            asked = _Asked(run, "", name, 1, wanted)
+            frames.append(asked.regions(ordered[0], of_carriers[0], 1.0, slow))
     merged = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
     order = ["unmet_people", "carrier_id", "band_class", "at_least", "cells"]
     merged = merged.sort_values(
@@ -125,32 +120,32 @@ class _Asked:
     def __init__(
         self,
         run: Run,
-        hidden: np.ndarray,
         carrier: str,
         band_class: str,
         at_least: int,
         keys: Sequence[tuple[str, str]],
     ) -> None:
-        self.run, self.hidden, self.keys = run, hidden, keys
+        self.run, self.keys = run, keys
         self.carrier, self.band_class, self.at_least = carrier, band_class, at_least
 
     def regions(
-        self, lack_db: np.ndarray, share: float, slow: np.ndarray | None = None
+        self,
+        lack_db: np.ndarray,
+        cause: np.ndarray,
+        share: float,
+        slow: np.ndarray | None = None,
     ) -> gpd.GeoDataFrame:
         """Rows of table ``gap_regions``, of slow cells if they are given."""
-        run, settings = self.run, self.run.scenario.gaps
+        run = self.run
         cells, grid = run.cells, run.grid
         mask = lack_db > 0 if slow is None else slow
-        region, outlines = gaps.connected(mask, cells, grid, settings.least_cells)
+        region, outlines = gaps.connected(mask, cells, grid, run.scenario.gaps.least_cells)
         n = len(outlines)
         at = np.flatnonzero(region >= 0)
         own = region[at]
         count = np.bincount(own, minlength=n)
         missing = np.bincount(own, np.clip(lack_db[at], 0, None), minlength=n)
         distance = self._distance_m(gaps.middles(region, cells))
-        reason = np.where(distance <= settings.near_m, "blocked", "no_site_near")
-        indoors = np.bincount(own, self.hidden[at], minlength=n)
-        reason = np.where(indoors > count / 2, "indoors_only", reason)
         levels = {run.bands[key].covered_dbm for key in self.keys}
         columns = {
             "carrier_id": self.carrier,
@@ -161,8 +156,10 @@ class _Asked:
             "area_m2": count * grid.cell_size_m**2,
             "shortfall_db": missing / count,
             "nearest_site_m": np.where(np.isinf(distance), np.nan, distance),
-            "reason": reason if slow is None else "capacity",
+            "reason": "capacity",
         }
+        if slow is None:
+            columns |= _reasons(own, cause[at], cells["population"].to_numpy(float)[at], n, share)
         for column, target in PEOPLE.items():
             people = (
                 cells[column].to_numpy(float)[at] if column in cells else np.full(at.size, np.nan)
@@ -186,6 +183,23 @@ class _Asked:
         each = [gaps.nearest_m(counted[counted["carrier_id"] == c], x, y) for c in carriers]
         nearest: np.ndarray = np.sort(np.vstack(each), axis=0)[self.at_least - 1]
         return nearest
+
+
+def _reasons(
+    region: np.ndarray, cause: np.ndarray, people: np.ndarray, n: int, share: float
+) -> dict[str, Any]:
+    """The reason of most people of each region (or of most cells), and people by reason."""
+    kinds = len(causes.REASONS)
+    place = region * kinds + cause
+    by_cells = np.bincount(place, minlength=n * kinds).reshape(n, kinds)
+    by_people = np.bincount(place, people, minlength=n * kinds).reshape(n, kinds)
+    inhabited = by_people.sum(axis=1, keepdims=True) > 0
+    most = np.where(inhabited, by_people, by_cells).argmax(axis=1)
+    told: dict[str, Any] = {"reason": np.array(causes.REASONS)[most]}
+    for number, name in enumerate(causes.REASONS):
+        if name:
+            told[f"people_{name}"] = by_people[:, number] * share
+    return told
 
 
 def _municipality_names(run: Run) -> dict[str, str]:

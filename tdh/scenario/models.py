@@ -437,7 +437,9 @@ class GapSettings(_Table):
     """How regions of gaps are told."""
 
     near_m: float = Field(
-        300, gt=0, description="A site within this of a region's middle is near: the gap is blocked"
+        300,
+        gt=0,
+        description="A site within this is near in any case: a gap there is blocked, or indoors",
     )
     least_cells: int = Field(4, ge=1, description="Regions of fewer cells are left out")
     least_download_mbps: float = Field(
