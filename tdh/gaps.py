@@ -281,7 +281,11 @@ def carriers_serving(
 
 
 def probability_at_least(
-    medians_dbm: np.ndarray, thresholds_dbm: np.ndarray, sigma_db: float, k: int = 1
+    medians_dbm: np.ndarray,
+    thresholds_dbm: np.ndarray,
+    sigma_db: float,
+    k: int = 1,
+    correlation: float = 0.0,
 ) -> np.ndarray:
     """The probability that at least k of several signals reach their thresholds.
 
@@ -291,9 +295,11 @@ def probability_at_least(
         Predicted medians; NaN where nothing is received.
     thresholds_dbm : ndarray, shape (n_signals,)
     sigma_db : float
-        Standard deviation of shadow fading, taken as independent between carriers.
+        Standard deviation of shadow fading.
     k : int
         1: any carrier.
+    correlation : float
+        Of the fading of any two of the signals, 0 (independent) to below 1.
 
     Returns
     -------
@@ -307,13 +313,49 @@ def probability_at_least(
     """
     medians = np.atleast_2d(np.asarray(medians_dbm, dtype=float))
     margin = (medians - np.asarray(thresholds_dbm, dtype=float)[:, None]) / sigma_db
-    single = np.where(np.isnan(margin), 0.0, ndtr(margin))
-    exactly = np.zeros((k, medians.shape[1]))
-    exactly[0] = 1.0
-    for p in single:
-        lower = np.vstack([np.zeros((1, p.size)), exactly[:-1]])
-        exactly = exactly * (1 - p) + lower * p
-    return np.clip(1.0 - exactly.sum(axis=0), 0.0, 1.0)
+    return probability_of_margins(margin, k, correlation)
+
+
+def probability_of_margins(
+    margins: np.ndarray, k: int = 1, correlation: float = 0.0, chunk: int = 100_000
+) -> np.ndarray:
+    """The probability that at least k signals fade by less than their margins.
+
+    Parameters
+    ----------
+    margins : ndarray, shape (n_signals, n_cells)
+        In standard deviations of the fading; infinite: certain, NaN: never.
+    k : int
+    correlation : float
+        Of the fading of any two signals, 0 to below 1: the root of it is common to all, and given
+        the common part they fail independently (integrated with 9 Gauss-Hermite points, 41 for
+        correlations above 0.5).
+    chunk : int
+        Cells that are worked on at a time.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_cells,)
+    """
+    nodes, weights = np.zeros(1), np.ones(1)
+    if correlation > 0:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(9 if correlation <= 0.5 else 41)
+        weights = weights / weights.sum()
+    out = np.empty(margins.shape[1])
+    for start in range(0, margins.shape[1], chunk):
+        part = np.asarray(margins[:, start : start + chunk], dtype=float)
+        part = np.where(np.isnan(part), -np.inf, part)
+        below = np.zeros(part.shape[1])
+        for node, weight in zip(nodes, weights, strict=True):
+            common = np.sqrt(correlation) * node
+            exactly = np.zeros((k, part.shape[1]))
+            exactly[0] = 1.0
+            for p in ndtr((part + common) / np.sqrt(1.0 - correlation)):
+                lower = np.vstack([np.zeros((1, p.size)), exactly[:-1]])
+                exactly = exactly * (1 - p) + lower * p
+            below += weight * exactly.sum(axis=0)
+        out[start : start + chunk] = np.clip(1.0 - below, 0.0, 1.0)
+    return out
 
 
 def regions(

@@ -269,6 +269,11 @@ class Run:
         return self._optional("kpis")
 
     @cached_property
+    def expected_people(self) -> pd.DataFrame | None:
+        """People covered by probability (table ``expected_people``); None in a run without it."""
+        return self._optional("expected_people")
+
+    @cached_property
     def findings(self) -> pd.DataFrame:
         """What was found in the registers (table ``findings``)."""
         with _readable(self._path("findings.csv")) as path:

@@ -197,7 +197,7 @@ STAGES: tuple[Stage, ...] = (
         Text("indicators of the programme", "事業の指標"),
         kpis.goals,
         lambda s: [s.goals.model_dump(), s.demand.commercial, s.demand.roads],
-        _files("kpis.parquet", "kpis.csv"),
+        _files("kpis.parquet", "kpis.csv", "expected_people.parquet"),
         after=("plan", "places"),
     ),
     Stage(

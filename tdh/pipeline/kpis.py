@@ -14,7 +14,8 @@ from tdh import inventory, kpi, mesh
 from tdh.errors import InputError, Problem
 from tdh.files import atomic
 from tdh.language import Text
-from tdh.pipeline.context import Context
+from tdh.pipeline import expected
+from tdh.pipeline.context import Context, write_table
 from tdh.results import Run, When
 
 
@@ -110,19 +111,25 @@ def compared(
 
 
 def goals(context: Context) -> dict[str, Any]:
-    """Stage: the table ``kpis``, as Parquet and as CSV for spreadsheets."""
+    """Stage: tables ``kpis`` (Parquet, and CSV for spreadsheets) and ``expected_people``."""
     settings = context.scenario.goals
     table = kpi.wide(counted(context.run), year=settings.year, targets=settings.targets_by_year)
     with atomic(context.folder / "kpis.parquet") as path:
         table.to_parquet(path, compression="zstd")
     with atomic(context.folder / "kpis.csv") as path:
         table.to_csv(path, index=False, encoding="utf-8-sig")
+    likely = expected.of_run(context.run)
+    write_table(likely, context.folder, "expected_people")
     whole = table[(table["level"] == "metropolis") & (table["carrier"] == "")]
     return {
         "year": settings.year,
         "after": {
             row.kpi: None if np.isnan(row.after) else round(row.after, 6)
             for row in whole.itertuples()
+        },
+        "expected_people": {
+            row.carrier_id: [round(row.expected_before, 1), round(row.expected_after, 1)]
+            for row in likely[likely["band"] == ""].itertuples()
         },
     }
 

@@ -149,6 +149,20 @@ class Goals(_Table):
     targets: dict[str, Annotated[float, Field(ge=0)] | dict[int, Annotated[float, Field(ge=0)]]] = (
         Field({}, description="Indicator to target, or to fiscal years and targets")
     )
+    shadowing_db: float = Field(
+        6.0,
+        gt=0,
+        le=30,
+        description="Standard deviation of shadow fading behind expected people; 6 dB: TR 38.901, "
+        "table 7.4.1-1, UMa without line of sight",
+    )
+    shadowing_correlation: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Of the fading of two carriers at one place; 0.5: between sites in 3GPP's "
+        "evaluations (TR 36.814, table A.2.1.1-2)",
+    )
 
     @property
     def targets_by_year(self) -> dict[str, dict[int, float]]:

@@ -1,0 +1,113 @@
+"""How many people may be expected to be covered: probabilities instead of yes or no.
+
+A signal is predicted as a median; around it places fade. P(covered) of a carrier at a cell is
+Φ((level − threshold)/σ) of its best server:
+
+* predicted and estimated: σ is ``goals.shadowing_db``, 6 dB (TR 38.901, table 7.4.1-1, UMa without
+  line of sight, which is the state of nearly all cells near the threshold);
+* measured: the level is the median of points in the cell; σ is :data:`MEASURED_DB`;
+* declared: taken at its word, 1 where the area says served and 0 where it says not. A declaration
+  names no probability;
+* nothing received: 0.
+
+A carrier's bands at one place share site and obstacles: the best of them counts, as if they faded
+as one. So do its sites: a second site that could stand in is not counted, which errs on the low
+side. Carriers stand on different sites: their fading is correlated by
+``goals.shadowing_correlation``, 0.5 as between sites in 3GPP's evaluations (TR 36.814, table
+A.2.1.1-2). The spread of P.2109's entry loss indoors is not counted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from tdh import gaps, schemas
+from tdh.present import CODES
+from tdh.results import Run, When
+
+MEASURED_DB = 5.2
+"""Scatter of one phone's median of a 10 m square, from squares that two visited at 3.6 GHz: half the
+variance of their difference of 7.4 dB (docs/measurements.md)."""
+
+
+def of_run(run: Run) -> pd.DataFrame:
+    """Expected people covered, before and after the plan (table ``expected_people``).
+
+    Rows are each carrier's bands, each carrier, ``any`` carrier and ``at_least_k`` carriers for
+    the scenario's ``goals.at_least``.
+    """
+    carriers = [c.id for c in run.carriers]
+    several = {c: [b for owner, b in run.bands if owner == c] for c in carriers}
+    least = [k for k in run.scenario.goals.at_least if k <= len(carriers)]
+    columns: dict[tuple[str, str], dict[str, float]] = {}
+    for when in ("before", "after"):
+        best = np.full((len(carriers), len(run.cells)), np.nan, dtype=np.float32)
+        served = np.zeros(best.shape, dtype=bool)
+        for number, carrier in enumerate(carriers):
+            for band in several[carrier]:
+                own, yes = _margins(run, (carrier, band), when)
+                if len(several[carrier]) > 1:
+                    _tell(
+                        columns,
+                        (carrier, band),
+                        when,
+                        run,
+                        yes,
+                        ndtr(np.nan_to_num(own, nan=-np.inf)),
+                    )
+                np.fmax(best[number], own, out=best[number])
+                served[number] |= yes
+            single = gaps.probability_of_margins(best[number : number + 1])
+            _tell(columns, (carrier, ""), when, run, served[number], single)
+        count = served.sum(axis=0)
+        for k in least:
+            together = gaps.probability_of_margins(
+                best, k, run.scenario.goals.shadowing_correlation
+            )
+            name = "any" if k == 1 else f"at_least_{k}"
+            _tell(columns, (name, ""), when, run, count >= k, together)
+    total = float(run.cells["population"].sum())
+    rows = [
+        {"carrier_id": carrier, "band": band, "people": total, **values}
+        for (carrier, band), values in columns.items()
+    ]
+    return schemas.conform(pd.DataFrame(rows), "expected_people")
+
+
+def _margins(run: Run, key: tuple[str, str], when: When) -> tuple[np.ndarray, np.ndarray]:
+    """A band's margin to its threshold in standard deviations, and who is served by yes or no."""
+    row, col = run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
+    threshold = run.bands[key].covered_dbm
+    level = run.signal(*key)[row, col]
+    margin = (level - np.float32(threshold)) / np.float32(run.scenario.goals.shadowing_db)
+    evidence = run.evidence(*key)
+    if evidence is not None:
+        source = evidence[row, col]
+        measured = source == CODES["measured"]
+        margin[measured] = (level[measured] - threshold) / MEASURED_DB
+        declared = source == CODES["declared"]
+        margin[declared] = np.where(level[declared] >= threshold, np.inf, -np.inf)
+    if when == "after":
+        # Where the plan is stronger it adds its own way; today's stays.
+        after = run.signal(*key, "after")[row, col]
+        better = (after > level) | (np.isnan(level) & ~np.isnan(after))
+        new = (after - np.float32(threshold)) / np.float32(run.scenario.goals.shadowing_db)
+        margin[better] = np.fmax(margin[better], new[better])
+        level = np.fmax(level, after)
+    return margin, level >= threshold
+
+
+def _tell(
+    columns: dict[tuple[str, str], dict[str, float]],
+    who: tuple[str, str],
+    when: str,
+    run: Run,
+    served: np.ndarray,
+    probability: np.ndarray,
+) -> None:
+    people = run.cells["population"].to_numpy(float)
+    row = columns.setdefault(who, {})
+    row[f"covered_{when}"] = float(people[served].sum())
+    row[f"expected_{when}"] = float(people @ probability)
