@@ -29,7 +29,13 @@ from tdh.language import Text
     type=click.Path(file_okay=False, path_type=Path),
     help=str(Text("Folder for the inputs and the run.", "入力と結果のフォルダ。")),
 )
-@click.option("--seed", default=0, show_default=True, help=str(Text("Seed.", "乱数の種。")))
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help=str(Text("Seed.", "乱数の種。")),
+)
 @options.overwrite
 @options.as_json
 @options.quiet

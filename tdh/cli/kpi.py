@@ -123,6 +123,7 @@ def command(
     from tdh.cli import tables
     from tdh.files import must_not_exist
     from tdh.pipeline import kpis
+    from tdh.pipeline.outages import must_have_shapes
 
     if keep_connected and not outage:
         raise click.UsageError(
@@ -136,6 +137,9 @@ def command(
     if xlsx is not None:
         must_not_exist(xlsx, overwrite)
     opened = tdh.read_run(run)
+    for shapes in (commercial, roads):
+        if shapes is not None:
+            must_have_shapes(shapes)
     if outage or worst:
         from tdh.cli import outages
 
@@ -185,6 +189,12 @@ def _in_words(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     shown = table.copy()
     shown["kpi"] = [kpi.label(name).render(language) for name in table["kpi"]]
     shown["carrier"] = goals_workbook.carrier_names(run, table["carrier"], language)
+    if "municipality_code" in shown:
+        names = run.municipalities["municipality"]
+        shown["municipality_code"] = [
+            f"{code} {names[code]}" if code in names.index else ""
+            for code in shown["municipality_code"]
+        ]
     share = shown["unit"].fillna("") == ""
     figures = ["before", "after", "target", "missing"]
     for column in figures:

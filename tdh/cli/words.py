@@ -64,7 +64,7 @@ def said(message: str) -> str:
     >>> from tdh.language import speaking
     >>> with speaking("ja"):
     ...     said("Invalid value for '--top': 'x' is not a valid integer.")
-    '--top の値が正しくありません: \'x\' は整数ではありません。'
+    "--top の値が正しくありません: 'x' は整数ではありません。"
     """
     if current() != "ja":
         return message

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from tdh.errors import ExchangeError, Problem
+from tdh.errors import ExchangeError, Problem, refused
 from tdh.exchange import archive
 from tdh.exchange.checks import load_json, problems_of
 from tdh.language import Text
@@ -391,8 +391,9 @@ def _head(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ExchangeError(
-            Problem(Text("the file cannot be read", "ファイルを読めません"), value=error.strerror,
-                    where=path.name)
+            refused(error, path)
+            or Problem(Text("the file cannot be read", "ファイルを読めません"),
+                       value=error.strerror, where=path.name)
         ) from None  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from tdh.errors import ExchangeError, Problem
+from tdh.errors import ExchangeError, Problem, refused
 from tdh.files import atomic
 from tdh.language import Text
 
@@ -87,7 +87,8 @@ class Archive:
             self._zip = zipfile.ZipFile(self.path)
         except OSError as error:
             raise ExchangeError(
-                Problem(
+                refused(error, path)
+                or Problem(
                     Text("the file cannot be read", "ファイルを読めません"),
                     value=error.strerror,
                     where=str(path),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
-from tdh.errors import ExchangeError, Problem
+from tdh.errors import ExchangeError, Problem, refused
 from tdh.exchange.rounds import Round
 from tdh.exchange.text import neutral
 from tdh.files import atomic, sha256
@@ -278,7 +278,7 @@ def _no_date(value: str | None, where: str) -> Problem:
 
 
 def _unreadable(path: Path, error: OSError) -> Problem:
-    return Problem(
+    return refused(error, path) or Problem(
         Text("the file cannot be read", "ファイルを読めません"),
         value=error.strerror,
         where=path.name,

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from tdh.errors import ExchangeError, Problem
+from tdh.errors import ExchangeError, Problem, refused
 from tdh.exchange.checks import problems_of
 from tdh.language import Text
 
@@ -182,13 +182,9 @@ def read_round(path: str | os.PathLike[str]) -> Round:
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ExchangeError(
-            Problem(
-                Text("the round cannot be read", "募集回の設定を読めません"),
-                value=str(error),
-                where=where,
-            )
-        ) from None
+        known = refused(error, path) if isinstance(error, OSError) else None
+        unread = Text("the round cannot be read", "募集回の設定を読めません")
+        raise ExchangeError(known or Problem(unread, value=str(error), where=where)) from None
     try:
         return Round.model_validate(content)
     except ValidationError as error:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import difflib
 
 import geopandas as gpd
+import shapely
 
 from tdh import coverage, measurements, surface
 from tdh.coverage import Link
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.results import Run
+
+_BEYOND_M = 5000.0
+"""The longest radius that a scenario may give a site."""
 
 
 def explain(
@@ -26,8 +30,8 @@ def explain(
     Raises
     ------
     InputError
-        If the run has no such asset, carrier or band, no antenna can stand on the asset, or the
-        file of buildings is no longer there.
+        If the run has no such asset, carrier or band, the place is not in the area, no antenna can
+        stand on the asset, or the file of buildings is no longer there.
     """
     key = next(
         (key for key in run.bands if carrier_id in (None, key[0]) and band_id in (None, key[1])),
@@ -49,8 +53,13 @@ def explain(
                 Text("the run has no such asset", "そのアセットはありません"),
                 value=asset_id,
                 expected=", ".join(near) or None,
+                fix=Text(
+                    "tdh plan RUN and tdh score RUN list ids",
+                    "IDは tdh plan RUN や tdh score RUN で見られます",
+                ),
             )
         )
+    problems += _no_place(run, latitude, longitude)
     if problems:
         raise InputError(*problems)
     assert key is not None
@@ -63,7 +72,7 @@ def explain(
                 value=asset_id,
             )
         )
-    place = gpd.points_from_xy([longitude], [latitude], crs="EPSG:6668").to_crs(run.crs)[0]
+    place = _projected(run, latitude, longitude)
     source = run.scenario.surface
     missing = [p for p in (*source.buildings, *source.terrain) if not p.exists()]
     if missing:
@@ -102,3 +111,37 @@ def explain(
         receiver_height_m=settings.receiver_height_m,
         model=measurements.model_of(run.scenario),
     )
+
+
+def _projected(run: Run, latitude: float, longitude: float) -> shapely.Point:
+    return gpd.points_from_xy([longitude], [latitude], crs="EPSG:6668").to_crs(run.crs)[0]
+
+
+def _no_place(run: Run, latitude: float, longitude: float) -> list[Problem]:
+    """That a place lies beyond what any site of the area reaches, if it does."""
+    x_min, y_min, x_max, y_max = run.grid.bounds
+    near = shapely.box(x_min, y_min, x_max, y_max).buffer(_BEYOND_M)
+    on_earth = abs(latitude) <= 90 and abs(longitude) <= 180  # not so of NaN
+    if on_earth and near.contains(_projected(run, latitude, longitude)):
+        return []
+    west, south, east, north = (
+        gpd.GeoSeries([near], crs=run.crs).to_crs("EPSG:6668").total_bounds.round(3)
+    )
+    return [
+        Problem(
+            Text("the place is not in the area", "地点が対象区域の外です"),
+            value=f"{latitude:g} {longitude:g}",
+            expected=Text(
+                "latitude {south} to {north}, longitude {west} to {east}",
+                "緯度 {south}〜{north}、経度 {west}〜{east}",
+                south=south,
+                north=north,
+                west=west,
+                east=east,
+            ),
+            fix=Text(
+                "give latitude first, then longitude, in degrees",
+                "緯度、経度の順に度で指定してください",
+            ),
+        )
+    ]

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
 
 from tdh import kpi, resilience, schemas
 from tdh.errors import InputError, Problem
@@ -275,6 +277,7 @@ def failing(
                 continue
             path = Path(value) if base is None else base / value
             try:
+                must_have_shapes(path)
                 area = kpis.shapes(run, path, "Polygon", cut=False)
             except InputError as error:
                 problems += error.problems
@@ -289,6 +292,28 @@ def failing(
     if problems:
         raise InputError(*problems)
     return fails
+
+
+def must_have_shapes(path: Path) -> None:
+    """Refuse a file that GDAL reads as a table without shapes, such as a CSV.
+
+    Raises
+    ------
+    InputError
+        If it is one; a file that cannot be read at all is left to who reads it.
+    """
+    try:
+        kind = pyogrio.read_info(path)["geometry_type"]
+    except (DataSourceError, DataLayerError):
+        return
+    if kind is None:
+        raise InputError(
+            Problem(
+                Text("it holds no shapes", "図形がありません"),
+                expected="GeoPackage, GeoJSON, Shapefile, GML, KML",
+                where=str(path),
+            )
+        )
 
 
 def _number(kind: str, value: str, problems: list[Problem]) -> float:

@@ -37,7 +37,24 @@ _WORDS: dict[str, Text] = {
     "greater_than_equal": Text("the value is too small", "値が小さすぎます"),
     "greater_than": Text("the value is too small", "値が小さすぎます"),
     "less_than_equal": Text("the value is too large", "値が大きすぎます"),
+    "less_than": Text("the value is too large", "値が大きすぎます"),
     "literal_error": Text("the value is not one of the choices", "選べない値です"),
+    "finite_number": Text("it must be a finite number", "有限の数にしてください"),
+    "string_type": Text("it must be a text in quotes", '文字列にしてください("…")'),
+    "list_type": Text("it must be a list: […]", "一覧にしてください([…])"),
+    "model_type": Text("it must be a table: {…}", "表にしてください({…})"),
+    "dict_type": Text("it must be a table: {…}", "表にしてください({…})"),
+    **dict.fromkeys(
+        ("int_parsing", "int_type", "int_from_float"),
+        Text("it must be a whole number", "整数(半角)にしてください"),
+    ),
+    **dict.fromkeys(
+        ("float_parsing", "float_type"), Text("it must be a number", "数(半角)にしてください")
+    ),
+    **dict.fromkeys(
+        ("bool_parsing", "bool_type"),
+        Text("it must be true or false", "true か false にしてください"),
+    ),
 }
 
 

@@ -161,6 +161,57 @@ def test_what_is_no_scenario_says_why(tmp_path: Path, capsys: pytest.CaptureFixt
     assert code == 3 and "ファイルではなくフォルダです" in words
 
 
+@pytest.mark.parametrize("place", [("139.7", "35.7"), ("35.69", "nan"), ("0", "0"), ("inf", "1")])
+def test_a_link_to_nowhere_names_the_area(
+    demo_run: Run, capsys: pytest.CaptureFixture[str], place: tuple[str, str]
+) -> None:
+    asset = demo_run.plan["asset_id"].iloc[0]
+    code, words = stopped(capsys, "link", demo_run.folder, asset, *place)
+    assert code == 3 and "地点が対象区域の外です" in words and "緯度、経度の順に" in words
+    south, north = (float(x) for x in re.findall("緯度 ([0-9.]+)〜([0-9.]+)", words)[0])
+    assert south < 35.69 < north
+    code, words = stopped(capsys, "link", demo_run.folder, "none", *place)
+    assert "地点が" in words and "そのアセットはありません: none" in words and "tdh plan" in words
+
+
+def test_a_table_without_shapes_is_refused(
+    demo_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("a,b\n1,2\n", encoding="utf-8")
+    for option in (["--outage", f"flood:{table}"], ["--roads", table], ["--commercial", table]):
+        code, words = stopped(capsys, "kpi", demo_run.folder, *option)
+        assert code == 3 and f"{table}: 図形がありません (正しくは: GeoPackage" in words
+
+
+def test_files_that_are_not_there_are_named_alike(
+    demo_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    none = tmp_path / "none.zip"
+    carrier = demo_run.carriers[0].id
+    for arguments in (
+        ["package", demo_run.folder, "--carrier", carrier, "--out", "x.zip", "--round", none],
+        ["match", "--package", none, "--answer", none],
+        ["match", "--answer", none, "--receive", "--receipts", tmp_path / "r.csv"],
+        ["check", tmp_path / "none.csv", "--kinds", none],
+    ):
+        code, words = stopped(capsys, *arguments)
+        assert code == 3 and none.name in words and "ありません" in words
+        assert "No such file" not in words and "Errno" not in words
+
+
+def test_wrong_numbers_of_a_scenario_are_told_in_japanese(
+    demo_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = next(demo_run.folder.parent.glob("inputs/*.toml"))
+    wrong = ["seed=1.5", "carriers.carrier-a.max_sites=４", "area.cell_size_m=x"]
+    settings = [part for value in wrong for part in ("--set", value)]
+    code, words = stopped(capsys, "run", scenario, "--out", tmp_path / "out", *settings)
+    assert code == 3 and "４" in words and "整数(半角)" in words and "数(半角)" in words
+    assert "Input should be" not in words
+    assert stopped(capsys, "demo", "--seed", "-1", "--out", tmp_path / "d")[0] == 2
+
+
 def test_a_defect_shows_no_traceback_but_keeps_it(tmp_path: Path) -> None:
     program = (
         "from tdh.cli import main\nimport tdh\n"

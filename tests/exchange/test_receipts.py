@@ -115,7 +115,7 @@ def test_lists_of_receipts_that_are_wrong_say_where(sent: dict[str, Path], tmp_p
     listed.write_text("name\n")
     with pytest.raises(ExchangeError, match="columns are missing"):
         exchange.read_receipts(listed)
-    with pytest.raises(ExchangeError, match="cannot be read"):
+    with pytest.raises(ExchangeError, match="is not there"):
         exchange.note_receipts(listed.with_name("new.csv"), [tmp_path / "absent.zip"], "desk")
 
 
