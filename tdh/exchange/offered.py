@@ -68,8 +68,8 @@ def offered_assets(run: Run, carrier_id: str, basis: Basis = "own") -> gpd.GeoDa
     Notes
     -----
     With ``own`` nothing depends on the other carriers: several may be offered the same place, and
-    the round's rule resolves it. With ``joint`` one thing does: *that* an asset is offered, since
-    an asset whose places went to others is not.
+    the round's rule resolves it. With ``joint`` one thing does: *that* an asset is offered (and
+    in which fiscal year, of a plan by years), since an asset whose places went to others is not.
     """
     known = [carrier.id for carrier in run.carriers]
     if carrier_id not in known:
@@ -100,6 +100,9 @@ def offered_assets(run: Run, carrier_id: str, basis: Basis = "own") -> gpd.GeoDa
         assets[column] = assets[column].astype("str")
     table.index = assets.index
     offers = assets.join(table).sort_values("order")
+    if basis == "joint" and "fiscal_year" in run.plan:
+        mine = run.plan[run.plan["carrier_id"] == carrier_id].set_index("asset_id")
+        offers["fiscal_year"] = mine["fiscal_year"].reindex(offers.index)
     words = [_reason(row) for row in offers.itertuples()]
     offers["reason_ja"] = [text.render("ja") for text in words]
     offers["reason_en"] = [text.render("en") for text in words]

@@ -102,8 +102,10 @@ def _facts(
         return label[column], _text(value, survey=column in _SURVEYED)
 
     jgd = (row["longitude"], row["latitude"])
+    by_years = isinstance(row.get("fiscal_year"), str)
     return [
         (label["kind"], kind_label(str(row["kind"]))),
+        *map(fact, ("fiscal_year",) if by_years else ()),
         *map(fact, ("owner", "bureau", "published_id", "address", "municipality")),
         ("位置(WGS 84) / Position (WGS 84)", _position(*wgs84)),
         ("位置(JGD2011) / Position (JGD2011)", _position(*jgd)),

@@ -220,6 +220,7 @@ def _offers(book: Book, run: Any) -> None:
         [
             Column(Text("Carrier", "提供先"), plan["carrier_id"].map(names).tolist(), 18),
             Column(Text("Order", "選定順"), plan["order"].tolist(), 8, "int"),
+            *_years(plan),
             Column(Text("Asset", "アセット名称"), assets["name"].tolist(), 34),
             Column(Text("Kind", "種別"), [kinds.get(k, k) for k in assets["kind"]], 16),
             Column(Text("Municipality", "市区町村"), assets["municipality"].tolist(), 12),
@@ -264,6 +265,14 @@ def _offers(book: Book, run: Any) -> None:
         ],
         frozen=3,
     )
+
+
+def _years(plan: pd.DataFrame) -> list[Column]:
+    """The fiscal year of each offer, where the scenario plans by years."""
+    if "fiscal_year" not in plan or plan["fiscal_year"].isna().all():
+        return []
+    # A text: as a number it would have a thousands separator.
+    return [Column(Text("Fiscal year", "年度"), plan["fiscal_year"].astype(str).tolist(), 9)]
 
 
 def _cost(yen: list[list[float]]) -> list[Column]:

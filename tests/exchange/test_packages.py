@@ -112,6 +112,23 @@ def test_a_package_depends_on_nobody_else_unless_the_round_says_so(
     assert "提示の根拠: 自社(own)" in members(tmp_path / "0.zip")["README.txt"].decode("utf-8-sig")
 
 
+def test_a_joint_plan_by_years_says_in_which_year(tmp_path: Path, fake: Any) -> None:
+    by_year = {"A-1": "2027", "A-3": "2026", "A-2": "2028"}
+    plan = fake.run(offered={"alpha": ["A-1", "A-3"], "beta": ["A-2"]}).plan
+    plan = plan.assign(fiscal_year=plan["asset_id"].map(by_year))
+    run = type("ByYears", (fake.run,), {"plan": plan})()
+    exchange.write_package(run, "alpha", tmp_path / "joint.zip", round=JOINT)
+    offer = exchange.read_offer(tmp_path / "joint.zip")
+    assert offer.assets["fiscal_year"].to_dict() == {"A-3": "2026", "A-1": "2027"}
+    inside = members(tmp_path / "joint.zip")
+    table = inside["offers.csv"].decode("utf-8-sig")
+    assert "2027" in table and "2028" not in table, "another carrier's year"
+    first = next(data for name, data in inside.items() if name.startswith("sheets/00001-"))
+    assert "年度" in first.decode() and ">2026<" in first.decode()
+    exchange.write_package(run, "alpha", tmp_path / "own.zip")
+    assert exchange.read_offer(tmp_path / "own.zip").assets["fiscal_year"].isna().all()
+
+
 def test_a_budget_and_an_end_of_gains_bound_the_own_choice(tmp_path: Path, fake: Any) -> None:
     carriers = [{"id": "alpha", "bands": ["n78"], "new_entrant": True, "max_sites": 2}]
     run = fake.run(scenario=fake.scenario(carriers=carriers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import dataclasses
 import json
 import re
@@ -62,6 +63,17 @@ def test_offers_sheet(workbook: Any, fake_run: Any) -> None:
     links = [sheet.cell(row, head.index("地図") + 1).hyperlink for row in (2, 3)]
     assert all(link is not None and link.target.startswith("map.html") for link in links)
     assert sheet.conditional_formatting
+    assert "年度" not in head, "the plan is not by years"
+
+
+def test_offers_sheet_of_a_plan_by_years(fake_run: Any, tmp_path: Path) -> None:
+    run, years = copy.copy(fake_run), ["2026", "2027"]
+    run.plan = fake_run.plan.assign(fiscal_year=np.resize(years, len(fake_run.plan)))
+    reports.write_workbook(run, tmp_path / "offers.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "offers.xlsx")["提供計画"]
+    column = [cell.value for cell in sheet[1]].index("年度") + 1
+    values = [sheet.cell(row, column).value for row in range(2, sheet.max_row + 1)]
+    assert values == run.plan["fiscal_year"].tolist()
 
 
 def test_goals_and_antennas_sheets(workbook: Any, fake_run: Any) -> None:
