@@ -232,7 +232,7 @@ class _Search:
 
     def move(self) -> None:
         """Rounds of annealed moves, each from the best plan."""
-        total = swapping.steps_for(self.m, WORK * self.effort.work)
+        total = swapping.steps_for(self.m, self.effort.work)
         plans: list[np.ndarray] = []
         for k, (share, hot) in enumerate(MOVES):
             if self.gap <= self.effort.gap or self.late():
