@@ -199,6 +199,12 @@ class Run:
         return self._geo("sites")
 
     @cached_property
+    def border_sites(self) -> gpd.GeoDataFrame | None:
+        """Sites too far to be followed, in the area's 10 km meshes (as table ``sites``), or None."""
+        path = self.folder / "border_sites.parquet"
+        return gpd.read_parquet(path) if path.exists() else None
+
+    @cached_property
     def present(self) -> pd.DataFrame | None:
         """How much of today's coverage stands on which evidence (table ``present``), or None."""
         return self._optional("present")

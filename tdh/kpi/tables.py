@@ -332,10 +332,12 @@ def wide(
     targets: Mapping[str, Mapping[int, float]] | None = None,
     before: str = "before",
     after: str = "after",
+    notes: Mapping[str, Text] | None = None,
 ) -> pd.DataFrame:
     """Counts as the table ``kpis``: before and after in one row, with target, gap and notes.
 
     KPIs without data stand there too, with no figure and a note that says which input is absent.
+    ``notes`` are added to those of their KPIs.
     """
     keys = ["kpi", "place_kind", "municipality_code", "carrier_id"]
     named = found.assign(municipality_code=found["municipality_code"].fillna(""))
@@ -358,9 +360,10 @@ def wide(
     _add_targets(rows, "carrier_id", year, targets)
     rows["missing_before"] = _missing(rows, "before")
     rows["missing"] = _missing(rows, "after")
-    notes = [_note(kpi, kpi in absent) for kpi in rows["kpi"]]
-    for language in ("ja", "en"):
-        rows[f"note_{language}"] = [note.render(language) if note else "" for note in notes]
+    added = notes or {}
+    told = [(_note(kpi, kpi in absent), added.get(kpi)) for kpi in rows["kpi"]]
+    rows["note_ja"] = ["。".join(note.render("ja") for note in pair if note) for pair in told]
+    rows["note_en"] = [". ".join(note.render("en") for note in pair if note) for pair in told]
     rows["carrier"] = rows["carrier_id"].where(rows["carrier_id"] != "any", "")
     order = {kpi: i for i, kpi in enumerate(KPIS)}
     rows["_order"] = _of_all_kinds(rows["kpi"]).map(order)

@@ -127,6 +127,7 @@ STAGES: tuple[Stage, ...] = (
         ],
         lambda s: [
             "sites.parquet",
+            "border_sites.parquet",
             "present.parquet",
             *(["throughput.parquet"] if s.throughput else []),
             *_per_band("coverage/{carrier}-{band}-before.tif")(s),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from tdh import coverage, gaps, networks, schemas
+from tdh import coverage, gaps, kpi, mesh, networks, schemas
 from tdh.coverage import Coverage
 from tdh.errors import InputError, Problem
 from tdh.pipeline import known, standing
@@ -54,9 +54,10 @@ def present(context: Context) -> dict[str, Any]:
     scenario, table, facts = context.scenario, context.run.cells, {}
     told = known.read(scenario)
     problems: list[Problem] = []
-    kept, rows = [], []
+    kept, every, rows = [], [], []
     for carrier_id, network in read_networks(scenario).items():
-        near = _near(context, network.sites.assign(evidence="known"))
+        every.append(network.sites.assign(evidence="known"))
+        near = _near(context, every[-1])
         kept.append(near)
         facts[carrier_id] = {
             "sites": len(network.sites),
@@ -65,6 +66,7 @@ def present(context: Context) -> dict[str, Any]:
         }
         guessed = known.estimated_sites(told, carrier_id, context.bands)
         if guessed is not None:
+            every.append(guessed)
             guessed = _near(context, guessed)
             kept.append(guessed)
             facts[carrier_id]["sites_estimated"] = len(guessed)
@@ -106,7 +108,25 @@ def present(context: Context) -> dict[str, Any]:
     with_sites = [frame for frame in kept if len(frame)] or kept[:1]
     merged = gpd.GeoDataFrame(pd.concat(with_sites), geometry="geometry", crs=scenario.crs)
     write_table(schemas.conform(merged, "sites"), context.folder, "sites")
+    beyond = _beyond(context, every, merged)
+    write_table(schemas.conform(beyond, "border_sites"), context.folder, "border_sites")
     return facts
+
+
+def _beyond(
+    context: Context, every: list[gpd.GeoDataFrame], near: gpd.GeoDataFrame
+) -> gpd.GeoDataFrame:
+    """Sites too far to be followed that stand in a 10 km mesh of the plan: indicators count them."""
+    with_sites = [frame for frame in every if len(frame)] or every[:1]
+    merged = gpd.GeoDataFrame(pd.concat(with_sites), geometry="geometry", crs=near.crs)
+    far = merged[~merged.index.isin(near.index)]
+    if far.empty:
+        return far
+    cells = context.run.cells
+    meshes = np.unique(kpi.meshes_of_cells(cells, 6))
+    degrees = far.to_crs(mesh.CRS).geometry
+    own = mesh.from_lonlat(degrees.x.to_numpy(), degrees.y.to_numpy(), 6)
+    return far[np.isin(own, meshes)]
 
 
 def _near(context: Context, sites: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

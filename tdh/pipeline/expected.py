@@ -13,8 +13,9 @@ A signal is predicted as a median; around it places fade. P(covered) of a carrie
 A carrier's bands at one place share site and obstacles: the best of them counts, as if they faded
 as one. So do its sites: a second site that could stand in is not counted, which errs on the low
 side. Carriers stand on different sites: their fading is correlated by
-``goals.shadowing_correlation``, 0.5 as between sites in 3GPP's evaluations (TR 36.814, table
-A.2.1.1-2). The spread of P.2109's entry loss indoors is not counted.
+``goals.shadowing_correlation``, 0.5 as between sites in LTE studies (SEAMCAT Handbook,
+9.11: 0.5 between sites, 1 between the sectors of one). The spread of P.2109's entry loss indoors is
+not counted.
 """
 
 from __future__ import annotations

@@ -107,13 +107,19 @@ def compared(
         ),
         year=year or run.scenario.goals.year,
         targets=run.scenario.goals.targets_by_year,
+        notes=_notes(run),
     )
 
 
 def goals(context: Context) -> dict[str, Any]:
     """Stage: tables ``kpis`` (Parquet, and CSV for spreadsheets) and ``expected_people``."""
     settings = context.scenario.goals
-    table = kpi.wide(counted(context.run), year=settings.year, targets=settings.targets_by_year)
+    table = kpi.wide(
+        counted(context.run),
+        year=settings.year,
+        targets=settings.targets_by_year,
+        notes=_notes(context.run),
+    )
     with atomic(context.folder / "kpis.parquet") as path:
         table.to_parquet(path, compression="zstd")
     with atomic(context.folder / "kpis.csv") as path:
@@ -153,6 +159,7 @@ def service(
         Ids of its sites and assets that are off the air.
     """
     row, col = run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
+    every = _stations(run)
     served: dict[tuple[str, str], np.ndarray] = {}
     stations: dict[tuple[str, str], np.ndarray] = {}
     for (carrier, band_id), band in run.bands.items():
@@ -161,7 +168,7 @@ def service(
         if lost is not None:
             reached &= ~lost[carrier, band_id]
         served[key] = reached | served[key] if key in served else reached
-        sites = run.sites[(run.sites["carrier_id"] == carrier) & (run.sites["band"] == band_id)]
+        sites = every[(every["carrier_id"] == carrier) & (every["band"] == band_id)]
         off = [] if failed is None else list(failed.get(carrier, ()))
         points = [sites.geometry[~sites.index.isin(off)]]
         if when == "after":
@@ -170,6 +177,39 @@ def service(
         found = _meshes(gpd.GeoSeries(pd.concat(points), crs=run.crs))
         stations[key] = np.union1d(found, stations[key]) if key in stations else found
     return kpi.Service(served, stations)
+
+
+def _stations(run: Run) -> gpd.GeoDataFrame:
+    """Present sites that count as stations: also those beyond the border, in the plan's meshes."""
+    columns = ["carrier_id", "band", "evidence", "geometry"]
+    parts = [run.sites.reindex(columns=columns)]
+    if run.border_sites is not None and len(run.border_sites):
+        parts.append(run.border_sites[columns])
+    found = gpd.GeoDataFrame(pd.concat(parts), geometry="geometry", crs=run.crs)
+    if not run.scenario.goals.count_estimated_sites:
+        found = found[found["evidence"] != "estimated"]
+    return found
+
+
+def _notes(run: Run) -> dict[str, Text]:
+    """What indicators by stations leave out, or stand on: estimated sites."""
+    parts = [t for t in (run.sites, run.border_sites) if t is not None and "evidence" in t]
+    n = sum(int((t["evidence"] == "estimated").sum()) for t in parts)
+    if n == 0:
+        return {}
+    if run.scenario.goals.count_estimated_sites:
+        said = Text(
+            "Sites estimated from cells that phones have seen ({n}) count as stations",
+            "端末の観測から推定した局{n}件も局として数えています",
+            n=n,
+        )
+    else:
+        said = Text(
+            "Sites estimated from cells that phones have seen ({n}) do not count as stations",
+            "端末の観測から推定した局{n}件は局として数えていません",
+            n=n,
+        )
+    return {"sub6": said, "infrastructure": said}
 
 
 def _meshes(points: gpd.GeoSeries) -> np.ndarray:

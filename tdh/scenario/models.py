@@ -149,6 +149,11 @@ class Goals(_Table):
     targets: dict[str, Annotated[float, Field(ge=0)] | dict[int, Annotated[float, Field(ge=0)]]] = (
         Field({}, description="Indicator to target, or to fiscal years and targets")
     )
+    count_estimated_sites: bool = Field(
+        False,
+        description="Whether sites estimated from cells seen (OpenCelliD) count as stations in a "
+        "mesh: where one stands is known to hundreds of metres, its band not at all",
+    )
     shadowing_db: float = Field(
         6.0,
         gt=0,
@@ -160,8 +165,8 @@ class Goals(_Table):
         0.5,
         ge=0,
         lt=1,
-        description="Of the fading of two carriers at one place; 0.5: between sites in 3GPP's "
-        "evaluations (TR 36.814, table A.2.1.1-2)",
+        description="Of the fading of two carriers at one place; 0.5: between sites in LTE studies "
+        "(SEAMCAT Handbook, 9.11)",
     )
 
     @property

@@ -15,6 +15,7 @@ from affine import Affine
 
 import tdh
 from tdh.errors import InputError
+from tdh.pipeline import kpis
 from tdh.present import CODES
 from tdh.results import Run
 from tdh.scenario import CoverageSource, Scenario, ThroughputSource
@@ -201,6 +202,26 @@ def test_a_carrier_without_sites_stands_on_a_raster_and_estimated_sites(
     assert (run.sites.loc[run.sites["carrier_id"] != carrier, "evidence"] == "known").all()
     throughput = run.throughput
     assert throughput is not None and throughput["download_mbps"].unique().tolist() == [50.0]
+    # Where an estimated site stands is not known well enough to count it as a station …
+    assert kpis.service(run, "before").meshes_with_station(carrier, "sub6").size == 0
+    table = run.kpis
+    assert table is not None
+    own = table[table["carrier"] == carrier].set_index("kpi")
+    assert own.loc["infrastructure", "covered_before"].max() == 0
+    assert own.loc["infrastructure", "note_en"].endswith("(1) do not count as stations")
+    assert "推定した局1件" in own.loc["infrastructure", "note_ja"]
+    assert not own.loc["population", "note_en"].any()
+    # … unless it is asked for.
+    goals = scenario.goals.model_copy(update={"count_estimated_sites": True})
+    manifest = {
+        **run.manifest,
+        "scenario": scenario.model_copy(update={"goals": goals}).model_dump(mode="json"),
+    }
+    counting = Run(run.folder, manifest)
+    assert kpis.service(counting, "before").meshes_with_station(carrier, "sub6").size == 1
+    wide = kpis.compared(counting, year=2027)
+    assert wide.loc[wide["kpi"] == "sub6", "note_en"].str.endswith("count as stations").all()
+    assert not wide["note_en"].str.contains("do not count").any()
     # Without the tiles the folder forgets them.
     again = tdh.run(
         scenario.model_copy(update={"throughput": []}), tmp_path / "run", overwrite=True
