@@ -205,6 +205,11 @@ class Run:
         return gpd.read_parquet(path) if path.exists() else None
 
     @cached_property
+    def site_load(self) -> pd.DataFrame | None:
+        """Customers and capacity of each present site (table ``site_load``), or None."""
+        return self._optional("site_load")
+
+    @cached_property
     def present(self) -> pd.DataFrame | None:
         """How much of today's coverage stands on which evidence (table ``present``), or None."""
         return self._optional("present")

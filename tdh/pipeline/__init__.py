@@ -124,10 +124,12 @@ STAGES: tuple[Stage, ...] = (
             _known(s),
             s.coverage.model_dump(),
             _surface(s),
+            [s.market_shares, s.gaps.bits_per_hertz, s.gaps.downlink_share, s.gaps.busy_kbps],
         ],
         lambda s: [
             "sites.parquet",
             "border_sites.parquet",
+            "site_load.parquet",
             "present.parquet",
             *(["throughput.parquet"] if s.throughput else []),
             *_per_band("coverage/{carrier}-{band}-before.tif")(s),

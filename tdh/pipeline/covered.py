@@ -12,7 +12,7 @@ from scipy import sparse
 from tdh import coverage, gaps, kpi, mesh, networks, schemas
 from tdh.coverage import Coverage
 from tdh.errors import InputError, Problem
-from tdh.pipeline import known, standing
+from tdh.pipeline import known, loads, standing
 from tdh.pipeline.context import Context, write_table
 from tdh.present import CODES, Evidence, combine
 from tdh.radio.bands import Band
@@ -54,7 +54,7 @@ def present(context: Context) -> dict[str, Any]:
     scenario, table, facts = context.scenario, context.run.cells, {}
     told = known.read(scenario)
     problems: list[Problem] = []
-    kept, every, rows = [], [], []
+    kept, every, rows, carried = [], [], [], []
     for carrier_id, network in read_networks(scenario).items():
         every.append(network.sites.assign(evidence="known"))
         near = _near(context, every[-1])
@@ -70,20 +70,28 @@ def present(context: Context) -> dict[str, Any]:
             guessed = _near(context, guessed)
             kept.append(guessed)
             facts[carrier_id]["sites_estimated"] = len(guessed)
+        serving: list[loads.Serving] = []
         for (owner, band_id), band in context.bands.items():
             if owner != carrier_id:
                 continue
             layers = known.evidence(told, carrier_id, band, table, context.grid, problems)
             signals = _predicted(context, near, band)
-            layers.append(Evidence.of_signal("predicted", _strongest(context, signals)))
+            strongest, server = _strongest(context, signals)
+            layers.append(Evidence.of_signal("predicted", strongest))
             followed = [signals]
             if guessed is not None:
                 signals = _predicted(context, guessed, band)
-                layers.append(Evidence.of_signal("estimated", _strongest(context, signals)))
+                strongest, other = _strongest(context, signals)
+                layers.append(Evidence.of_signal("estimated", strongest))
                 followed.append(signals)
+                before = 0 if followed[0] is None else len(followed[0].site_ids)
+                server = np.where((server < 0) & (other >= 0), other + before, server)
             found = [s for s in followed if s is not None]
             standing.keep(context, carrier_id, band_id, found)
             rsrp, source = combine(layers, len(table))
+            ids = pd.Index([site for s in found for site in s.site_ids], dtype="str")
+            server = np.where(rsrp >= band.covered_dbm, server, -1)
+            serving.append(loads.Serving(band, ids, server))
             modelled, _ = combine([e for e in layers if e.kind == "predicted"], len(table))
             rows.append(known.tell(carrier_id, band, rsrp, source, modelled, layers, table))
             write_signal(context, carrier_id, band_id, "before", rsrp)
@@ -99,8 +107,14 @@ def present(context: Context) -> dict[str, Any]:
                     if (source == code).any()
                 },
             }
+        market = scenario.market_shares[carrier_id]
+        moments = {"customers": "population", "customers_day": "population_day"}
+        people = {k: table[v].to_numpy(float) * market for k, v in moments.items() if v in table}
+        carried.append(loads.of_carrier(carrier_id, serving, people, scenario.gaps))
     if problems:
         raise InputError(*problems)
+    carried = [frame for frame in carried if len(frame)] or carried[:1]
+    write_table(schemas.conform(pd.concat(carried), "site_load"), context.folder, "site_load")
     write_table(schemas.conform(pd.concat(rows), "present"), context.folder, "present")
     throughput = known.write_throughput(context)
     if throughput:
@@ -155,11 +169,12 @@ def _predicted(context: Context, sites: gpd.GeoDataFrame, band: Band) -> Coverag
     )
 
 
-def _strongest(context: Context, signals: Coverage | None) -> np.ndarray:
-    """Best server's SS-RSRP at the cells; NaN where nothing is received."""
+def _strongest(context: Context, signals: Coverage | None) -> tuple[np.ndarray, np.ndarray]:
+    """Best server's SS-RSRP at the cells, and which it is; NaN and −1 where nothing is received."""
     if signals is None:
-        return np.full(len(context.run.cells), np.nan, dtype=np.float32)
-    return signals.best_server()[0]
+        n = len(context.run.cells)
+        return np.full(n, np.nan, dtype=np.float32), np.full(n, -1, dtype=np.int32)
+    return signals.best_server()
 
 
 def write_signal(context: Context, carrier: str, band: str, when: str, values: np.ndarray) -> None:

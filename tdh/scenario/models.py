@@ -467,6 +467,18 @@ class GapSettings(_Table):
         description="Served, but measured slower than this ([[throughput]]): a gap of capacity. "
         "35 Mbit/s: the FCC's speed of 5G download (5G Fund, FCC 20-150)",
     )
+    bits_per_hertz: float = Field(
+        7.8,
+        gt=0,
+        le=50,
+        description="What a site carries on average; 7.8: ITU-R M.2410, dense towns",
+    )
+    downlink_share: float = Field(
+        0.75, gt=0, le=1, description="Share of the time that TDD bands transmit downlink"
+    )
+    busy_kbps: float | None = Field(
+        None, gt=0, description="What a customer asks for in the busy hour, kbit/s; empty: no load"
+    )
 
 
 class Packages(_Table):
