@@ -273,7 +273,9 @@ def _workbook(award: Award, path: Path_, language: Language) -> None:
             columns = [c for c in frame.columns if not c.endswith(f"_{other}")]
             sheet = book.add_worksheet(title.render(language))
             for column, key in enumerate(columns):
-                label = schemas.label(name, key, language) if name else key
+                label = (
+                    schemas.label(name, key, language) if name else _SUMMARY[key].render(language)
+                )
                 sheet.write_string(0, column, label, bold)
                 sheet.set_column(column, column, 60 if key.startswith(("reason", "change")) else 14)
                 for row, value in enumerate(frame[key].tolist(), start=1):
@@ -285,6 +287,16 @@ def _workbook(award: Award, path: Path_, language: Language) -> None:
             if len(frame):
                 sheet.autofilter(0, 0, len(frame), len(columns) - 1)
         book.close()
+
+
+_SUMMARY = {
+    "carrier": Text("carrier", "事業者"),
+    "requests": Text("requests", "要望数"),
+    "awards": Text("awards", "割当数"),
+    "first_choices": Text("first_choices", "第1希望の割当数"),
+    "points": Text("points", "点数"),
+    "cap": Text("cap", "割当の上限"),
+}
 
 
 def _yes(value: bool) -> Text:

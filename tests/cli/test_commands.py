@@ -249,3 +249,26 @@ def test_wrong_outages_are_named_at_once_with_the_right_forms(demo_run: Run) -> 
     assert "top:3? —" in text and known in text.replace(f"{known}x", "")
     assert "flood:areas.gpkg" in text and "backup:24" in text
     assert "top:5(頼る顧客の多い5局)" in caught.value.render("ja")
+
+
+def test_every_heading_of_an_award_for_a_carrier_is_in_the_language(
+    demo_run: Run, tmp_path: Path
+) -> None:
+    import tdh
+
+    (carrier, other, *_) = (c.id for c in demo_run.carriers)
+    files = []
+    for each in (carrier, other):
+        package, answer = tmp_path / f"{each}.zip", tmp_path / f"{each}-answer.zip"
+        call("package", demo_run.folder, "--carrier", each, "--out", package)
+        offer = tdh.read_offer(package)
+        offer.request(list(offer.assets.index)).write(answer)
+        files += ["--package", package, "--answer", answer]
+    with speaking("ja"):
+        call("match", *files, "--each", tmp_path / "each")
+    book = openpyxl.load_workbook(tmp_path / "each" / f"{carrier}.xlsx")
+    for sheet in book.worksheets[1:]:
+        heads = [str(cell.value) for cell in sheet[1]]
+        assert not any(head.replace("ID", "").isascii() for head in heads)
+    words = [str(cell.value) for sheet in book for row in sheet for cell in row]
+    assert carrier in words and not any(other in word for word in words)
