@@ -213,6 +213,57 @@ def gap_regions(run: RunLike, found: Service | None = None, most: int = 40) -> g
     )
 
 
+def todays_regions(
+    run: RunLike, found: Service | None = None, most: int = 40
+) -> gpd.GeoDataFrame | None:
+    """Today's gaps as areas, with their reasons: the largest of table ``gap_regions``.
+
+    Parameters
+    ----------
+    most : int
+        Most regions of a carrier, and of each number of carriers that are to serve.
+
+    Returns
+    -------
+    GeoDataFrame or None
+        The table's columns of the regions in which all bands are counted, index region_id, most
+        people first within carrier and number; with ``rank`` (1 is the most people) and
+        ``unmet_after``: those of ``unmet_people`` who are still in a gap with the plan (NaN: not
+        known, a gap of capacity). None in a run without the table.
+    """
+    table = getattr(run, "gap_regions", None)
+    if table is None:
+        return None
+    found = found or service(run)
+    table = table[table["band_class"].isna() | (table["band_class"] == "")]
+    who = table["carrier_id"].fillna("").astype(str)
+    table = table.assign(carrier_id=who).sort_values("unmet_people", ascending=False, kind="stable")
+    cells, shares = run.cells, {c.id: c.market_share for c in run.carriers}
+    rows, cols = cells["row"].to_numpy(), cells["col"].to_numpy()
+    population, count = cells["population"].to_numpy(), found.count("after")
+    parts = []
+    for (carrier, least), mine in table.groupby(["carrier_id", "at_least"], sort=False):
+        mine = mine.head(most).copy()
+        mine["rank"] = np.arange(1, len(mine) + 1)
+        mine["unmet_after"] = np.nan
+        known = (mine["reason"] != "capacity").to_numpy()
+        if known.any():
+            shapes = zip(mine.geometry[known], np.flatnonzero(known) + 1, strict=True)
+            inside = rasterio.features.rasterize(
+                shapes, run.grid.shape, transform=run.grid.transform, dtype="int32"
+            )[rows, cols]
+            short = ~found.served[carrier, "after"] if carrier else count < least
+            people = population * short * shares.get(carrier, 1.0)
+            left = np.bincount(inside, people, len(mine) + 1)[1:]
+            mine.loc[known, "unmet_after"] = left[known]
+        parts.append(mine)
+    return (
+        gpd.GeoDataFrame(pd.concat(parts), crs=run.crs)
+        if parts
+        else table.assign(rank=0, unmet_after=np.nan)
+    )
+
+
 def colours(run: RunLike) -> dict[str, str]:
     """Carrier to its colour, in the order of the scenario."""
     return {c.id: COLOURS[i % len(COLOURS)] for i, c in enumerate(run.carriers)}

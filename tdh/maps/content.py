@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from tdh import display, schemas
+from tdh import display, gaps, schemas
 from tdh.maps import codec, georeference, offers
 from tdh.maps.parts import MISSING_U16, Content, both, u16
 from tdh.radio import exposure
@@ -184,8 +184,16 @@ def _municipalities(
 def _regions(
     run: Any, content: Content, origin: tuple[float, float], found: display.Service
 ) -> None:
-    """The largest gaps that remain, with outlines a cell coarse."""
-    table = display.gap_regions(run, found)
+    """The largest gaps of today with their reasons, with outlines a cell coarse.
+
+    A run without table ``gap_regions`` shows those that remain after the plan.
+    """
+    today = display.todays_regions(run, found)
+    table = display.gap_regions(run, found) if today is None else today
+    content.meta["regions"] = {
+        "today": today is not None,
+        "reasons": [{"id": key, **both(text)} for key, text in gaps.REASONS.items()],
+    }
     # Only the outer line of each is drawn; what is served within shows in the raster.
     hulls = [
         shapely.MultiPolygon([shapely.Polygon(p.exterior) for p in shapely.get_parts(g)])
@@ -197,16 +205,38 @@ def _regions(
     names = [c.id for c in run.carriers]
     regions = [
         {
-            "carrier": names.index(row.carrier_id),
+            "carrier": names.index(row.carrier_id) if row.carrier_id in names else -1,
             "rank": row.rank,
-            "people": round(row.people, 1),
-            "ha": round(row.area_ha, 2),
             "municipality": index.get(row.municipality_code, -1),
             "rings": _rings(outline, origin),
+            **(_remaining(row) if today is None else _reasoned(row)),
         }
         for row, outline in zip(table.itertuples(), outlines, strict=True)
     ]
     content.blocks["data-regions"] = codec.deflate(codec.json_block(regions).encode("utf-8"))
+
+
+def _remaining(row: Any) -> dict[str, Any]:
+    return {"people": round(row.people, 1), "ha": round(row.area_ha, 2)}
+
+
+def _reasoned(row: Any) -> dict[str, Any]:
+    """What is told of a region of today; None where it is not known."""
+
+    def number(value: Any, digits: int) -> float | None:
+        return None if pd.isna(value) else round(float(value), digits)
+
+    return {
+        "people": round(float(row.unmet_people), 1),
+        "after": number(row.unmet_after, 1),
+        "ha": round(float(row.area_m2) / 1e4, 2),
+        "least": int(row.at_least),
+        "reason": list(gaps.REASONS).index(row.reason),
+        "places": number(row.places, 0),
+        "named": "" if pd.isna(row.place_names) else str(row.place_names),
+        "site_m": number(row.nearest_site_m, 0),
+        "lacks_db": round(float(row.shortfall_db), 1),
+    }
 
 
 def _categories(values: pd.Series) -> tuple[np.ndarray, list[str]]:

@@ -31,22 +31,9 @@ Object.assign(TDH.App.prototype, {
     }
   },
 
-  regionsShown() {
-    const { who } = this.state;
-    return this.store.regions.filter((r) => typeof who !== "number" || r.carrier === who);
-  },
-
   latlngs(rings) {
     const [lon, lat] = this.store.meta.assets.origin;
     return rings.map((polygon) => polygon.map((ring) => ring.map(([x, y]) => [lat + y * 1e-5, lon + x * 1e-5])));
-  },
-
-  regionLines() {
-    this.outlines.clearLayers();
-    for (const region of this.regionsShown()) {
-      L.polygon(this.latlngs(region.rings), { renderer: this.regionRenderer, pane: "lines", interactive: false,
-        color: this.store.meta.carriers[region.carrier].colour, weight: 2.2, dashArray: "5 4", fill: false }).addTo(this.outlines);
-    }
   },
 
   rasters() {

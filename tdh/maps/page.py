@@ -55,6 +55,7 @@ OUR_SCRIPTS = (
     "layers.js",
     "listing.js",
     "reading.js",
+    "regions.js",
 )
 
 

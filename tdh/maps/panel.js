@@ -93,7 +93,7 @@ TDH.Panel = class {
       const input = el("input", { type: "checkbox", value: k });
       input.checked = state.layers[k];
       input.addEventListener("change", () => { state.layers[k] = input.checked; app.update("layers"); });
-      return el("label", {}, input, t(`l_${k}`));
+      return el("label", {}, input, t(k === "regions" && meta.regions.today ? "region_today" : `l_${k}`));
     }));
     const options = (id, list) => {
       const select = $(`f-${id}`);
@@ -119,19 +119,6 @@ TDH.Panel = class {
     this.kpis();
     this.regions();
     this.said();
-  }
-
-  /* The largest gaps that the plan leaves, of the carrier that is looked at or of all. */
-  regions() {
-    const { app } = this, { meta } = app.store, t = TDH.t, el = TDH.element, n = TDH.number;
-    const head = el("tr", {}, el("th", { scope: "col" }, "#"), ...["who", "municipality", "people_gap", "area_ha", "go"]
-      .map((k) => el("th", { scope: "col" }, t(k))));
-    const rows = app.regionsShown().sort((a, b) => b.people - a.people).map((r) => el("tr", {},
-      el("td", {}, String(r.rank)), el("td", { class: "left" }, TDH.chip(meta.carriers[r.carrier])),
-      el("td", { class: "left" }, (meta.municipalities[r.municipality] || { name: "" }).name),
-      el("td", {}, n(r.people)), el("td", {}, n(r.ha, 1)),
-      el("td", {}, el("button", { type: "button", class: "go", onclick: () => app.goto(r) }, t("go")))));
-    this.$("regions-sheet").replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
   }
 
   bands() {
@@ -251,6 +238,7 @@ TDH.Panel = class {
       [true, false].forEach((served, i) => TDH.place(boxes.getContext("2d"), 10 + 22 * i, 9, 16, TDH.GLYPHS.disaster_hospital[TDH.lang], served, ""));
       more.append(el("li", {}, boxes, t("place_mark")));
     }
+    if (state.layers.regions) parts.push(...this.regionKeys());
     if (state.layers.sites) {
       const site = el("canvas", { width: "22", height: "16", "aria-hidden": "true" });
       TDH.wedge(site.getContext("2d"), 5, 12, 60, 13, "#455");

@@ -2,7 +2,8 @@
 Object.assign(TDH.App.prototype, {
   goto(region) {
     const { state, map } = this;
-    Object.assign(state, { who: region.carrier, band: "all", view: "gap", when: "after" });
+    const who = region.carrier >= 0 ? region.carrier : region.least === 2 ? "two" : "any";
+    Object.assign(state, { who, band: "all", view: "gap", when: "after" });
     state.layers.regions = true;
     this.panel.build();
     this.update("raster");
@@ -16,6 +17,7 @@ Object.assign(TDH.App.prototype, {
     this.opened = i;
     state.active = store.ids.at(i);
     delete this.openedPlace;
+    delete this.openedRegion;
     this.openAt(at);
     await this.footprint(i);
     this.chosenLayer.repaint();
@@ -39,6 +41,10 @@ Object.assign(TDH.App.prototype, {
       popup.setContent(TDH.placeDetails(store, this.openedPlace, this.state.shift));
       return;
     }
+    if (this.openedRegion) {
+      popup.setContent(this.regionDetails(this.openedRegion));
+      return;
+    }
     const i = this.opened, box = TDH.assetDetails(store, i);
     popup.setContent(box);
     await TDH.partsInto(store, i, box);
@@ -50,6 +56,7 @@ Object.assign(TDH.App.prototype, {
   openPlace(k) {
     const { store, state } = this;
     this.openedPlace = k;
+    delete this.openedRegion;
     state.active = "";
     this.clearPrint();
     this.openAt(L.latLng(store.places.lat[k], store.places.lon[k]));
@@ -60,7 +67,7 @@ Object.assign(TDH.App.prototype, {
     const { store, map } = this;
     this.pathLines = this.pathLines || L.layerGroup();
     this.pathLines.clearLayers();
-    if (this.opened !== i || this.openedPlace !== undefined || !map.hasLayer(this.popup)) return;
+    if (this.opened !== i || this.openedPlace !== undefined || this.openedRegion || !map.hasLayer(this.popup)) return;
     this.pathRenderer = this.pathRenderer || L.canvas({ pane: "path", padding: 0.3 });
     for (const { offer, row } of paths) {
       if (!row.cell) continue;
@@ -164,7 +171,7 @@ Object.assign(TDH.App.prototype, {
       el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("who")),
         el("th", { scope: "col" }, t("band")), el("th", { scope: "col" }, t("before")), el("th", { scope: "col" }, t("after")))),
       TDH.readout(store, at, this.state.shift)),
-      el("p", {}, `${where.lat.toFixed(5)}, ${where.lng.toFixed(5)}`));
+      (latlng && this.regionLine(latlng)) || "", el("p", {}, `${where.lat.toFixed(5)}, ${where.lng.toFixed(5)}`));
   },
 
   listen() {
@@ -190,6 +197,7 @@ Object.assign(TDH.App.prototype, {
       const place = i >= 0 ? -1 : this.hitPlace(e.latlng, 10);
       if (i >= 0) this.open(i, false);
       else if (place >= 0) this.openPlace(place);
+      else if (this.hitRegion(e.latlng)) this.openRegion(this.hitRegion(e.latlng), e.latlng);
       else if (this.state.layers.assets && map.getZoom() < 16
         && this.crowded(TDH.mercator.x(e.latlng.lng), TDH.mercator.y(e.latlng.lat))) map.setView(e.latlng, map.getZoom() + 2);
     });

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tdh import display, gaps
 from tdh.language import Language, Text
+
+MOST_REGIONS = 3
+"""Regions told of each carrier and of each number of carriers."""
 
 KINDS = {
     "measured": Text("measured", "実測"),
@@ -54,3 +58,49 @@ def rows(run: Any, language: Language) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def regions(run: Any, found: display.Service, language: Language) -> list[dict[str, Any]]:
+    """The largest gaps of today with their reasons; empty in a run without table ``gap_regions``.
+
+    Returns
+    -------
+    list of dict
+        ``who``, ``rank``, ``municipality``, ``people`` and ``after`` (None: not known), ``ha``,
+        ``places`` (None: the scenario names none), ``named``, ``site_m`` (None: there is none) and
+        ``reason`` in words.
+    """
+    table = display.todays_regions(run, found, MOST_REGIONS)
+    if table is None:
+        return []
+    names = {c.id: c.name for c in run.carriers}
+    order = [*names, ""]
+    rows = [
+        {
+            "who": _who(row, names).render(language),
+            "order": (order.index(row.carrier_id), row.at_least, row.rank),
+            "rank": int(row.rank),
+            "municipality": "" if row.municipality is None else row.municipality,
+            "people": float(row.unmet_people),
+            "after": _known(row.unmet_after),
+            "ha": float(row.area_m2) / 1e4,
+            "places": _known(row.places),
+            "named": row.place_names if isinstance(row.place_names, str) else "",
+            "site_m": _known(row.nearest_site_m),
+            "reason": gaps.REASONS[row.reason].render(language),
+        }
+        for row in table.itertuples()
+    ]
+    return sorted(rows, key=lambda row: row["order"])
+
+
+def _who(row: Any, names: dict[str, str]) -> Text:
+    if row.carrier_id:
+        return Text("{c}", "{c}", c=names[row.carrier_id])
+    if row.at_least == 1:
+        return Text("No carrier", "どの事業者も届かない")
+    return Text("Fewer than {n} carriers", "{n}社未満", n=row.at_least)
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or value != value else float(value)
