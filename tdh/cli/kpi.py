@@ -135,6 +135,17 @@ def command(
             )
         )
     if xlsx is not None:
+        if xlsx.suffix.lower() != ".xlsx":
+            raise click.BadParameter(
+                str(
+                    Text(
+                        "{file} does not end in .xlsx",
+                        "{file} の末尾が .xlsx ではありません",
+                        file=xlsx,
+                    )
+                ),
+                param_hint="--xlsx",
+            )
         must_not_exist(xlsx, overwrite)
     opened = tdh.read_run(run)
     for shapes in (commercial, roads):

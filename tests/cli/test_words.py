@@ -57,6 +57,7 @@ def stopped(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
         (["score", "x", "y"], "余分な引数があります: y"),
         (["check", "x", "--strict", "s"], "'s' ではなく、'info', 'warning', 'error' のいずれか"),
         (["register", "lst"], "そのコマンドはありません: lst"),
+        (["kpi", "x", "--xlsx", "k.txt"], "--xlsx の値が正しくありません: k.txt の末尾が .xlsx"),
         (["scor"], "そのコマンドはありません: scor → tdh score"),
     ],
 )
