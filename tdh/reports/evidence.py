@@ -26,7 +26,8 @@ def rows(run: Any, language: Language) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``who``, ``band``, ``kind``, ``share`` of the cells, ``covered`` share of them, ``points``
+        ``who``, ``band``, ``kind``, ``share`` of the cells, ``covered`` share of them, ``people`` who
+        live there and ``covered_people`` of them, ``points``
         (0: none), ``difference_db`` (None: not known). Empty where all coverage is predicted, as
         the method says anyway, and in a run without table ``present``.
     """
@@ -53,11 +54,37 @@ def rows(run: Any, language: Language) -> list[dict[str, Any]]:
                     "kind": text.render(language),
                     "share": float(row["cells"] / total[carrier, band]),
                     "covered": float(row["covered_cells"] / row["cells"]),
+                    "people": float(row["people"]),
+                    "covered_people": float(row["covered_people"]),
                     "points": int(row["points"]),
                     "difference_db": None if difference != difference else difference,
                 }
             )
     return found
+
+
+def shares(run: Any, language: Language) -> list[tuple[str, float]]:
+    """How much of today's covered population stands on which evidence.
+
+    Returns
+    -------
+    list of (str, float)
+        Kind in words and its share, the strongest evidence first and the sum 1: of the covered
+        residents, counted once for each band of each carrier. Empty in a run without table
+        ``present``, and where nobody is covered.
+    """
+    table = getattr(run, "present", None)
+    if table is None:
+        return []
+    people = table.groupby("evidence")["covered_people"].sum()
+    total = float(people.sum())
+    if total <= 0:
+        return []
+    return [
+        (text.render(language), float(people[kind] / total))
+        for kind, text in KINDS.items()
+        if kind in people.index and people[kind] > 0
+    ]
 
 
 def regions(run: Any, found: display.Service, language: Language) -> list[dict[str, Any]]:

@@ -83,6 +83,7 @@ def _facts(run: Any, language: Language) -> dict[str, Any]:
         "kpi": _kpi(run, found),
         "goals": goals.facts(run, language),
         "evidence": evidence.rows(run, language),
+        "evidence_shares": evidence.shares(run, language),
         "regions": evidence.regions(run, found, language),
         "bars": charts.before_after(
             [c.name for c in run.carriers],
