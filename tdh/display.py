@@ -269,6 +269,16 @@ def colours(run: RunLike) -> dict[str, str]:
     return {c.id: COLOURS[i % len(COLOURS)] for i, c in enumerate(run.carriers)}
 
 
+EVIDENCE = {
+    "measured": Text("measured", "実測"),
+    "declared": Text("declared", "公表"),
+    "predicted": Text("predicted", "予測"),
+    "estimated": Text("estimated sites", "推定局からの予測"),
+    "none": Text("nothing received or known", "受信なし・不明"),
+}
+"""Kinds of evidence, the strongest first, as people read them."""
+
+
 def best_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Each asset's best score over carriers, and whose it is; index asset_id."""
     order = scores.sort_values(["score", "carrier_id"], ascending=[False, True], kind="stable")

@@ -79,6 +79,7 @@ TDH.App = class {
     await this.idle();
     clock("interactive");
     await store.need(store.meta.carriers.map((_, i) => i), ["before", "after"]);
+    await store.needEvidence();
     this.ready = true;
     this.paintPlaces();
     clock("all");
@@ -210,8 +211,12 @@ TDH.App = class {
       const of = (w) => (typeof who === "number" && state.band !== "all" ? store.codes(who, state.band, w) : store.margin(who, w));
       make = () => ({ data: store.change(of("before"), of("after")), lut, pool: "max" });
     }
+    if (view === "evidence") {
+      const data = await store.evidence(who, typeof who === "number" ? state.band : "all");
+      make = () => ({ data, lut: TDH.evidenceLut(), pool });
+    }
     if (token !== this.token) return;
-    const swipe = when === "swipe" && make !== null && view !== "change";
+    const swipe = when === "swipe" && make !== null && view !== "change" && view !== "evidence";
     const put = (layer, w) => {
       this.put(layer, make !== null);
       if (!make) { layer.show(null); return; }

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from tdh import display, gaps, schemas
+from tdh import display, gaps, present, schemas
 from tdh.maps import codec, georeference, offers
 from tdh.maps.parts import MISSING_U16, Content, both, u16
 from tdh.radio import exposure
@@ -17,6 +17,9 @@ from tdh.radio import exposure
 GEOGRAPHIC_CRS = georeference.GEOGRAPHIC_CRS
 SIMPLIFY_M = 4.0
 MOST_PARTS = 600_000
+
+NO_CELL = 255
+"""Value of the rasters of evidence where no cell is."""
 
 
 def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
@@ -374,15 +377,24 @@ def _sites(run: Any, content: Content, origin: tuple[float, float]) -> None:
         round(min(origin[0], float(lon.min()) - 0.001), 6) if len(lon) else origin[0],
         round(min(origin[1], float(lat.min()) - 0.001), 6) if len(lat) else origin[1],
     )
+    estimated = np.zeros(len(frame), dtype=bool)
+    if "evidence" in frame.columns:
+        estimated = (frame["evidence"] == "estimated").to_numpy(dtype=bool)
     layout, content.blocks["data-sites"] = codec.columns(
         {
             "lon": (np.rint((lon[order] - start[0]) * 1e6), "u32d"),
             "lat": (np.rint((lat[order] - start[1]) * 1e6), "u32d"),
             "carrier": (frame["carrier_id"].map(names.index).to_numpy()[order], "u8"),
             "azimuth": (u16(frame["azimuth_deg"].iloc[order] % 360), "u16"),
+            "estimated": (estimated[order].astype(int), "u8"),
         }
     )
-    content.meta["sites"] = {"n": len(frame), "layout": layout, "origin": list(start)}
+    content.meta["sites"] = {
+        "n": len(frame),
+        "layout": layout,
+        "origin": list(start),
+        "estimated": int(estimated.sum()),
+    }
 
 
 def _rasters(run: Any, content: Content) -> None:
@@ -412,3 +424,30 @@ def _rasters(run: Any, content: Content) -> None:
                 "predicted": False,
             }
     content.meta["rasters"] = rasters
+    _evidence(run, content, inside)
+
+
+def _evidence(run: Any, content: Content, inside: np.ndarray) -> None:
+    """On what each band's signal of today stands, where that is more than predictions.
+
+    A band without a raster of its own is predicted wherever something is received.
+    """
+    content.meta["evidence"] = [
+        {"id": kind, **both(display.EVIDENCE[kind])} for kind in present.CODES
+    ]
+    said = False
+    find = getattr(run, "evidence", None)
+    plain = [present.CODES["none"], present.CODES["predicted"]]
+    for i, carrier in enumerate(run.carriers):
+        for band in carrier.bands:
+            codes = None if find is None else find(carrier.id, band)
+            if codes is None or np.isin(codes[inside], plain).all():
+                continue
+            block = f"data-e-{i}-{band}"
+            shown = np.where(inside & (codes != NO_CELL), codes + np.uint8(1), codec.OUTSIDE)
+            content.blocks[block] = codec.raster(shown.astype(np.uint8))
+            entry = {"block": block, "base": None, "predicted": True}
+            content.meta["rasters"][f"{i}/{band}/source"] = entry
+            said = True
+    if not said:
+        del content.meta["evidence"]

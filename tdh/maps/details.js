@@ -146,8 +146,9 @@ TDH.readout = function (store, at, shift) {
         cell.dataset.key = store.key(c, band.id, when);
         return cell;
       };
+      const known = store.evidenceAt(c, band.id, at);
       body.append(el("tr", {}, k ? el("td", {}) : el("th", { scope: "row" }, TDH.chip(carrier)),
-        el("td", { class: "band" }, band.id), show("before"), show("after")));
+        el("td", { class: "band" }, known ? `${band.id} (${known[TDH.lang]})` : band.id), show("before"), show("after")));
     }
   });
   return body;

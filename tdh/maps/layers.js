@@ -1,3 +1,16 @@
+/* The mark of an estimated site: an empty ring, dashed where there is room. */
+TDH.guessed = function (context, x, y, r, colour) {
+  context.beginPath();
+  context.arc(x, y, r, 0, 7);
+  context.fillStyle = "rgba(255, 255, 255, .8)";
+  context.fill();
+  context.setLineDash(r > 3 ? [2.5, 2] : []);
+  context.lineWidth = 1.5;
+  context.strokeStyle = colour;
+  context.stroke();
+  context.setLineDash([]);
+};
+
 /* What lies on the map: base, outlines, rasters, marks of assets and sites. Part of the application. */
 Object.assign(TDH.App.prototype, {
   base() {
@@ -135,7 +148,8 @@ Object.assign(TDH.App.prototype, {
     this.siteLayer = new TDH.PointLayer(this.sitePoints, (c, i, x, y, z) => {
       const carrier = store.meta.carriers[table.carrier[i]], azimuth = table.azimuth[i];
       if (this.focused() && this.state.who !== table.carrier[i]) return;
-      if (z < 13) {
+      if (table.estimated[i]) TDH.guessed(c, x, y, z < 13 ? 2 : z < 15 ? 4 : 6, carrier.colour);
+      else if (z < 13) {
         c.fillStyle = carrier.colour; c.globalAlpha = 0.8; c.fillRect(x - 1.5, y - 1.5, 3, 3); c.globalAlpha = 1;
       } else if (azimuth === 65535) {
         c.beginPath(); c.arc(x, y, 4, 0, 7); c.fillStyle = carrier.colour; c.globalAlpha = 0.7; c.fill(); c.globalAlpha = 1;

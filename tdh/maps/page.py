@@ -56,6 +56,7 @@ OUR_SCRIPTS = (
     "listing.js",
     "reading.js",
     "regions.js",
+    "evidence.js",
 )
 
 

@@ -1,5 +1,6 @@
 /* The panel: what is shown, filters, legend, sums. It changes the state and calls update. */
-TDH.VIEWS = ["gap", "signal", "count", "change", "kpi", "none"];
+TDH.VIEWS = ["gap", "signal", "count", "change", "evidence", "kpi", "none"];
+TDH.viewsOf = (meta) => TDH.VIEWS.filter((v) => v !== "evidence" || meta.evidence);
 TDH.LAYERS = ["chosen", "sectors", "assets", "sites", "places", "stations", "regions", "wards"];
 
 TDH.Panel = class {
@@ -78,7 +79,7 @@ TDH.Panel = class {
   /* Everything that has words in it; called again when the language changes. */
   build() {
     const { app, $ } = this, { state, store } = app, { meta } = store, t = TDH.t, el = TDH.element;
-    this.radios("view", "view", TDH.VIEWS.map((v) => ({ value: v, label: t(`v_${v}`) })), state.view,
+    this.radios("view", "view", TDH.viewsOf(meta).map((v) => ({ value: v, label: t(`v_${v}`) })), state.view,
       (v) => { state.view = v; app.update("raster"); });
     this.radios("when", "when", ["before", "after", "swipe"].map((v) => ({ value: v, label: t(v) })),
       state.when, (v) => { state.when = v; app.update("raster"); });
@@ -209,6 +210,10 @@ TDH.Panel = class {
       parts.push(bar, this.ticks([[0, "0"], [0.5, "15"], [1, "30"]]), keys);
       key(TDH.css([15, 108, 189]), t("newly"));
       key("#f4f1ea", t("no_change"));
+    } else if (view === "evidence") {
+      title(t("v_evidence"));
+      store.meta.evidence.map((kind, k) => [TDH.EVIDENCE_COLOURS[k], kind[TDH.lang]]).reverse().forEach((pair) => key(...pair));
+      parts.push(keys, el("p", { class: "note" }, t("strongest")), el("p", { class: "note" }, t("pooled_evidence")));
     } else if (view === "kpi") {
       const goal = this.goal();
       title(goal ? this.goalName(goal) : t("gap_share"));
@@ -243,6 +248,11 @@ TDH.Panel = class {
       const site = el("canvas", { width: "22", height: "16", "aria-hidden": "true" });
       TDH.wedge(site.getContext("2d"), 5, 12, 60, 13, "#455");
       more.append(el("li", {}, site, t("site_mark")));
+      if (store.meta.sites.estimated) {
+        const guess = el("canvas", { width: "22", height: "16", "aria-hidden": "true" });
+        TDH.guessed(guess.getContext("2d"), 9, 8, 5, "#455");
+        more.append(el("li", {}, guess, t("estimated_mark")));
+      }
     }
     parts.push(more, el("p", { class: "note" }, t("scale_note")));
     root.replaceChildren(...parts.filter((p) => p !== more || more.children.length));

@@ -192,7 +192,7 @@ TDH.permalink = {
       const value = q.get(key);
       if (value !== null && allowed.includes(value)) state[key] = value;
     };
-    one("view", ["gap", "signal", "count", "change", "kpi", "none"]);
+    one("view", TDH.viewsOf(meta));
     one("when", ["before", "after", "swipe"]);
     one("lang", ["ja", "en"]);
     const who = q.get("who");

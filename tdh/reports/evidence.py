@@ -10,14 +10,7 @@ from tdh.language import Language, Text
 MOST_REGIONS = 3
 """Regions told of each carrier and of each number of carriers."""
 
-KINDS = {
-    "measured": Text("measured", "実測"),
-    "declared": Text("declared", "公表"),
-    "predicted": Text("predicted", "予測"),
-    "estimated": Text("estimated sites", "推定局からの予測"),
-    "none": Text("nothing received or known", "受信なし・不明"),
-}
-"""Kinds of evidence, the strongest first, as people read them."""
+KINDS = display.EVIDENCE
 
 
 def rows(run: Any, language: Language) -> list[dict[str, Any]]:
