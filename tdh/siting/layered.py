@@ -49,7 +49,7 @@ class Groups:
     cell, carrier : (n_groups,) int64
         A cell of the group, and its carrier (-1: all).
     covers : list of (group positions, csr_array (n_rows, n_pairs))
-        A group counts only if each of its rows holds a chosen pair.
+        A group counts only if each of its rows, with the chosen pairs, adds up to one.
     """
 
     weight: np.ndarray
@@ -63,9 +63,10 @@ def groups_of(
 ) -> Groups:
     r"""Cells that the same pairs serve, as one variable.
 
-    A cell is served by at least k carriers if and only if, whichever k - 1 carriers are left out,
-    another serves it: :math:`z_j \le \sum_{c \notin T} \sum_{i \in N_c(j)} x_{ci}` for every set T
-    of k - 1 carriers, which is a tighter relaxation than :math:`k z_j \le \sum_c y_{cj}`.
+    A cell is served by at least k carriers if and only if, whichever t < k carriers are left out,
+    k - t others serve it: :math:`(k - |T|) z_j \le \sum_{c \notin T} \sum_{i \in N_c(j)} x_{ci}`
+    for every set T of fewer than k carriers. Those with k - 1 carriers are enough for whole x; in
+    the relaxation the others keep three halves from making two.
     """
     n_carriers, n_sites = usable.shape
     n_cells = request.demand.shape[1]
@@ -96,8 +97,10 @@ def groups_of(
     owner = matrix.indices // n_sites
     every = np.arange(len(weight))
     covers = []
-    for out in combinations(range(n_carriers), min(objective.at_least - 1, n_carriers)):
-        data = np.where(np.isin(owner, out), 0.0, 1.0)
+    least = objective.at_least
+    left_out = [T for t in range(least - 1, -1, -1) for T in combinations(range(n_carriers), t)]
+    for out in left_out:
+        data = np.where(np.isin(owner, out), 0.0, 1.0 / (least - len(out)))
         part = sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
         part = part.copy()
         part.eliminate_zeros()

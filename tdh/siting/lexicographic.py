@@ -25,6 +25,8 @@ LIGHT = 1e-3
 the covering model count what its objective counts, so what is held must weigh something."""
 EXCHANGES = 3_000
 """Exchanges tried at effort 1."""
+FEW = 500
+"""The same where branch and cut does the rest."""
 ROUNDING = 1e-7
 """Share of a held value that rounding may take."""
 
@@ -152,8 +154,11 @@ def solve_lexicographic(
         np.array(found),
         np.array(bounds),
         tuple(
-            Status.OPTIMAL if b - v <= 1e-6 * abs(b) else Status.FEASIBLE
-            for b, v in zip(bounds, found, strict=True)
+            # Where nothing can be served a solver's bound is zero but for rounding.
+            Status.OPTIMAL
+            if b - v <= 1e-6 * abs(b) + 1e-12 * float(o.demand.sum())
+            else Status.FEASIBLE
+            for b, v, o in zip(bounds, found, wanted, strict=True)
         ),
         tuple(methods),
         losses_of(request, wanted, chosen),
@@ -241,16 +246,30 @@ class _Steps:
                 chosen = answer.values[: p.n_whole].reshape(shape) > 0.5
                 return chosen, answer.bound, answer.method, answer.reproducible
         counted = [o.at_least or 0 for o in self.wanted[: k + 1]]
-        start, bound, method, sure = self.cover(k, held, before)
-        if max(counted) <= 1 and start is not None:
+        several = max(counted) > 1
+        start: np.ndarray | None
+        if several and before is not None and p.matrix.nnz <= programme.SIMPLEX:
+            # What covers the most over all carriers says little of what several serve.
+            bound, sure, start = np.inf, True, before
+        else:
+            start, bound, method, sure = self.cover(k, held, before)
+        if not several and start is not None:
             return start, bound, method, sure
         # The covering model counted all carriers in the place of at least so many, and what it
         # misses is mended by exchanges.
         most = self.sum_bound(k, held, bound)
         if start is not None and not request.floors:
-            start = self.exchanged(k, held, start)
+            start = self.exchanged(k, held, start, FEW if start is before else EXCHANGES)
         polish = None if start is None else (lambda shares: self.variables(k, start))
-        answer = programme.solve(p, seed=self.seed, work=self.effort.work, polish=polish)
+        last = len(p.limit) - len(request.floors)
+        answer = programme.solve(
+            p,
+            seed=self.seed,
+            work=self.effort.work,
+            polish=polish,
+            whole=several,
+            hard=np.arange(last - k, last),
+        )
         if answer.values is None:
             raise NoSolutionError(
                 Problem(
@@ -280,8 +299,8 @@ class _Steps:
                 out = min(out, (bound - least) / (o.at_least - 1))
         return out
 
-    def exchanged(self, k: int, held: list[float], start: np.ndarray) -> np.ndarray:
-        """A plan after exchanges."""
+    def exchanged(self, k: int, held: list[float], start: np.ndarray, moves: int) -> np.ndarray:
+        """A plan after so many exchanges at effort 1."""
         swaps = Swaps(
             self.request,
             self.wanted[: k + 1],
@@ -291,7 +310,7 @@ class _Steps:
             self.available,
             start,
         )
-        return swaps.run(round(EXCHANGES * self.effort.work))
+        return swaps.run(round(moves * self.effort.work))
 
     def cover(
         self, k: int, held: list[float], before: np.ndarray | None
@@ -372,6 +391,6 @@ class _Steps:
         for group in self.groups[: k + 1]:
             counts = np.ones(len(group.weight), dtype=bool)
             for at, cover in group.covers:
-                counts[at] &= cover @ parts[0] > 0.5
+                counts[at] &= cover @ parts[0] > 1.0 - 1e-6
             parts.append(counts.astype(np.float64))
         return np.concatenate(parts)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ortools.linear_solver.python import model_builder_helper as helper
-from scipy import sparse
+from scipy import optimize, sparse
 
 from tdh.siting.solving import PATIENCE_S
 
@@ -35,6 +35,21 @@ ITERATIONS = 6_000
 """Most steps of the first-order method."""
 STEPS = 1.5e9
 """Steps times non-zeros at effort 1, some twenty seconds; a bound is valid wherever it ends."""
+WHOLE = 180_000
+"""Non-zeros up to which HiGHS takes a programme whole, if wanted."""
+WHOLE_NODES = 20
+"""Its branch-and-bound nodes; most of what it proves it proves with cuts, before it branches."""
+SIMPLEX, SIMPLEX_STEPS = 400_000, 60_000
+"""Non-zeros up to which, and steps within which, the simplex method solves a relaxation."""
+NEAR = 1e-3
+"""Relative gap at which what is left to find is not worth another search."""
+PRICE = 4.0
+"""What a row costs in the objective, in prices of the relaxation. Those are too low: a plan of
+whole choices has to give up more."""
+PRICED_NODES = 60
+"""Branch-and-bound nodes of a programme with rows in the objective."""
+SLACK = 1e-6
+"""Share of what has to be reached that HiGHS may miss."""
 TOLERANCE = 1e-6
 """Relative gap up to which a plan counts as optimal."""
 
@@ -88,7 +103,13 @@ Polish = Callable[[np.ndarray], np.ndarray | None]
 
 
 def solve(
-    p: Programme, *, seed: int = 0, work: float = 1.0, polish: Polish | None = None
+    p: Programme,
+    *,
+    seed: int = 0,
+    work: float = 1.0,
+    polish: Polish | None = None,
+    whole: bool = False,
+    hard: np.ndarray | None = None,
 ) -> Answer:
     """The best plan within the effort, and a bound.
 
@@ -105,6 +126,13 @@ def solve(
         Factor on the work limits.
     polish : callable, optional
         A heuristic that knows the problem.
+    whole : bool
+        Whether HiGHS may take the programme whole where the relaxation (then by the simplex
+        method) leaves much open: many rows, few of them long.
+    hard : (n,) int64, optional
+        Rows that leave hardly any plan, such as earlier objectives that are held at their best.
+        Where the programme is too large to be taken whole they go into the objective, at a price:
+        the bound of that holds, too (Lagrangian duality), and its plan is near the best.
 
     Returns
     -------
@@ -114,9 +142,14 @@ def solve(
         answer = branch(p, nodes=round(NODES * max(work, 0.05)), seed=seed)
         if answer.proven:
             return answer
-    most = min(ITERATIONS, max(300.0, STEPS / max(1, p.matrix.nnz)))
-    shares, bound, _ = relax(p, iterations=round(most * max(work, 0.1)))
-    best, methods, reproducible = None, ["PDLP bound"], True
+    found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1))) if whole else None
+    best, reproducible = None, True
+    if found is None:
+        most = min(ITERATIONS, max(300.0, STEPS / max(1, p.matrix.nnz)))
+        found, methods = relax(p, iterations=round(most * max(work, 0.1))), ["PDLP bound"]
+    else:
+        methods = ["simplex bound"]
+    shares, bound, prices = found
     if polish is not None:
         best = polish(shares[: p.n_whole])
         methods.append("greedy and exchanges")
@@ -124,17 +157,99 @@ def solve(
     if best is not None:
         likely |= best[: p.n_whole] > 0.5
     value = -np.inf if best is None else float(p.gain @ best)
+    part: Answer | None = None
+    if whole and bound - value > NEAR * abs(bound):
+        if p.matrix.nnz <= WHOLE:
+            part = cut(p, nodes=max(1, round(WHOLE_NODES * work)))
+        elif hard is not None and len(hard):
+            nodes = max(1, round(PRICED_NODES * work))
+            part = priced(p, hard, PRICE * prices[hard], nodes=nodes)
+    if part is not None:
+        bound, reproducible = min(bound, part.bound), part.reproducible
+        methods.append(part.method)
+        if part.values is not None:
+            likely |= part.values[: p.n_whole] > 0.5
+            room = np.where(p.limit < 0, 1e-9, 1e-6)
+            keeps = (p.matrix @ part.values <= p.limit + room).all()
+            if keeps and float(p.gain @ part.values) > value:
+                best, value = part.values, float(p.gain @ part.values)
     inside = np.bincount(p.matrix.indices, minlength=len(p.gain))[: p.n_whole][likely].sum()
-    if bound - value > TOLERANCE * abs(bound) and (inside <= CORE_SIZE or best is None):
+    enough = NEAR if part is not None else TOLERANCE
+    if bound - value > enough * abs(bound) and (inside <= CORE_SIZE or best is None):
         upper = np.ones(len(p.gain))
         upper[: p.n_whole] = likely
         part = branch(p, nodes=max(1, round(CORE_NODES * work)), seed=seed, most=upper)
-        reproducible = part.reproducible
+        reproducible &= part.reproducible
         methods.append("SCIP on what the relaxation favours")
         if part.values is not None and float(p.gain @ part.values) > value:
             best, value = part.values, float(p.gain @ part.values)
     proven = best is not None and bound - value <= TOLERANCE * abs(bound)
     return Answer(best, max(bound, value), proven, " + ".join(methods), reproducible)
+
+
+def cut(p: Programme, *, nodes: int) -> Answer:
+    """Branch and cut by HiGHS, which needs few nodes where cuts close most of the gap.
+
+    Parameters
+    ----------
+    p : Programme
+    nodes : int
+        Work limit.
+
+    Returns
+    -------
+    Answer
+        Its plan may miss rows with a negative limit by :data:`SLACK`.
+    """
+    by_row, unit = row_scale(p), _unit(p)
+    # What has to be reached, and can only just be, the presolve may take for out of reach.
+    limit = p.limit + np.where(p.limit < 0, SLACK * np.abs(p.limit), 0.0)
+    begun = time.monotonic()
+    found = optimize.milp(
+        -p.gain / unit,
+        constraints=optimize.LinearConstraint(
+            sparse.csc_matrix(sparse.diags_array(1.0 / by_row) @ p.matrix),
+            np.full(len(p.limit), -np.inf),
+            limit / by_row,
+        ),
+        bounds=optimize.Bounds(0.0, 1.0),
+        integrality=np.arange(len(p.gain)) < p.n_whole,
+        options={"node_limit": nodes, "mip_rel_gap": NEAR / 10, "time_limit": PATIENCE_S},
+    )
+    in_time = time.monotonic() - begun < PATIENCE_S
+    if found.x is None:
+        return Answer(None, float(np.maximum(p.gain, 0).sum()), False, "HiGHS", in_time)
+    bound = -float(found.mip_dual_bound) * unit
+    values = np.clip(found.x, 0.0, 1.0)
+    values[: p.n_whole] = np.round(values[: p.n_whole])
+    gained = float(p.gain @ values)
+    bound = max(bound, gained)
+    return Answer(values, bound, bound - gained <= TOLERANCE * bound, "HiGHS", in_time)
+
+
+def priced(p: Programme, hard: np.ndarray, prices: np.ndarray, *, nodes: int) -> Answer:
+    """The programme with some rows in the objective, by branch and cut.
+
+    Parameters
+    ----------
+    p : Programme
+    hard : (n,) int64
+        Rows.
+    prices : (n,) float64
+        Their prices, not negative.
+    nodes : int
+        Work limit.
+
+    Returns
+    -------
+    Answer
+        The bound is one of the programme; the plan need not keep the rows.
+    """
+    rest = np.setdiff1d(np.arange(len(p.limit)), hard)
+    gain = p.gain - p.matrix[hard].T @ prices
+    answer = cut(Programme(gain, p.matrix[rest], p.limit[rest], p.n_whole), nodes=nodes)
+    bound = answer.bound + float(prices @ p.limit[hard])
+    return Answer(answer.values, bound, False, "HiGHS at prices", answer.reproducible)
 
 
 def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = None) -> Answer:
@@ -175,6 +290,25 @@ def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = Non
     bound = max(gained, float(solver.best_objective_bound()) * unit)
     proven = int(solver.status()) == _OPTIMAL
     return Answer(values, bound, proven, "SCIP", in_time)
+
+
+def simplex(p: Programme, *, steps: int) -> tuple[np.ndarray, float, np.ndarray] | None:
+    """As :func:`relax`, to the end, by the dual simplex method; None if that takes too long."""
+    if p.matrix.nnz > SIMPLEX:
+        return None
+    by_row, unit = row_scale(p), _unit(p)
+    found = optimize.linprog(
+        -p.gain / unit,
+        A_ub=sparse.csr_matrix(sparse.diags_array(1.0 / by_row) @ p.matrix),
+        b_ub=p.limit / by_row,
+        bounds=(0.0, 1.0),
+        method="highs-ds",
+        options={"maxiter": steps},
+    )
+    if found.status != 0:
+        return None
+    prices = np.maximum(-found.ineqlin.marginals * unit / by_row, 0.0)
+    return np.clip(found.x, 0.0, 1.0), proven_by(p, prices), prices
 
 
 def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarray]:
@@ -241,9 +375,7 @@ def row_scale(p: Programme) -> np.ndarray:
 
 def _model(p: Programme, most: np.ndarray | None = None) -> tuple[Any, float]:
     """The programme without its whole variables; gains near one keep tolerances relative."""
-    n = len(p.gain)
-    unit = float(np.abs(p.gain).max()) if n else 1.0
-    unit = unit if unit > 0 else 1.0
+    n, unit = len(p.gain), _unit(p)
     by_row = row_scale(p)
     model = helper.ModelBuilderHelper()
     fill: Any = model.fill_model_from_sparse_data  # its stub names no type of array that exists
@@ -257,3 +389,9 @@ def _model(p: Programme, most: np.ndarray | None = None) -> tuple[Any, float]:
     )
     model.set_maximize(True)
     return model, unit
+
+
+def _unit(p: Programme) -> float:
+    """The greatest gain, or one where nothing gains."""
+    unit = float(np.abs(p.gain).max()) if len(p.gain) else 1.0
+    return unit if unit > 0 else 1.0

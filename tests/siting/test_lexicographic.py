@@ -22,6 +22,8 @@ from tdh.siting import (
     solving,
     verify_lexicographic,
 )
+from tdh.siting.allocation import check
+from tdh.siting.layered import groups_of, programme_of, rows_of
 
 
 @st.composite
@@ -127,12 +129,19 @@ def test_every_step_against_enumeration(problem: dict[str, Any]) -> None:
         values = values[keep]
 
 
-@given(problems())
-@settings(max_examples=25, deadline=None, derandomize=True)
-def test_bounds_of_the_large_way_against_enumeration(problem: dict[str, Any]) -> None:
-    """Nothing goes straight to branch and cut."""
+@pytest.mark.parametrize(
+    ("whole", "simplex"), [(programme.WHOLE, programme.SIMPLEX), (-1, programme.SIMPLEX), (-1, -1)]
+)
+@given(problem=problems())
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_bounds_of_the_large_way_against_enumeration(
+    whole: int, simplex: int, problem: dict[str, Any]
+) -> None:
+    """Nothing small goes straight to branch and cut; whole, at prices, by first-order steps."""
     plans = plans_of(problem)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programme, "WHOLE", whole)
+        patch.setattr(programme, "SIMPLEX", simplex)
         patch.setattr(programme, "SMALL", -1)
         patch.setattr(solving, "SMALL", -1)
         patch.setattr(solving, "WORK", 1e7)
@@ -149,6 +158,28 @@ def test_bounds_of_the_large_way_against_enumeration(problem: dict[str, Any]) ->
         assert plan.bounds[k] >= values[:, k].max() * (1 - 1e-6) - 1e-6
         keep = values[:, k] >= (1 - problem["tolerance"]) * plan.found[k] - 1e-6
         values = values[keep]
+
+
+def test_halves_of_three_carriers_are_not_two() -> None:
+    """The relaxation may not serve a cell by half of each of three carriers."""
+    near = sparse.csr_array(np.ones((1, 1), dtype=bool))
+    request = check([near] * 3, np.ones((3, 1)), 1, 3, programme_budget=1.5)
+    groups = groups_of(request, Objective(np.ones(1), 2), np.ones((3, 1), dtype=bool))
+    _, rows, most = rows_of(request)
+    p = programme_of(request, [groups], np.ones((3, 1), dtype=bool), rows, most, [])
+    found = programme.simplex(p, steps=1_000)
+    assert found is not None and found[1] == pytest.approx(0.75)
+    assert programme.branch(p, nodes=10, seed=0).bound == pytest.approx(0.0)
+
+
+def test_rows_at_any_price_prove_a_bound() -> None:
+    """Two of three units that gain 3, 2, 1; a row that leaves out the first."""
+    rows = sparse.csr_array(np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]))
+    p = programme.Programme(np.array([3.0, 2.0, 1.0]), rows, np.array([2.0, 0.0]), 3)
+    assert programme.cut(p, nodes=10).bound == pytest.approx(3.0)
+    for price, bound in ((0.0, 5.0), (1.0, 4.0), (2.0, 3.0), (9.0, 3.0)):
+        answer = programme.priced(p, np.array([1]), np.array([price]), nodes=10)
+        assert answer.bound == pytest.approx(bound) and not answer.proven
 
 
 def plane(n_sites: int, n_cells: int) -> tuple[list[sparse.csr_array], np.ndarray, np.ndarray]:
