@@ -13,6 +13,12 @@ _STREET_M = 6.0
 _FLOOR_M = 3.2
 _PEOPLE_PER_M2 = 0.009
 """Residents for a square metre of floor outside the district of towers."""
+_WORKERS_PER_M2 = 0.02
+"""Workers for a square metre of floor of offices."""
+_HOME_BY_DAY = 0.6
+"""Of the residents; the others work or learn beyond the sample."""
+_FLOORS_LIVED_IN = 6
+"""Above these a building is rather an office here."""
 
 _WITHOUT_BUILDING = {
     "park",
@@ -49,9 +55,22 @@ def buildings(rng: np.random.Generator) -> gpd.GeoDataFrame:
 def residents(houses: gpd.GeoDataFrame) -> np.ndarray:
     """Residents of every building, by its floor space; none in landmarks."""
     per_m2 = houses["use"].map({"lot": 1.0, "core": 0.05}).fillna(0.0).to_numpy()
-    floors = np.maximum(np.floor(houses["height_m"].to_numpy() / _FLOOR_M), 1)
-    # Above the sixth floor a building is rather an office here.
-    return houses.area.to_numpy() * np.minimum(floors, 6) * per_m2 * _PEOPLE_PER_M2
+    lived_in = np.minimum(_floors(houses), _FLOORS_LIVED_IN)
+    return houses.area.to_numpy() * lived_in * per_m2 * _PEOPLE_PER_M2
+
+
+def people_by_day(houses: gpd.GeoDataFrame) -> np.ndarray:
+    """People by day in every building: residents at home, and workers by the offices' floors."""
+    floors = _floors(houses)
+    above = np.maximum(floors - _FLOORS_LIVED_IN, 0)
+    offices = np.where(houses["use"].to_numpy() == "lot", above, floors)
+    workers = houses.area.to_numpy() * offices * _WORKERS_PER_M2
+    return _HOME_BY_DAY * residents(houses) + workers
+
+
+def _floors(houses: gpd.GeoDataFrame) -> np.ndarray:
+    floors: np.ndarray = np.maximum(np.floor(houses["height_m"].to_numpy() / _FLOOR_M), 1)
+    return floors
 
 
 def _districts() -> list[tuple[shapely.Geometry, bool]]:

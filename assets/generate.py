@@ -39,6 +39,8 @@ def write_inputs(folder: str | os.PathLike[str], seed: int = 0) -> None:
         ``height_source`` names a table of facts.
     ``population.csv``
         Invented residents in meshes of 250 m (JIS X 0410, ten digits).
+    ``people_by_day.csv``
+        Invented people by day in the same meshes: residents at home and workers.
     ``municipalities.geojson``
         Three wards, simplified by hand.
     ``sites.csv``
@@ -56,7 +58,8 @@ def write_inputs(folder: str | os.PathLike[str], seed: int = 0) -> None:
             draft.write_bytes(files("tdh.sample").joinpath(name).read_bytes())
     with atomic(target / "buildings.parquet") as draft:
         houses.to_parquet(draft)
-    _write_csv(population(houses), target / "population.csv")
+    _write_csv(population(houses, city.residents(houses)), target / "population.csv")
+    _write_csv(population(houses, city.people_by_day(houses)), target / "people_by_day.csv")
     with atomic(target / "municipalities.geojson") as draft:
         draft.write_text(place.wards().to_json(ensure_ascii=False) + "\n", encoding="utf-8")
     _write_csv(carriers.sites(houses, streams[1]), target / "sites.csv")
@@ -64,12 +67,12 @@ def write_inputs(folder: str | os.PathLike[str], seed: int = 0) -> None:
     registers.write_signs(target / "ward_register_synthetic.xlsx", streams[3])
 
 
-def population(houses: gpd.GeoDataFrame) -> pd.DataFrame:
-    """Invented residents per 250 m mesh: ``KEY_CODE, population, synthetic``."""
+def population(houses: gpd.GeoDataFrame, persons: np.ndarray) -> pd.DataFrame:
+    """Invented people of buildings per 250 m mesh: ``KEY_CODE, population, synthetic``."""
     centres = houses.geometry.centroid
     lonlat = place.to_degrees(np.column_stack([centres.x, centres.y]))
     codes = mesh_codes(lonlat[:, 0], lonlat[:, 1])
-    people = pd.Series(city.residents(houses)).groupby(codes).sum().round().astype("int64")
+    people = pd.Series(persons).groupby(codes).sum().round().astype("int64")
     return pd.DataFrame({"KEY_CODE": people.index, "population": people.to_numpy()}).assign(
         synthetic=True
     )

@@ -207,6 +207,7 @@ _PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("demand", "population"),
     ("demand", "commercial"),
     ("demand", "roads"),
+    ("demand", "sources", "path"),
     ("places", "path"),
     ("carriers", "sites"),
     ("carriers", "coverage", "path"),

@@ -11,8 +11,9 @@ import pytest
 import shapely
 
 import tdh
-from tdh import demand, gaps
+from tdh import demand, gaps, mesh
 from tdh.demand.moments import read_weighted
+from tdh.demand.population import read_population
 from tdh.errors import InputError
 from tdh.results import Run
 from tdh.scenario import DemandSource
@@ -111,11 +112,29 @@ def test_people_by_day_reach_cells_scores_and_plan(demo_run: Run, tmp_path: Path
         0.1 * run.summary["people_in_gap_after"]
     )
     assert (run.scores["contribution_daytime"] > 0).any()
-    assert "population_day" not in demo_run.cells
-    people = gaps.people_matrix(
-        demo_run.gaps, demo_run.cells, ["carrier-a"], {"carrier-a": 1.0}, "population_day"
+    assert (
+        gaps.people_matrix(run.gaps, run.cells, ["carrier-a"], {"carrier-a": 1.0}, "none") is None
     )
-    assert people is None
+
+
+def test_the_sample_has_people_by_day(demo_run: Run) -> None:
+    """What the sample's file holds inside the plan reaches cells, gaps, areas and scores."""
+    (source,) = demo_run.scenario.demand.sources
+    named = read_population(source.path).set_index("mesh_code")["population"]
+    cells = demo_run.cells
+    lon, lat = (getattr(cells.to_crs("EPSG:6668").geometry, axis).to_numpy() for axis in "xy")
+    placed = cells["population_day"].groupby(mesh.from_lonlat(lon, lat, 10)).sum()
+    whole = mesh.polygons(named.index, CRS).within(
+        shapely.box(*demo_run.grid.bounds).buffer(-demo_run.grid.cell_size_m)
+    )
+    inner = named.index[whole.to_numpy()]
+    assert len(inner) > 50
+    np.testing.assert_allclose(placed.reindex(inner), named.reindex(inner), rtol=1e-9)
+    assert cells["population_day"].sum() > 1.5 * cells["population"].sum()
+    summary = demo_run.summary
+    assert 0 < summary["people_day_in_gap_after"] < summary["people_day_in_gap_before"]
+    assert summary["people_day_in_gap_before"] != summary["people_in_gap_before"]
+    assert (demo_run.scores["contribution_daytime"] > 0).any()
 
 
 @pytest.mark.real

@@ -69,7 +69,7 @@ def test_carriers_bands_are_those_of_their_sites(folder: Path) -> None:
         assert set(own["frequency_mhz"]) == {carrier.bands[0].frequency_mhz}
 
 
-@pytest.mark.parametrize("name", ["sites.csv", "population.csv"])
+@pytest.mark.parametrize("name", ["sites.csv", "population.csv", "people_by_day.csv"])
 def test_tables_say_that_they_are_synthetic(folder: Path, name: str) -> None:
     assert pd.read_csv(folder / name)["synthetic"].all()
 
@@ -125,6 +125,17 @@ def test_population_is_in_meshes_of_250_m(folder: Path) -> None:
     assert people["KEY_CODE"].str.fullmatch(r"533945[0-9]{2}[1-4]{2}").all()
     per_km2 = people["population"].sum() / (place.area_m(place.MARGIN_M).area / 1e6)
     assert 8_000 < per_km2 < 20_000
+
+
+def test_towers_draw_people_by_day(folder: Path) -> None:
+    night, day = (
+        pd.read_csv(folder / name, dtype={"KEY_CODE": str}).set_index("KEY_CODE")["population"]
+        for name in ("population.csv", "people_by_day.csv")
+    )
+    ratio = day / night
+    assert 1.5 < day.sum() / night.sum() < 5
+    assert (ratio < 0.8).any()  # streets of houses
+    assert ratio.loc["5339452532"] > 10  # the metropolitan government's towers
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from tdh.errors import ScenarioError
-from tdh.scenario import Scenario, read_scenario
+from tdh.scenario import Scenario, read_scenario, reading
 
 GOOD = """
 name = "small"
@@ -59,6 +62,27 @@ def test_defaults_and_paths(folder: Path) -> None:
     assert scenario.carriers[0].band_ids == ["n78", "n79"]
     assert scenario.carriers[0].bands[1].frequency_mhz == 4550
     assert scenario.market_shares == {"a": 0.5, "b": 0.5}
+
+
+def test_every_path_starts_from_the_folder_of_the_scenario() -> None:
+    """A new field of the models that is a path must be among those that are made absolute."""
+
+    def paths(model: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        for name, field in model.model_fields.items():
+            kinds, found = [field.annotation], []
+            while kinds:
+                kind = kinds.pop()
+                found.append(kind)
+                kinds += get_args(kind)
+            if Path in found:
+                yield (*at, name)
+            for kind in found:
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    yield from paths(kind, (*at, name))
+
+    named = set(paths(Scenario))
+    assert ("demand", "sources", "path") in named
+    assert named == set(reading._PATH_KEYS)
 
 
 def test_a_byte_order_mark_is_fine(folder: Path) -> None:
