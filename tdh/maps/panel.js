@@ -254,7 +254,8 @@ TDH.Panel = class {
         more.append(el("li", {}, guess, t("estimated_mark")));
       }
     }
-    parts.push(more, el("p", { class: "note" }, t("scale_note")));
+    parts.push(more);
+    if (view !== "evidence") parts.push(el("p", { class: "note" }, t("scale_note"))); // there, a part is measured
     root.replaceChildren(...parts.filter((p) => p !== more || more.children.length));
   }
 

@@ -63,6 +63,7 @@ def test_every_cell_shows_its_evidence(open_map: Any, known_map: Path, known_run
     legend = page.locator("#tdh-legend").inner_text()
     for word in ("実測", "公表", "予測"):
         assert word in legend
+    assert "モデルによる予測値" not in legend  # a part of it is measured
     row, col = known_run.cells[["row", "col"]].to_numpy()[
         (known_run.cells["row"] < 20) & (known_run.cells["col"] < 30)
     ][0]
