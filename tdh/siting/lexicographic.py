@@ -25,7 +25,7 @@ LIGHT = 1e-3
 the covering model count what its objective counts, so what is held must weigh something."""
 EXCHANGES = 3_000
 """Exchanges tried at effort 1."""
-FEW = 500
+FEW = 50
 """The same where branch and cut does the rest."""
 ROUNDING = 1e-7
 """Share of a held value that rounding may take."""
@@ -96,10 +96,12 @@ def solve_lexicographic(
     people is ``[places, people]``, both (n_carriers, n_cells).
 
     Small steps are solved exactly. Larger ones whose cells count once covered are covering models
-    as :func:`solve_allocation` has; for larger ones with ``at_least`` >= 2 the bound is that of the
-    linear relaxation or of the sum over all carriers, and the plan the best among the earlier
-    step's, the one that covers the most over all carriers, both after exchanges, and what branch
-    and cut makes of the relaxation.
+    as :func:`solve_allocation` has. Of larger ones with ``at_least`` >= 2 branch and cut takes the
+    whole programme at a limit of nodes, or, where that is too large, the programme with the earlier
+    objectives in its objective at a price; its bound or that of the linear relaxation or of the sum
+    over all carriers is given, and the best among its plan, the earlier step's and the one that
+    covers the most over all carriers, after exchanges, and what branch and cut makes of what they
+    all take up.
 
     Parameters
     ----------
