@@ -226,7 +226,7 @@ def answer(
     model = model_of(request)
     solution = solving.solve(model.arrays, seed=seed, effort=effort, progress=progress)
     if solution.chosen is None:
-        infeasible.explain(request, model, solution.proven)
+        infeasible.explain(request, model, solution.proven, solution.lack)
         raise NoSolutionError(*_missed(request, solution.lack))
     chosen = request.fixed.copy()
     chosen[model.carrier[solution.chosen], model.site[solution.chosen]] = True

@@ -95,12 +95,17 @@ def check_fixed(request: Request) -> None:
         raise InfeasibleError(*found)
 
 
-def explain(request: Request, model: Model, proven: bool) -> None:
+ELASTIC = 4_000
+"""Non-zeros up to which the least relaxation of all floors is found exactly."""
+
+
+def explain(request: Request, model: Model, proven: bool, lack: np.ndarray | None = None) -> None:
     """Raise if the floors are proven to be out of reach, with what is possible instead.
 
     Each floor is first tried alone: the most that can be covered within its mask is bounded by the
     relaxation. If every floor can be kept alone, an elastic model (each floor may be missed, at a
-    price) finds the least shortfall altogether.
+    price) finds the least shortfall altogether, where the model is small; elsewhere what the
+    nearest plan lacks (``lack``) is a relaxation that suffices.
 
     Raises
     ------
@@ -133,12 +138,19 @@ def explain(request: Request, model: Model, proven: bool) -> None:
     if found:
         raise InfeasibleError(*found)
     if proven:
-        raise InfeasibleError(*_conflict(request, m))
+        raise InfeasibleError(*_conflict(request, m, lack))
 
 
-def _conflict(request: Request, m: Arrays) -> list[Problem]:
+def _conflict(request: Request, m: Arrays, lack: np.ndarray | None) -> list[Problem]:
     """Which floors give way, and by how much, in the least relaxation of all floors together."""
-    shortfall = exact.least_shortfall(m, nodes=20_000)
+    if lack is None or exact.size(m) <= ELASTIC:
+        shortfall = exact.least_shortfall(m, nodes=20_000)
+        fix_en = "the least relaxation lowers it by {lack:.6g}"
+        fix_ja = "最小の緩和では、これを {lack:.6g} 下げます"
+    else:
+        shortfall = lack
+        fix_en = "a plan is known once it is lowered by {lack:.6g}; less may do"
+        fix_ja = "これを {lack:.6g} 下げれば計画があります(より少なくて済むこともあります)"
     return [
         Problem(
             Text(
@@ -147,11 +159,7 @@ def _conflict(request: Request, m: Arrays) -> list[Problem]:
             ),
             value=request.floors[f].need,
             where=_name(int(f), request.floors[f].carrier),
-            fix=Text(
-                "the least relaxation lowers it by {lack:.6g}",
-                "最小の緩和では、これを {lack:.6g} 下げます",
-                lack=float(shortfall[f]),
-            ),
+            fix=Text(fix_en, fix_ja, lack=float(shortfall[f])),
         )
         for f in np.flatnonzero(shortfall > 1e-6 * (1 + m.need.max()))
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdh.siting import dual, exact, kernels, restricting, swapping
+from tdh.siting import dual, exact, kernels, restricting, swapping, windows
 from tdh.siting.model import Arrays
 
 Progress = Callable[[int, int], None]
@@ -30,6 +30,10 @@ ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
 MOVES = ((0.72, 0.05), (0.24, 0.03))
 """The same of the rounds of :mod:`tdh.siting.swapping`."""
+WINDOWED, WINDOWS = 100_000, 6
+"""Non-zeros of a model with floors up to which windows of it are decided anew, and how many."""
+WINDOW, WINDOW_NODES = 3_000, 20
+"""Entries of the covering matrix within a window, and its branch-and-bound nodes."""
 RECOMBINED, RECOMBINE_NODES = 8_000, 100
 """Non-zeros and branch-and-bound nodes for the best plan of the pairs of several plans."""
 TIGHT = 2e-4
@@ -144,6 +148,7 @@ class _Search:
             self.move()
         else:
             self.anneal(prices)
+            self.decide_windows()
         if self.effort.gap < self.gap < 1.5 * self.effort.gap and not self.late():
             # The plan is nearly near enough: what is missing may be the bound's looseness.
             prices = self.relax(TIGHT, prices)
@@ -152,6 +157,8 @@ class _Search:
             if closed:
                 methods.append("SCIP on what the bound leaves open")
         feasible = self.gap < np.inf
+        if not feasible and self.out_of_reach():
+            return Solution(None, -np.inf, True, "SCIP", lack=self.lack)
         return Solution(
             self.best if feasible else None,
             max(self.bound, self.merit) if feasible else self.bound,
@@ -229,6 +236,33 @@ class _Search:
             )
             self.keep(part.lift(best))
             self.progress(k + 1, len(ROUNDS) + 1)
+
+    def decide_windows(self) -> None:
+        """Windows of the plan, one after the other, decided anew by the integer programme."""
+        m = self.m
+        if not len(m.need) or self.short > 0 or exact.size(m) > WINDOWED:
+            return
+        near = windows.neighbours(m)
+        rng = np.random.default_rng(self.seed)
+        for k in range(round(WINDOWS * self.effort.work)):
+            if self.gap <= self.effort.gap or self.late():
+                return
+            free = windows.around(m, near, int(rng.choice(np.flatnonzero(self.best))), WINDOW)
+            part = restricting.restrict(m, free, self.best & ~free)
+            if part is None:
+                continue
+            left = max(0.1, self.deadline - time.monotonic()) if self.deadline < np.inf else None
+            outcome = exact.solve(
+                part.arrays, nodes=WINDOW_NODES, seed=self.seed + k, time_limit_s=left
+            )
+            if outcome.chosen is not None:
+                self.keep(part.lift(outcome.chosen))
+
+    def out_of_reach(self) -> bool:
+        """Whether the relaxation already proves that no plan keeps the floors."""
+        if exact.size(self.m) > WINDOWED:
+            return False
+        return exact.solve(self.m, nodes=1, seed=self.seed, time_limit_s=PATIENCE_S).proven
 
     def move(self) -> None:
         """Rounds of annealed moves, each from the best plan."""
