@@ -27,6 +27,10 @@ from tdh.scenario import Scenario
 
 When = Literal["before", "after"]
 
+_MOMENT = {
+    "day": Text("people by day", "昼間の人口"),
+    "disaster": Text("people in a disaster", "災害時の人口"),
+}
 _KIND_JA = {"measured": "実測", "declared": "公表値", "predicted": "予測値", "estimated": "推定値"}
 
 
@@ -172,6 +176,15 @@ class Run:
             words.append(Text("buildings", "建物"))
         if scenario.demand.synthetic:
             words.append(Text("residents", "人口"))
+        for moment, word in _MOMENT.items():
+            if any(s.synthetic and s.moment == moment for s in scenario.demand.sources):
+                words.append(word)
+        if any(place.synthetic for place in scenario.places):
+            words.append(Text("places to be served", "対象施設"))
+        if any(t.synthetic for t in scenario.throughput):
+            words.append(Text("measured throughput", "スループットの測定値"))
+        if any(flood.synthetic for flood in scenario.floods):
+            words.append(Text("floods", "浸水想定"))
         if scenario.costs.yen and scenario.costs.synthetic:
             words.append(Text("costs", "費用"))
         return words

@@ -15,7 +15,20 @@ from tdh.exchange.offered import offered_assets, own_gap
 from tdh.exchange.rounds import Round
 from tdh.exchange.surroundings import Surroundings
 from tdh.language import Text
-from tdh.scenario import AssetSource, Carrier, CoverageSource, Demand, Provenance, Surface
+from tdh.scenario.models import (
+    Area,
+    AssetSource,
+    Carrier,
+    Costs,
+    CoverageSource,
+    Demand,
+    DemandSource,
+    FloodSource,
+    PlaceSource,
+    Provenance,
+    Surface,
+    ThroughputSource,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +190,7 @@ def _head(run: Run, carrier_id: str, offers: gpd.GeoDataFrame, round: Round) -> 
         or provenance is own
         or provenance in own.coverage
     ]
-    invented = [_part(provenance) for provenance in shared if provenance.synthetic]
+    invented = [PARTS[type(provenance)] for provenance in shared if provenance.synthetic]
     notices = [_NOT_MEASURED, BASES[round.basis]]
     if invented:
         notices.insert(
@@ -239,19 +252,20 @@ def _readme(head: Mapping[str, Any]) -> bytes:
     return "\ufeff".encode() + "\r\n".join(lines).encode("utf-8")
 
 
-def _part(provenance: Provenance) -> Text:
-    """A part of the scenario in words; file names stay at home."""
-    if isinstance(provenance, AssetSource):
-        return Text("registers", "台帳")
-    if isinstance(provenance, Carrier):
-        return Text("the carrier and its network", "事業者とその局")
-    if isinstance(provenance, CoverageSource):
-        return Text("what is known of its coverage", "エリアの資料")
-    if isinstance(provenance, Surface):
-        return Text("buildings", "建物")
-    if isinstance(provenance, Demand):
-        return Text("residents", "人口")
-    return Text("boundaries", "区域の境界")
+PARTS: dict[type[Provenance], Text] = {
+    Area: Text("boundaries", "区域の境界"),
+    AssetSource: Text("registers", "台帳"),
+    Carrier: Text("the carrier and its network", "事業者とその局"),
+    CoverageSource: Text("what is known of its coverage", "エリアの資料"),
+    Surface: Text("buildings", "建物"),
+    Demand: Text("residents", "人口"),
+    DemandSource: Text("people by day or in a disaster", "昼間・災害時の人口"),
+    PlaceSource: Text("places to be served", "対象施設"),
+    ThroughputSource: Text("measured throughput", "スループットの測定値"),
+    FloodSource: Text("floods", "浸水想定"),
+    Costs: Text("costs", "費用"),
+}
+"""Parts of the scenario in words; file names stay at home."""
 
 
 def _json(content: Any) -> bytes:

@@ -18,8 +18,9 @@ import pytest
 from tdh import coverage, exchange
 from tdh.errors import ExchangeError
 from tdh.exchange.offered import own_choice
-from tdh.exchange.package import offer_digest
+from tdh.exchange.package import PARTS, offer_digest
 from tdh.language import speaking
+from tdh.scenario import models
 
 NASTY = '=HYPERLINK("http://x","<b>&髙橋🗼'
 
@@ -335,3 +336,10 @@ def test_manifests_of_any_kind_are_errors_and_never_defects(tmp_path: Path, text
         archive.writestr("manifest.json", text)
     with pytest.raises(ExchangeError):
         exchange.read_offer(tmp_path / "x.zip")
+
+
+def test_every_kind_of_input_has_a_name_of_its_own() -> None:
+    kinds = {kind for kind in vars(models).values() if isinstance(kind, type)}
+    inputs = {k for k in kinds if issubclass(k, models.Provenance)} - {models.Provenance}
+    assert set(PARTS) == inputs
+    assert len({part.render("ja") for part in PARTS.values()}) == len(inputs)

@@ -125,6 +125,11 @@ def test_what_is_invented_says_so(demo_run: Run) -> None:
         assert "ynthetic" in json.dumps(manifest) or "架空" in json.dumps(
             manifest, ensure_ascii=False
         )
+    (notice, *_) = demo_run.notices
+    assert str(notice).endswith("buildings, residents, people by day")
+    with zipfile.ZipFile(demo_run.folder / "packages" / "carrier-a.zip") as package:
+        told = json.loads(package.read("manifest.json"))["notices"]["en"]
+    assert any("residents, people by day or in a disaster" in line for line in told)
 
 
 def test_planning_again(demo_run: Run, tmp_path: Path) -> None:
