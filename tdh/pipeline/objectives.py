@@ -67,8 +67,11 @@ def in_order(
     if "two_carriers" in first:
         given, bounds_of = with_today(footprints, limits, ~_missing(context)[:, wanted])
     aims = [*(_demand(context, name, wanted) for name in first), unmet]
-    found = siting.solve_lexicographic(given, aims, seed=scenario.seed, **bounds_of)
-    broken = siting.verify_lexicographic(found, given, aims, **bounds_of)
+    gives = scenario.siting.first_gives
+    found = siting.solve_lexicographic(
+        given, aims, seed=scenario.seed, tolerance=gives, **bounds_of
+    )
+    broken = siting.verify_lexicographic(found, given, aims, tolerance=gives, **bounds_of)
     facts = [
         {
             "name": name,

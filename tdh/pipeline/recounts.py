@@ -162,7 +162,8 @@ def _money(plan: _Plan) -> list[Problem]:
 
 def _order(plan: _Plan) -> list[Problem]:
     """The objectives of ``first``, then people: counted, and compared with what is held."""
-    first, said = plan.run.scenario.siting.first, counted_in_order(plan.run)
+    wanted, said = plan.run.scenario.siting, counted_in_order(plan.run)
+    first, gives = wanted.first, wanted.first_gives
     if not first:
         return []
     names = [*first, "people"]
@@ -181,12 +182,13 @@ def _order(plan: _Plan) -> list[Problem]:
         counted = _value(plan, entry["name"])
         held, bound = float(entry.get("held", entry["value"])), float(entry["bound"])
         problems += _said(f"{where}.value", float(entry["value"]), counted)
-        if counted < held - _RELATIVE * max(1.0, held):
+        kept = held * (1.0 - (gives if k < len(first) else 0.0))
+        if counted < kept - _RELATIVE * max(1.0, held):
             problems.append(
                 Problem(
                     Text("an earlier objective is not held", "先の目的が保たれていません"),
                     value=counted,
-                    expected=f">= {held:.6f}",
+                    expected=f">= {kept:.6f}",
                     where=where,
                 )
             )

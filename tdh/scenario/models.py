@@ -440,6 +440,12 @@ class Siting(_Table):
         "nobody serves, people whom fewer than two carriers serve; each is made as good as the "
         "earlier ones allow",
     )
+    first_gives: float = Field(
+        0.0,
+        ge=0,
+        le=0.2,
+        description="Share of each of `first` that may be given up for what comes after it",
+    )
     floors: list[Floor] = Field([], description="Least numbers of people to serve, by place")
     choices: list[Choice] = Field([], description="Assets that must, or must not, be offered")
     years: list[FiscalYear] = Field(

@@ -342,3 +342,19 @@ def test_what_cannot_go_together_is_said(
     found = contradictions(scenario, "s")
     assert said in " ".join(str(p) for p in found)
     assert all(p.what.render("ja") != p.what.render("en") for p in found)
+
+
+def test_a_little_of_what_comes_first_is_given_for_people(demo_run: Run, folder: Path) -> None:
+    strict = {"first": ["two_carriers"], "choices": all_but(demo_run, 12)}
+    people = []
+    for gives in (0.0, 0.2):
+        wanted = changed(demo_run, {**strict, "first_gives": gives}, max_sites=1)
+        run = planned_again(demo_run, wanted, folder)
+        assert recounts.verify(run) == []
+        first, last = run.summary["objectives"]
+        assert first["value"] >= (1 - gives) * first["held"] * (1 - 1e-6)
+        people.append(last["value"])
+    assert first["value"] < first["held"] * (1 - 1e-6) and people[0] < people[1]
+    # What is given up is counted against what the scenario allows, not against what is written.
+    said = tampered(run, "objectives", 0, "held", add=first["held"])
+    assert any("an earlier objective is not held" in text for text in said)
