@@ -65,8 +65,8 @@ def clip(x0, y0, dx, dy, rows, cols):  # type: ignore[no-untyped-def]
 def leave(top, x0, y0, dx, dy, lowest, highest, longest):  # type: ignore[no-untyped-def]
     """How far a line runs from its start over cells with tops within ``lowest..highest``.
 
-    Looked at once a column or row, whichever it crosses more. Returns the share of its length (at
-    most ``longest``) at which it leaves the last such cell.
+    Looked at once a column or row, whichever it crosses more, and exactly at the end. Returns the
+    share of its length (at most ``longest``) at which it leaves the last such cell.
     """
     rows, cols = top.shape
     n = max(math.ceil(max(abs(dx), abs(dy))), 1)
@@ -84,9 +84,20 @@ def leave(top, x0, y0, dx, dy, lowest, highest, longest):  # type: ignore[no-unt
         ky += sy
     if ix < 0:
         return 0.0
-    out_x = (ix + (dx > 0) - x0) / dx if dx != 0.0 else np.inf
-    out_y = (iy + (dy > 0) - y0) / dy if dy != 0.0 else np.inf
-    return min(out_x, out_y, longest)
+    # From the last cell looked at, cell by cell: a corner between two looks may belong to them, too.
+    while True:
+        out_x = (ix + (dx > 0) - x0) / dx if dx != 0.0 else np.inf
+        out_y = (iy + (dy > 0) - y0) / dy if dy != 0.0 else np.inf
+        out = min(out_x, out_y, longest)
+        if out >= longest:
+            return longest
+        if out_x <= out_y:
+            ix += 1 if dx > 0 else -1
+        else:
+            iy += 1 if dy > 0 else -1
+        inside = 0 <= ix < cols and 0 <= iy < rows
+        if not inside or not lowest <= top[iy, ix] <= highest:
+            return out
 
 
 @_njit
