@@ -1,9 +1,10 @@
-"""People by day and in a disaster: what else a scenario names beside its residents.
+"""People by day, by night and in a disaster: what else a scenario names beside its residents.
 
-A source is either counts per JIS X 0410 mesh, read as residents are (people by day, workers), or
-features with a weight: stations and their passengers, evacuation areas and whom they hold,
-buildings and who works there, roads by their length. Meshes are placed in the cells by the volume
-of buildings; points, areas and lines as :func:`tdh.demand.on_cells` does.
+A source is counts per JIS X 0410 mesh, read as residents are (people by day, workers); features
+with a weight: evacuation areas and whom they hold, buildings and who works there, roads by their
+length; stations and their passengers (:mod:`tdh.demand.stations`); or a table of day/night ratios
+(:mod:`tdh.demand.ratios`). Meshes and people by ratio are placed in the cells by the volume of
+buildings; points, areas and lines as :func:`tdh.demand.on_cells` does.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import pandas as pd
 from pyogrio.errors import DataSourceError
 
 from tdh import inventory
-from tdh.demand.cells import make_cells
+from tdh.demand.cells import Weigh, building_volume_m3, make_cells
 from tdh.demand.population import read_population
+from tdh.demand.ratios import by_day, read_ratios
 from tdh.demand.sources import on_cells
+from tdh.demand.stations import Stations, read_stations
 from tdh.errors import InputError, Problem
 from tdh.grid import Grid
 from tdh.inventory import headers, notes
@@ -29,7 +32,7 @@ from tdh.inventory.opening import open_register
 from tdh.language import Text
 from tdh.surface import Surface
 
-MOMENTS = ("day", "disaster")
+MOMENTS = ("day", "night", "disaster")
 """Table ``cells`` holds each in ``population_<moment>``."""
 _AREAS_AND_LINES = {".geojson", ".gpkg", ".shp", ".fgb", ".gml", ".parquet", ".zip"}
 
@@ -46,9 +49,9 @@ def people_at(
     Parameters
     ----------
     sources : sequence
-        Objects with ``path``, ``moment`` (day or disaster), ``type`` (mesh or features), ``column``
-        (of counts or weights; None: a mesh's residents, or 1 a feature) and ``factor`` (people per
-        unit).
+        Objects with ``path``, ``moment`` (day, night or disaster), ``type`` (mesh, features,
+        stations or ratio), ``column`` (of counts, weights or ratios, or S12's year; None: a mesh's
+        residents, 1 a feature, the newest year) and ``factor`` (people per unit).
     cells : GeoDataFrame
         Table ``cells``.
     grid : Grid
@@ -62,22 +65,71 @@ def people_at(
     InputError
         With the problems of all sources.
     """
+    return place_sources(sources, cells, grid, municipalities, surface)[0]
+
+
+def place_sources(
+    sources: Sequence[Any],
+    cells: gpd.GeoDataFrame,
+    grid: Grid,
+    municipalities: gpd.GeoDataFrame,
+    surface: Surface | None = None,
+    *,
+    weigh: Weigh | None = None,
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """As :func:`people_at`, and what became of each source.
+
+    Parameters
+    ----------
+    weigh : callable, optional
+        Where people live, for meshes of people by night; others are placed by volume.
+
+    Returns
+    -------
+    people : dict of str to ndarray of float64, shape (n_cells,)
+        By moment.
+    told : list of dict
+        For each source its file, moment, type, people in the plan, and what :func:`read_source`
+        says of it.
+
+    Raises
+    ------
+    InputError
+        With the problems of all sources.
+    """
     found: dict[str, np.ndarray] = {}
+    told: list[dict[str, Any]] = []
     problems: list[Problem] = []
     for source in sources:
         try:
-            people = _people(source, cells, grid, municipalities, surface) * source.factor
+            people, facts = _people(source, cells, grid, municipalities, surface, weigh)
         except InputError as error:
             problems += error.problems
             continue
+        people = people * source.factor
         found[source.moment] = found.get(source.moment, 0.0) + people
+        told.append(
+            {
+                "file": source.path.name,
+                "moment": source.moment,
+                "type": source.type,
+                "people": round(float(people.sum()), 1),
+                **facts,
+            }
+        )
     if problems:
         raise InputError(*problems)
-    return {moment: found[moment] for moment in MOMENTS if moment in found}
+    return {moment: found[moment] for moment in MOMENTS if moment in found}, told
 
 
-def read_source(source: Any, crs: str) -> float:
+def read_source(source: Any, crs: str) -> float | dict[str, Any]:
     """Read a source alone: how many people it holds, wherever they are.
+
+    Returns
+    -------
+    float or dict
+        People; of stations also the fiscal year, how many have a figure, whose figure is not
+        published, and how many records are told in another; of ratios, of how many municipalities.
 
     Raises
     ------
@@ -88,6 +140,11 @@ def read_source(source: Any, crs: str) -> float:
         return (
             float(read_population(source.path, source.column)["population"].sum()) * source.factor
         )
+    if source.type == "stations":
+        stations = read_stations(source.path, crs, source.column)
+        return {"people": float(stations.passengers.sum()) * source.factor, **_of(stations)}
+    if source.type == "ratio":
+        return _of_ratios(read_ratios(source.path, source.column))
     shapes, weight = read_weighted(source.path, source.column, crs)
     return float(np.broadcast_to(weight, len(shapes)).sum()) * source.factor
 
@@ -98,13 +155,37 @@ def _people(
     grid: Grid,
     municipalities: gpd.GeoDataFrame,
     surface: Surface | None,
-) -> np.ndarray:
+    weigh: Weigh | None,
+) -> tuple[np.ndarray, dict[str, Any]]:
     if source.type == "mesh":
         counts = read_population(source.path, source.column)
-        placed = make_cells(grid, municipalities, counts, surface)["population"]
-        return placed.reindex(cells.index).fillna(0.0).to_numpy(dtype=float)
+        by = weigh if source.moment == "night" else None
+        placed = make_cells(grid, municipalities, counts, surface, weigh=by)["population"]
+        return placed.reindex(cells.index).fillna(0.0).to_numpy(dtype=float), {}
+    if source.type == "stations":
+        stations = read_stations(source.path, grid.crs, source.column)
+        return on_cells(stations.shapes, cells, grid, stations.passengers), _of(stations)
+    if source.type == "ratio":
+        ratios = read_ratios(source.path, source.column)
+        volume = None
+        if surface is not None:
+            volume = building_volume_m3(surface, grid)[cells["row"], cells["col"]]
+        return by_day(ratios, cells, volume, source.path.name), _of_ratios(ratios)
     features, weight = read_weighted(source.path, source.column, grid.crs)
-    return on_cells(features, cells, grid, weight)
+    return on_cells(features, cells, grid, weight), {}
+
+
+def _of(stations: Stations) -> dict[str, Any]:
+    return {
+        "year": stations.year,
+        "stations": len(stations.shapes),
+        "not_published": list(stations.unknown),
+        "told_elsewhere": stations.elsewhere,
+    }
+
+
+def _of_ratios(ratios: pd.Series) -> dict[str, Any]:
+    return {"derived": "from ratio", "municipalities": len(ratios)}
 
 
 def read_weighted(

@@ -259,7 +259,7 @@ PARTS: dict[type[Provenance], Text] = {
     CoverageSource: Text("what is known of its coverage", "エリアの資料"),
     Surface: Text("buildings", "建物"),
     Demand: Text("residents", "人口"),
-    DemandSource: Text("people by day or in a disaster", "昼間・災害時の人口"),
+    DemandSource: Text("people by day, by night or in a disaster", "昼間・夜間・災害時の人口"),
     PlaceSource: Text("places to be served", "対象施設"),
     ThroughputSource: Text("measured throughput", "スループットの測定値"),
     FloodSource: Text("floods", "浸水想定"),

@@ -345,6 +345,9 @@ def _inputs(scenario: Scenario) -> list[dict[str, Any]]:
             origin: Provenance | None = provenances.get(part, Provenance())
             if part == "assets":
                 origin = next(a for a in scenario.assets if a.path == path)
+            elif part == "demand":
+                sources = scenario.demand.sources
+                origin = next((d for d in sources if d.path == path), scenario.demand)
             elif part == "places":
                 origin = next(p for p in scenario.places if p.path == path)
             elif part == "carriers":

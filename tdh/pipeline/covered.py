@@ -108,7 +108,8 @@ def present(context: Context) -> dict[str, Any]:
                 },
             }
         market = scenario.market_shares[carrier_id]
-        moments = {"customers": "population", "customers_day": "population_day"}
+        moments = {"customers": "population"}
+        moments |= {f"customers_{when}": f"population_{when}" for when in ("day", "night")}
         people = {k: table[v].to_numpy(float) * market for k, v in moments.items() if v in table}
         carried.append(loads.of_carrier(carrier_id, serving, people, scenario.gaps))
     if problems:

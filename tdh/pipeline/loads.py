@@ -64,7 +64,8 @@ def of_carrier(
     serving : list of Serving
         By band.
     customers : mapping of str to ndarray of float, shape (n_cells,)
-        Columns ``customers`` and, where people by day are given, ``customers_day``.
+        Columns ``customers`` and, where people by day or by night are given,
+        ``customers_day``, ``customers_night``.
     settings : GapSettings
     """
     carries = [capacity_mbps(own.band, settings) for own in serving]

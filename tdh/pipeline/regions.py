@@ -20,6 +20,7 @@ UNRECEIVED_DB = 30.0
 PEOPLE = {
     "population": "unmet_people",
     "population_day": "unmet_people_day",
+    "population_night": "unmet_people_night",
     "population_disaster": "unmet_people_disaster",
 }
 

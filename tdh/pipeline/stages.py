@@ -213,7 +213,7 @@ def cells(context: Context) -> dict[str, Any]:
             )
         )
     sources = context.scenario.demand.sources
-    present = demand.people_at(
+    present, told = demand.place_sources(
         sources, table, context.grid, context.run.municipalities, context.surface
     )
     table = table.drop(
@@ -226,6 +226,7 @@ def cells(context: Context) -> dict[str, Any]:
         "cells": len(table),
         "people": round(float(table["population"].sum()), 1),
         **{f"people_{k}": round(float(v.sum()), 1) for k, v in present.items()},
+        "sources": told,
     }
 
 

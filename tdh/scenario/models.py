@@ -88,17 +88,29 @@ class Surface(Provenance):
 
 
 class DemandSource(Provenance):
-    """People by day or in a disaster: counts per mesh, or features with a weight."""
+    """People by day, by night or in a disaster: per mesh, features, stations, or by ratio."""
 
-    path: Path = Field(description="Counts per mesh as residents', a vector file, or a register")
-    moment: Literal["day", "disaster"] = Field(description="When they are there")
-    type: Literal["mesh", "features"] = Field(
-        "features", description="Counts per JIS X 0410 mesh, or points, areas and lines"
+    path: Path = Field(
+        description="Counts per mesh as residents', a vector file, a register, KSJ S12, or ratios"
+    )
+    moment: Literal["day", "night", "disaster"] = Field(description="When they are there")
+    type: Literal["mesh", "features", "stations", "ratio"] = Field(
+        "features",
+        description="Counts per JIS X 0410 mesh; points, areas and lines; passengers of KSJ S12; "
+        "or residents times the day/night ratio of their municipality (census)",
     )
     column: str | None = Field(
-        None, description="Column of counts or weights; empty: a mesh's residents, or 1 a feature"
+        None,
+        description="Column of counts, weights or ratios, or S12's fiscal year; empty: a mesh's "
+        "residents, 1 a feature, the newest year, the one column of ratios",
     )
     factor: float = Field(1.0, gt=0, description="People per unit of the column")
+
+    @model_validator(mode="after")
+    def _ratio_is_of_the_day(self) -> DemandSource:
+        if self.type == "ratio" and self.moment != "day":
+            raise ValueError("type ratio gives people by day: moment must be day")
+        return self
 
 
 class Demand(Provenance):
@@ -112,7 +124,9 @@ class Demand(Provenance):
         None, description="Lines of main roads, for the indicator of their kilometres"
     )
     sources: list[DemandSource] = Field(
-        [], description="People by day and in a disaster; each moment is the sum of its sources"
+        [],
+        description="People by day, by night and in a disaster; each moment is the sum of its "
+        "sources",
     )
 
 
@@ -564,7 +578,10 @@ class Scenario(_Table):
         if self.surface.buildings or self.surface.terrain:
             named.append(("surface", self.surface))
         named.append(("demand", self.demand))
-        named += [(f"demand: {source.path.name}", source) for source in self.demand.sources]
+        named += [
+            (f"demand: {s.path.name}{' (derived from ratio)' if s.type == 'ratio' else ''}", s)
+            for s in self.demand.sources
+        ]
         named += [(f"places: {p.path.name}", p) for p in self.places]
         named += [(f"carriers: {c.label}", c) for c in self.carriers]
         named += [

@@ -129,7 +129,7 @@ def test_what_is_invented_says_so(demo_run: Run) -> None:
     assert str(notice).endswith("buildings, residents, people by day")
     with zipfile.ZipFile(demo_run.folder / "packages" / "carrier-a.zip") as package:
         told = json.loads(package.read("manifest.json"))["notices"]["en"]
-    assert any("residents, people by day or in a disaster" in line for line in told)
+    assert any("residents, people by day, by night or in a disaster" in line for line in told)
 
 
 def test_planning_again(demo_run: Run, tmp_path: Path) -> None:
