@@ -29,14 +29,30 @@ When = Literal["before", "after"]
 
 _MOMENT = {
     "day": Text("people by day", "昼間の人口"),
+    "night": Text("people by night", "夜間の人口"),
     "disaster": Text("people in a disaster", "災害時の人口"),
+}
+_WHY_NOT_LEARNT = {
+    "no_buildings": Text("no buildings are given", "建物データなし"),
+    "coarse_meshes": Text("no people per mesh of 500 m or finer", "500m以下のメッシュ人口なし"),
+    "few_meshes": Text("too few meshes", "メッシュが少なすぎる"),
+    "few_blocks": Text("too few meshes outside a block", "区画外のメッシュが少なすぎる"),
+    "no_better": Text("no better on blocks held out", "学習に使わない区画で改善なし"),
 }
 _KIND_JA = {"measured": "実測", "declared": "公表値", "predicted": "予測値", "estimated": "推定値"}
 
 
 @dataclass(frozen=True)
 class CarrierInfo:
-    """What a run knows of a carrier."""
+    """What a run knows of a carrier.
+
+    Attributes
+    ----------
+    source : str
+        Who published its list of present sites, with the licence; empty: not told.
+    estimated_source : str
+        The same of what its estimated sites come from.
+    """
 
     id: str
     name: str
@@ -44,6 +60,8 @@ class CarrierInfo:
     max_sites: int
     market_share: float
     synthetic: bool
+    source: str = ""
+    estimated_source: str = ""
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:
@@ -101,7 +119,16 @@ class Run:
         """Carriers in the scenario's order."""
         shares = self.scenario.market_shares
         return [
-            CarrierInfo(c.id, c.label, c.band_ids, c.max_sites, shares[c.id], c.synthetic)
+            CarrierInfo(
+                c.id,
+                c.label,
+                c.band_ids,
+                c.max_sites,
+                shares[c.id],
+                c.synthetic,
+                _origin(c),
+                "; ".join(filter(None, (_origin(s) for s in c.coverage if s.type == "opencellid"))),
+            )
             for c in self.scenario.carriers
         ]
 
@@ -147,7 +174,44 @@ class Run:
                     kinds_ja="・".join(_KIND_JA[kind] for kind in kinds),
                 )
             )
-        return notices
+        return notices + self._of_demand()
+
+    def _of_demand(self) -> list[Text]:
+        """What is derived or learnt of people, where the scenario asks for it."""
+        told = []
+        placing = self.manifest.get("placing", {})
+        if placing.get("used") == "learnt":
+            told.append(
+                Text(
+                    "Where residents live inside a mesh is learnt from {meshes} meshes; on blocks "
+                    "held out its error is {learnt:.2f} of that by area (by volume {volume:.2f})",
+                    "メッシュ内の居住位置は{meshes}メッシュから学習。学習に使わない区画での誤差は面積按分の"
+                    "{learnt:.2f}倍(建物容積では{volume:.2f}倍)",
+                    meshes=placing["meshes"],
+                    learnt=placing["rmse_classes"] / placing["rmse_areal"],
+                    volume=placing["rmse_volume"] / placing["rmse_areal"],
+                )
+            )
+        elif placing.get("why_not") in _WHY_NOT_LEARNT:
+            told.append(
+                Text(
+                    "Residents stand inside a mesh by the volume of buildings; nothing was learnt: "
+                    "{why}",
+                    "メッシュ内の人口は建物容積で配分(学習は不使用: {why})",
+                    why=_WHY_NOT_LEARNT[placing["why_not"]],
+                )
+            )
+        ratios = [s.path.name for s in self.scenario.demand.sources if s.type == "ratio"]
+        if ratios:
+            told.append(
+                Text(
+                    "People by day are derived from residents and day/night ratios of "
+                    "municipalities ({files})",
+                    "昼間人口は常住人口と市区町村の昼夜間人口比率から推計しています({files})",
+                    files=", ".join(ratios),
+                )
+            )
+        return told
 
     def _invented(self) -> list[Text]:
         """The parts of the scenario that are invented, in words."""
@@ -192,11 +256,7 @@ class Run:
     @property
     def attributions(self) -> list[str]:
         """Each input's publisher and licence, as the licence wants it shown."""
-        lines = [
-            f"{p.source} ({p.licence})" if p.licence else p.source
-            for _, p in self.scenario.provenances()
-            if p.source
-        ]
+        lines = [_origin(p) for _, p in self.scenario.provenances() if p.source]
         return list(dict.fromkeys(lines))
 
     # --- tables ------------------------------------------------------------------------------
@@ -381,6 +441,11 @@ class Run:
     def _geo(self, table: str) -> gpd.GeoDataFrame:
         with _readable(self._path(f"{table}.parquet")) as path:
             return gpd.read_parquet(path)
+
+
+def _origin(part: Any) -> str:
+    """Who published an input, with its licence."""
+    return f"{part.source} ({part.licence})" if part.licence else str(part.source)
 
 
 @contextmanager

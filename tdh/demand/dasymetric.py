@@ -9,6 +9,7 @@ live in each class, how occupancy drifts over the city, and what that leaves une
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -36,8 +37,9 @@ CLASSES = [
 ]
 
 _NEIGHBOURHOOD_CELLS = 7
+_STRIP_ROWS = 512
 _VOLUME_M3 = 1000.0
-_LEAST_MESHES = 100
+LEAST_MESHES = 100
 _PULL = 3000.0
 _FEW_PEOPLE = 200.0
 _OWN, _SIDE, _CORNER = 9 / 16, 3 / 16, 1 / 16
@@ -55,22 +57,40 @@ def building_classes(surface: Surface, grid: Grid) -> np.ndarray:
         lies.
     """
     fine = surface.grid
-    height = surface.building_m
-    edge = ndimage.distance_transform_edt(height > 0, sampling=fine.cell_size_m)
-    width = 2.0 * ndimage.maximum_filter(edge.astype(np.float32), size=_NEIGHBOURHOOD_CELLS)
-    row, col = np.nonzero(height > 0)
-    x, y = fine.centres(row, col)
-    into_row, into_col = grid.rowcol(x, y)
-    inside = grid.contains(into_row, into_col)
-    row, col = row[inside], col[inside]
-    tall = np.searchsorted(HEIGHTS_M, height[row, col])
-    wide = np.searchsorted(WIDTHS_M, width[row, col])
     n = len(CLASSES)
-    cell = into_row[inside] * grid.n_cols + into_col[inside]
-    key = cell * n + tall * (len(WIDTHS_M) + 1) + wide
-    volume = np.bincount(key, height[row, col], minlength=grid.n_rows * grid.n_cols * n)
+    volume = np.zeros((grid.n_rows, grid.n_cols * n))
+    halo = _NEIGHBOURHOOD_CELLS // 2 + math.ceil(WIDTHS_M[-1] / 2 / fine.cell_size_m)
+    for top in range(0, fine.n_rows, _STRIP_ROWS):
+        # What decides the class lies within the halo: strips give what the whole would.
+        above = top - max(top - halo, 0)
+        strip = surface.building_m[top - above : top + _STRIP_ROWS + halo]
+        own = slice(above, above + _STRIP_ROWS)
+        height, width = strip[own], _width_m(strip, fine.cell_size_m)[own]
+        row, col = np.nonzero(height > 0)
+        into_row, into_col = grid.rowcol(*fine.centres(row + top, col))
+        inside = grid.contains(into_row, into_col)
+        if not inside.any():
+            continue
+        row, col, into_row, into_col = (v[inside] for v in (row, col, into_row, into_col))
+        tall = np.searchsorted(HEIGHTS_M, height[row, col])
+        wide = np.searchsorted(WIDTHS_M, width[row, col])
+        first, last = into_row.min(), into_row.max() + 1
+        key = ((into_row - first) * grid.n_cols + into_col) * n
+        key += tall * (len(WIDTHS_M) + 1) + wide
+        size = (last - first) * grid.n_cols * n
+        volume[first:last] += np.bincount(key, height[row, col], size).reshape(last - first, -1)
     scale = fine.cell_size_m**2 / _VOLUME_M3
     return volume.reshape(grid.n_rows, grid.n_cols, n) * scale
+
+
+def _width_m(height: np.ndarray, cell_size_m: float) -> np.ndarray:
+    """Twice the greatest distance to the open nearby: float32, shape of ``height``."""
+    built = height > 0
+    if built.all():
+        return np.full(height.shape, np.inf, dtype=np.float32)
+    edge = ndimage.distance_transform_edt(built, sampling=cell_size_m).astype(np.float32)
+    width: np.ndarray = 2.0 * ndimage.maximum_filter(edge, size=_NEIGHBOURHOOD_CELLS)
+    return width
 
 
 def mesh_classes(surface: Surface, codes: Iterable[str], cell_size_m: float = 25.0) -> pd.DataFrame:
@@ -148,7 +168,7 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
             If there are fewer than 100 parts: too few to learn from.
         """
         people = np.asarray(y, dtype=float)
-        if len(X) < _LEAST_MESHES:
+        if len(X) < LEAST_MESHES:
             raise InputError(
                 Problem(
                     Text(
@@ -156,7 +176,7 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
                         "人口の配分を学習するにはメッシュが足りません",
                     ),
                     value=len(X),
-                    expected=f">= {_LEAST_MESHES}",
+                    expected=f">= {LEAST_MESHES}",
                     fix=Text(
                         "spread people by volume instead", "建物容積による配分を使ってください"
                     ),

@@ -100,6 +100,7 @@ STAGES: tuple[Stage, ...] = (
         stages.cells,
         lambda s: [
             s.demand.population,
+            [s.demand.placing, s.demand.training, s.demand.placing == "learnt" and s.seed],
             _surface(s),
             [source.model_dump(mode="python") for source in s.demand.sources],
         ],

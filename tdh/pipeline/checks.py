@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tdh import demand, inventory, measurements
@@ -62,7 +63,10 @@ def check(
     attempt("bands", lambda: [f"{c}: {b}" for c, b in carrier_bands(known)])
     attempt("area", lambda: _area(known))
     attempt("assets", lambda: _assets(known))
-    attempt("people", lambda: _people(known))
+    attempt("people", lambda: _people(known.demand.population))
+    if known.demand.training is not None:
+        training = known.demand.training
+        attempt("people to learn from", lambda: _people(training))
     for source in known.demand.sources:
         name = f"people by {source.moment}: {source.path.name}"
         attempt(name, partial(demand.read_source, source, known.crs))
@@ -111,5 +115,5 @@ def _assets(scenario: Scenario) -> list[dict[str, Any]]:
     ]
 
 
-def _people(scenario: Scenario) -> float:
-    return round(float(demand.read_population(scenario.demand.population)["population"].sum()), 1)
+def _people(path: Path) -> float:
+    return round(float(demand.read_population(path)["population"].sum()), 1)

@@ -74,6 +74,8 @@ class Context:
         self.facts[record.name] = record.facts
         if record.name == "area":
             self.run.manifest["grid"] = record.facts["grid"]
+        if record.name == "cells":
+            self.run.manifest["placing"] = record.facts["placing"]
 
     @property
     def grid(self) -> Grid:

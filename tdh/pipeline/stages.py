@@ -199,8 +199,14 @@ def assets(context: Context) -> dict[str, Any]:
 
 def cells(context: Context) -> dict[str, Any]:
     """The plan's cells, with people."""
-    population = demand.read_population(context.scenario.demand.population)
-    table = demand.make_cells(context.grid, context.run.municipalities, population, context.surface)
+    placing = _placing(context)
+    table = demand.make_cells(
+        context.grid,
+        context.run.municipalities,
+        placing.population,
+        context.surface,
+        weigh=placing.weigh,
+    )
     if not table["population"].sum() > 0:
         raise InputError(
             Problem(
@@ -214,7 +220,12 @@ def cells(context: Context) -> dict[str, Any]:
         )
     sources = context.scenario.demand.sources
     present, told = demand.place_sources(
-        sources, table, context.grid, context.run.municipalities, context.surface
+        sources,
+        table,
+        context.grid,
+        context.run.municipalities,
+        context.surface,
+        weigh=placing.weigh,
     )
     table = table.drop(
         columns=[f"population_{moment}" for moment in demand.MOMENTS], errors="ignore"
@@ -226,8 +237,25 @@ def cells(context: Context) -> dict[str, Any]:
         "cells": len(table),
         "people": round(float(table["population"].sum()), 1),
         **{f"people_{k}": round(float(v.sum()), 1) for k, v in present.items()},
+        "placing": placing.facts,
         "sources": told,
     }
+
+
+def _placing(context: Context) -> demand.Placing:
+    """Residents per mesh, and how they are placed inside it."""
+    given = context.scenario.demand
+    population = demand.read_population(given.population)
+    if given.placing == "volume":
+        used = "area" if context.surface is None else "volume"
+        return demand.Placing(None, population, {"used": used})
+    return demand.learn_placing(
+        population,
+        context.run.municipalities,
+        context.surface,
+        None if given.training is None else demand.read_population(given.training),
+        seed=context.scenario.seed,
+    )
 
 
 def places(context: Context) -> dict[str, Any]:

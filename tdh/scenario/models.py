@@ -117,6 +117,16 @@ class Demand(Provenance):
     """People."""
 
     population: Path = Field(description="People per JIS X 0410 mesh (CSV or Parquet)")
+    placing: Literal["volume", "learnt"] = Field(
+        "volume",
+        description="How people stand inside their mesh: by volume of buildings, or by what is "
+        "learnt of the kinds of buildings (by volume where too little is known)",
+    )
+    training: Path | None = Field(
+        None,
+        description="People per finer mesh to learn from, such as 500 m where population is per "
+        "1 km; empty: population itself",
+    )
     commercial: Path | None = Field(
         None, description="Polygons of commercial areas, for the indicator of their hectares"
     )
@@ -128,6 +138,12 @@ class Demand(Provenance):
         description="People by day, by night and in a disaster; each moment is the sum of its "
         "sources",
     )
+
+    @model_validator(mode="after")
+    def _training_is_learnt_from(self) -> Demand:
+        if self.training is not None and self.placing != "learnt":
+            raise ValueError('training is read only with placing = "learnt"')
+        return self
 
 
 class PlaceSource(Provenance):
@@ -556,6 +572,7 @@ class Scenario(_Table):
                 path
                 for path in (
                     self.demand.population,
+                    self.demand.training,
                     self.demand.commercial,
                     self.demand.roads,
                     *(source.path for source in self.demand.sources),

@@ -205,6 +205,7 @@ _PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("surface", "buildings"),
     ("surface", "terrain"),
     ("demand", "population"),
+    ("demand", "training"),
     ("demand", "commercial"),
     ("demand", "roads"),
     ("demand", "sources", "path"),

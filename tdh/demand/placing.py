@@ -1,0 +1,197 @@
+"""Where people stand inside their mesh: by the volume of buildings, or as it was learnt.
+
+:class:`tdh.demand.DasymetricRegressor` learns from meshes whose parts are known. It is used only
+where it does better than volume on blocks that it has not seen; what it did there is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GroupKFold
+
+from tdh import mesh
+from tdh.demand.cells import Weigh
+from tdh.demand.dasymetric import LEAST_MESHES, DasymetricRegressor, mesh_classes
+from tdh.surface import Surface
+
+FOLDS = 5
+_PARENTS_PER_BLOCK = (10, 5, 3, 2)
+"""Sides of blocks, in meshes of the sums (of 1 km: 10 km, …); the largest that gives five."""
+WHY_NOT = ("no_buildings", "coarse_meshes", "few_meshes", "few_blocks", "no_better")
+"""Why people are placed by volume though ``learnt`` was asked for."""
+_LEVEL_ABOVE = {9: 8, 10: 9, 11: 10}
+
+
+@dataclass(frozen=True, eq=False)
+class Placing:
+    """How people are placed.
+
+    Parameters
+    ----------
+    weigh : callable or None
+        Weights of cells for :func:`tdh.demand.make_cells`; None: volume.
+    population : DataFrame
+        ``mesh_code`` and ``population``, sums divided among their parts where that was learnt.
+    facts : dict
+        ``used`` (volume or learnt); ``why_not`` (:data:`WHY_NOT`) if it is volume; ``meshes``
+        learnt from, ``blocks``, ``divided`` sums; and of the blocks held out, in people per mesh,
+        ``rmse_areal``, ``rmse_volume``, ``rmse_classes`` (volume weighted by class, which places
+        people in cells) and ``rmse_learnt`` (the whole regressor, which divides sums).
+    """
+
+    weigh: Weigh | None
+    population: pd.DataFrame
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def learn_placing(
+    population: pd.DataFrame,
+    municipalities: gpd.GeoDataFrame,
+    surface: Surface | None,
+    training: pd.DataFrame | None = None,
+    *,
+    seed: int = 0,
+) -> Placing:
+    """Learn in which buildings people live, if there is enough to learn from and it helps.
+
+    Parameters
+    ----------
+    population : DataFrame
+        ``mesh_code`` and ``population`` (:func:`tdh.demand.read_population`).
+    municipalities : GeoDataFrame
+        Table ``municipalities``. Only sums of meshes wholly inside are learnt from: buildings
+        beyond may be unknown.
+    surface : Surface or None
+    training : DataFrame, optional
+        The same people, or those of an earlier census, per finer mesh than ``population``, all of
+        one level; by default ``population`` itself.
+    seed : int
+
+    Returns
+    -------
+    Placing
+        By volume where there is no surface, fewer than 100 meshes or five blocks, or where on the
+        blocks held out the classes do not beat volume. Where ``training`` is one level finer than
+        a mesh of ``population`` wholly inside, the regressor divides it; sums are kept exactly.
+    """
+    tried = {"asked": "learnt", "used": "volume"}
+
+    def without(why: str, **more: Any) -> Placing:
+        return Placing(None, population, {**tried, "why_not": why, **more})
+
+    if surface is None:
+        return without("no_buildings")
+    known = population if training is None else training
+    lengths = known["mesh_code"].str.len()
+    level = int(lengths.max()) if len(lengths) else 0
+    if level not in _LEVEL_ABOVE:
+        return without("coarse_meshes")
+    known = known[lengths == level].set_index("mesh_code")["population"]
+    above = _LEVEL_ABOVE[level]
+    whole = _within(np.unique(mesh.parents(known.index, above)), municipalities)
+    codes = mesh.children(whole, level).ravel()
+    if codes.size < LEAST_MESHES:
+        return without("few_meshes", meshes=int(codes.size), least=LEAST_MESHES)
+    people = known.reindex(codes).fillna(0.0).to_numpy(float)
+    blocks = _blocks(codes, above)
+    n_blocks = np.unique(blocks).size
+    classes = mesh_classes(surface, codes)
+    facts: dict[str, Any] = {
+        "meshes": int(codes.size),
+        "blocks": int(n_blocks),
+        "from_digits": above,
+    }
+    model = DasymetricRegressor(parent_digits=above, random_state=seed)
+    told = _held_out(model, classes, people, blocks) if n_blocks >= FOLDS else None
+    if told is None:
+        return without("few_blocks", least=LEAST_MESHES, **facts)
+    facts |= told
+    if told["rmse_classes"] >= told["rmse_volume"]:
+        return without("no_better", **facts)
+    model.fit(classes, people)
+    divided = population
+    if training is not None:
+        divided, n = _divided(model, population, municipalities, surface, level)
+        facts["divided"] = n
+    return Placing(model.weigh, divided, {**tried, "used": "learnt", **facts})
+
+
+def _within(codes: np.ndarray, municipalities: gpd.GeoDataFrame) -> np.ndarray:
+    inside = mesh.polygons(codes, municipalities.crs).within(municipalities.union_all())
+    found: np.ndarray = codes[inside.to_numpy()]
+    return found
+
+
+def _blocks(codes: np.ndarray, above: int) -> np.ndarray:
+    """A number for the square block in which each mesh lies."""
+    row, col, _ = mesh.indices(codes)
+    side = mesh.SIZE_IN_EIGHTHS[above]
+    numbers = np.zeros(codes.size, dtype=np.int64)
+    for parents in _PARENTS_PER_BLOCK:
+        numbers = row // (side * parents) * 1_000_000 + col // (side * parents)
+        if np.unique(numbers).size >= FOLDS:
+            break
+    return numbers
+
+
+def _held_out(
+    model: DasymetricRegressor, classes: pd.DataFrame, people: np.ndarray, blocks: np.ndarray
+) -> dict[str, float] | None:
+    """Root mean square errors where nothing was learnt; None if a fold leaves too little."""
+    codes = mesh.parents(classes.index.to_numpy(str), model.parent_digits)
+    names, parent = np.unique(codes, return_inverse=True)
+    totals = pd.Series(np.bincount(parent, people), index=names)
+    of_parent = totals.to_numpy()[parent]
+
+    def by(weight: np.ndarray) -> np.ndarray:
+        lived = weight + 1e-9  # a mesh without buildings is divided evenly
+        shared: np.ndarray = of_parent * lived / np.bincount(parent, lived)[parent]
+        return shared
+
+    volumes = classes.to_numpy(float)
+    weighted, learnt = np.zeros(people.size), np.zeros(people.size)
+    for train, test in _folds(blocks):
+        if train.size < LEAST_MESHES:
+            return None
+        model.fit(classes.iloc[train], people[train])
+        weighted[test] = volumes[test] @ model.coef_
+        learnt[test] = model.predict(classes.iloc[test], totals)
+    found = {
+        "rmse_areal": by(np.ones(people.size)),
+        "rmse_volume": by(volumes.sum(axis=1)),
+        "rmse_classes": by(weighted),
+        "rmse_learnt": learnt,
+    }
+    return {k: round(float(np.sqrt(np.mean((v - people) ** 2))), 3) for k, v in found.items()}
+
+
+def _folds(blocks: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    yield from GroupKFold(FOLDS).split(blocks, groups=blocks)
+
+
+def _divided(
+    model: DasymetricRegressor,
+    population: pd.DataFrame,
+    municipalities: gpd.GeoDataFrame,
+    surface: Surface,
+    level: int,
+) -> tuple[pd.DataFrame, int]:
+    """Sums wholly inside the plan as their parts, others as they are; and how many were divided."""
+    coarse = population["mesh_code"].str.len() == model.parent_digits
+    sums = population[coarse].set_index("mesh_code")["population"]
+    if sums.empty:
+        return population, 0
+    whole = _within(sums.index.to_numpy(str), municipalities)
+    if whole.size == 0:
+        return population, 0
+    codes = mesh.children(whole, level).ravel()
+    parts = model.predict(mesh_classes(surface, codes), sums)
+    fine = pd.DataFrame({"mesh_code": codes, "population": parts}).astype({"mesh_code": "str"})
+    kept = population[~population["mesh_code"].isin(whole)]
+    return pd.concat([kept, fine], ignore_index=True), int(whole.size)

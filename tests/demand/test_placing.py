@@ -1,0 +1,197 @@
+"""Learnt placing: used where it helps on blocks held out, told either way, sums kept exactly."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+
+import tdh
+from tdh import demand, mesh
+from tdh.demand.dasymetric import _width_m, building_classes
+from tdh.demand.placing import WHY_NOT, _blocks, learn_placing
+from tdh.grid import Grid
+from tdh.pipeline import STAGES
+from tdh.pipeline.context import Context
+from tdh.pipeline.engine import run_stages
+from tdh.results import _WHY_NOT_LEARNT, Run
+from tdh.scenario import Demand
+from tdh.surface import Surface
+
+CRS = "EPSG:6677"
+
+
+def town(seed: int = 0, side: int = 6) -> tuple[pd.DataFrame, gpd.GeoDataFrame, Surface]:
+    """People in narrow houses alone, beside wide halls of more volume, in side² meshes of 1 km."""
+    rng = np.random.default_rng(seed)
+    names = [f"533945{r}{c}" for r in range(side) for c in range(side)]
+    codes = mesh.children(names, 9).ravel()
+    shapes = mesh.polygons(codes, CRS)
+    whole = mesh.polygons(names, CRS).union_all()
+    grid = Grid.around(tuple(whole.buffer(50).bounds), 10, CRS)
+    height = np.zeros(grid.shape, dtype=np.float32)
+    people = np.zeros(codes.size)
+    for k, (x_min, y_min, x_max, y_max) in enumerate(shapes.bounds.to_numpy()):
+        houses, halls = rng.integers(5, 60), rng.integers(0, 3)
+        for _ in range(houses):
+            x, y = rng.uniform(x_min + 30, x_max - 30), rng.uniform(y_min + 30, y_max - 250)
+            row, col = grid.rowcol(x, y)
+            people[k] += 20.0 if height[row, col] == 0 else 0.0
+            height[row, col] = 6.0
+        for h in range(halls):
+            row, col = grid.rowcol(x_min + 30 + 130 * h, y_max - 60)
+            height[row : row + 10, col : col + 10] = 25.0
+    table = pd.DataFrame({"mesh_code": codes, "population": people}).astype({"mesh_code": "str"})
+    area = gpd.GeoDataFrame(
+        {"municipality": ["町"], "prefecture": ["東京都"]},
+        index=pd.Index(["13101"], name="municipality_code"),
+        geometry=[whole.buffer(1.0)],
+        crs=CRS,
+    )
+    return table, area, Surface(grid, height)
+
+
+def test_houses_are_told_from_halls() -> None:
+    table, area, surface = town()
+    placing = learn_placing(table, area, surface)
+    facts = placing.facts
+    assert facts["used"] == "learnt" and facts["meshes"] == 144 and facts["blocks"] >= 5
+    assert facts["rmse_classes"] < 0.3 * facts["rmse_volume"]
+    grid = Grid.around(tuple(area.total_bounds), 25, CRS)
+    cells = demand.make_cells(grid, area, table, surface, weigh=placing.weigh)
+    assert cells["population"].sum() == pytest.approx(table["population"].sum(), rel=1e-3)
+    lon, lat = (getattr(cells.to_crs("EPSG:6668").geometry, axis).to_numpy() for axis in "xy")
+    sums = cells["population"].groupby(mesh.from_lonlat(lon, lat, 9)).sum()
+    inner = mesh.polygons(sums.index, CRS).within(area.union_all().buffer(-20)).to_numpy()
+    truth = table.set_index("mesh_code")["population"].reindex(sums.index)
+    np.testing.assert_allclose(sums[inner], truth[inner], rtol=1e-9)
+    # Hardly anybody stands in a hall, which holds most of the volume.
+    row, col = surface.grid.rowcol(cells.geometry.x.to_numpy(), cells.geometry.y.to_numpy())
+    hall = surface.building_m[row, col] == 25.0
+    by_volume = demand.make_cells(grid, area, table, surface)["population"]
+    assert by_volume[hall].sum() > 0.5 * by_volume.sum()
+    assert cells["population"][hall].sum() < 0.1 * by_volume[hall].sum()
+
+
+def test_sums_are_divided_by_what_finer_meshes_taught() -> None:
+    table, area, surface = town(1)
+    parents = mesh.parents(table["mesh_code"], 8)
+    sums = table["population"].groupby(parents).sum()
+    coarse = pd.DataFrame({"mesh_code": sums.index.astype("str"), "population": sums.to_numpy()})
+    beyond = pd.DataFrame({"mesh_code": ["53394699"], "population": [500.0]})
+    coarse = pd.concat([coarse, beyond.astype({"mesh_code": "str"})], ignore_index=True)
+    placing = learn_placing(coarse, area, surface, table)
+    assert placing.facts["divided"] == 36
+    got = placing.population.set_index("mesh_code")["population"]
+    assert got["53394699"] == 500.0 and len(got) == 145
+    fine = got.drop("53394699")
+    np.testing.assert_allclose(
+        fine.groupby(mesh.parents(fine.index, 8)).sum().reindex(sums.index), sums, rtol=1e-12
+    )
+    truth = table.set_index("mesh_code")["population"]
+    areal = np.repeat(sums.to_numpy() / 4, 4)
+    error = np.sqrt(((fine.reindex(truth.index) - truth) ** 2).mean())
+    assert error < 0.3 * np.sqrt(((areal - truth) ** 2).mean())
+
+
+def test_why_nothing_was_learnt() -> None:
+    table, area, surface = town(2, side=3)
+    assert learn_placing(table, area, None).facts["why_not"] == "no_buildings"
+    few = learn_placing(table, area, surface)
+    assert few.facts == {
+        "asked": "learnt", "used": "volume", "why_not": "few_meshes", "meshes": 36, "least": 100,
+    }  # fmt: skip
+    assert few.weigh is None and few.population is table
+    one_km = table.assign(mesh_code=mesh.parents(table["mesh_code"], 8)).drop_duplicates(
+        "mesh_code"
+    )
+    assert learn_placing(one_km, area, surface).facts["why_not"] == "coarse_meshes"
+    table, area, surface = town(2, side=5)  # 100 meshes, 80 without a block
+    assert learn_placing(table, area, surface).facts["why_not"] == "few_blocks"
+    # As many people as volume: nothing does better.
+    table, area, surface = town(3)
+    volume = demand.mesh_classes(surface, table["mesh_code"]).sum(axis=1).to_numpy()
+    even = learn_placing(table.assign(population=volume), area, surface)
+    assert even.facts["why_not"] == "no_better" and even.weigh is None
+    assert even.facts["rmse_volume"] == 0.0 < even.facts["rmse_areal"]
+    assert set(_WHY_NOT_LEARNT) == set(WHY_NOT)
+
+
+def test_blocks_are_squares_of_the_largest_side_that_gives_five() -> None:
+    codes = mesh.children(mesh.children(["533945"], 8)[0], 9).ravel()
+    blocks = _blocks(codes, 8)  # 10 km by 10 km: one of 10 km; 2 by 2 of 5; 4 by 4 of 3 at most
+    assert np.unique(blocks).size in (9, 12, 16)
+    of_parent = pd.Series(blocks).groupby(mesh.parents(codes, 8)).nunique()
+    assert (of_parent == 1).all()
+    far = mesh.children(["533945", "533946", "533935", "533936", "533947"], 9).ravel()
+    assert (pd.Series(_blocks(far, 8)).groupby(mesh.parents(far, 6)).nunique() == 1).all()
+
+
+def test_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, surface = town(4, side=2)
+    grid = Grid.around(surface.grid.bounds, 25, CRS)
+    monkeypatch.setattr("tdh.demand.dasymetric._STRIP_ROWS", 10_000)
+    whole = building_classes(surface, grid)
+    monkeypatch.setattr("tdh.demand.dasymetric._STRIP_ROWS", 17)
+    np.testing.assert_array_equal(building_classes(surface, grid), whole)
+    assert np.isinf(_width_m(np.ones((3, 3), dtype=np.float32), 4.0)).all()
+
+
+def test_a_run_tells_of_it(demo_run: Run, tmp_path: Path) -> None:
+    """The sample is too small to learn from: it says so, and stands as before."""
+    folder = tmp_path / "run"
+    shutil.copytree(demo_run.folder, folder, copy_function=shutil.copy2)
+    people = demo_run.scenario.demand.model_copy(update={"placing": "learnt", "training": None})
+    scenario = demo_run.scenario.model_copy(update={"demand": people})
+    run = tdh.run(scenario, folder, overwrite=True)
+    pd.testing.assert_series_equal(run.cells["population"], demo_run.cells["population"])
+    facts = next(s for s in run.manifest["stages"] if s["name"] == "cells")["facts"]["placing"]
+    assert facts["asked"] == "learnt" and facts["used"] == "volume"
+    assert facts["why_not"] in WHY_NOT
+    assert any("nothing was learnt" in notice.render("en") for notice in run.notices)
+    assert "nothing was learnt" in (folder / "report.html").read_text(encoding="utf-8")
+    assert demo_run.manifest["placing"] == {"used": "volume"}
+    with pytest.raises(ValueError, match="read only with placing"):
+        Demand(population=people.population, training=people.population)
+
+
+@pytest.mark.real
+def test_stages_that_learn(data_dir: Path, tmp_path: Path) -> None:
+    """A third of the 23 wards: sums per 1 km, divided by what 500 m meshes taught."""
+    tokyo = data_dir / "tokyo"
+    fine = demand.read_population(tokyo / "population" / "pop_grid500m_5339_2015.parquet")
+    coarse = fine.assign(mesh_code=mesh.parents(fine["mesh_code"], 8))
+    coarse = coarse.groupby("mesh_code", as_index=False)["population"].sum()
+    coarse.to_csv(tmp_path / "km.csv", index=False)
+    known = tdh.read_scenario(Path(__file__).parents[2] / "benchmarks" / "tokyo23.toml")
+    people = known.demand.model_copy(
+        update={
+            "population": tmp_path / "km.csv",
+            "placing": "learnt",
+            "training": known.demand.population,
+        }
+    )
+    area = known.area.model_copy(update={"bounds": (139.60, 35.60, 139.75, 35.75)})
+    scenario = known.model_copy(update={"area": area, "demand": people})
+    context = Context(scenario, tmp_path)
+    run_stages([s for s in STAGES if s.name in ("area", "cells")], context)
+    placing = context.facts["cells"]["placing"]
+    assert placing["used"] == "learnt" and placing["blocks"] >= 5
+    assert placing["rmse_learnt"] < 0.7 * placing["rmse_areal"] < placing["rmse_volume"]
+    cells = context.run.cells
+    lon, lat = (getattr(cells.to_crs("EPSG:6668").geometry, axis).to_numpy() for axis in "xy")
+    half = cells["population"].groupby(mesh.from_lonlat(lon, lat, 9)).sum()
+    km = mesh.parents(half.index, 8)
+    whole = mesh.polygons(km, CRS).within(context.run.municipalities.union_all()).to_numpy()
+    half, km = half[whole], km[whole]
+    assert len(half) == 4 * placing["divided"] > 400
+    sums = coarse.set_index("mesh_code")["population"].reindex(np.unique(km))
+    np.testing.assert_allclose(half.groupby(km).sum(), sums, rtol=1e-9)
+    truth = fine.set_index("mesh_code")["population"].reindex(half.index).fillna(0.0)
+    areal = sums.reindex(km).to_numpy() / 4
+    # Learnt from these very meshes: an error near that of the blocks held out, not a measure.
+    assert np.sqrt(((half - truth) ** 2).mean() / ((areal - truth) ** 2).mean()) < 0.6
