@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from tdh import demand, gaps, scoring, surface
+from tdh import demand, gaps, mesh, scoring, surface
 from tdh.grid import Grid
 
 CRS = "EPSG:6677"
@@ -108,3 +108,26 @@ def test_cells_of_the_23_wards(benchmark: Any) -> None:
     )
     cells = benchmark.pedantic(demand.make_cells, (grid, wards, people, heights), rounds=1)
     assert len(cells) > 900_000
+
+
+def test_learnt_placing_of_the_23_wards(benchmark: Any) -> None:
+    """Learnt, tested on blocks held out, and 1 km sums divided: error against that by area."""
+    if "TDH_DATA" not in os.environ:
+        pytest.skip("TDH_DATA is not set: no real data")
+    tokyo = Path(os.environ["TDH_DATA"]) / "tokyo"
+    wards = demand.read_municipalities(
+        tokyo / "boundaries" / "N03-21_13_210101_simplified.geojson", CRS, ["131"]
+    )
+    fine = demand.read_population(tokyo / "population" / "pop_grid500m_5339_2015.parquet")
+    sums = fine.assign(mesh_code=mesh.parents(fine["mesh_code"], 8))
+    sums = sums.groupby("mesh_code", as_index=False)["population"].sum()
+    heights = surface.read(
+        [tokyo / "buildings" / "tokyo23_building_height_4m.tif"],
+        bounds=tuple(wards.buffer(1000).total_bounds),
+        crs=CRS,
+    )
+    placing = benchmark.pedantic(demand.learn_placing, (sums, wards, heights, fine), rounds=1)
+    told = placing.facts
+    benchmark.extra_info.update(told)
+    assert told["rmse_learnt"] <= 0.6 * told["rmse_areal"]
+    assert placing.population["population"].sum() == pytest.approx(sums["population"].sum())

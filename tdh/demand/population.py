@@ -33,6 +33,7 @@ _PEOPLE_NAMES = (
     "総人口",
     "people",
 )
+_SUFFIXES = (".txt", ".csv", ".zip", ".parquet", ".pq")
 _HIDDEN = ("*", "", "-", "X", "…", "***")
 _LARGEST_ARCHIVE_MEMBER = 1 << 30
 
@@ -46,8 +47,9 @@ def read_population(
     Parameters
     ----------
     path : path or sequence of paths
-        Parquet, CSV (UTF-8 or CP932), or e-Stat's ``.txt`` or ``.zip``. Several files are joined;
-        meshes at prefectures' borders, which each prefecture's file repeats, count once.
+        Parquet, CSV (UTF-8 or CP932), or e-Stat's ``.txt`` or ``.zip``, or a folder of such files.
+        Several files are joined; meshes at prefectures' borders, which each prefecture's file
+        repeats, count once.
     column : str, optional
         The column of counts, by its code or its Japanese label (day, 65 and over, …); by default
         the total of residents, found by its name.
@@ -64,18 +66,19 @@ def read_population(
         With every problem: columns that are not found, codes that are not meshes, counts that are
         not numbers or negative, a mesh with two different counts, a mesh beside its own parts.
     """
-    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    given = [path] if isinstance(path, str | os.PathLike) else list(path)
+    paths = [file for each in given for file in _files(Path(each))]
     frames = []
     problems: list[Problem] = []
     for each in paths:
         try:
-            frames.append(_clean(_read(Path(each)), column, Path(each).name))
+            frames.append(_clean(_read(each), column, each.name))
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(*problems)
     table = pd.concat(frames, ignore_index=True).drop_duplicates()
-    where = ", ".join(Path(p).name for p in paths)
+    where = ", ".join(file.name for file in paths)
     twice = table["mesh_code"].duplicated(keep=False)
     if twice.any():
         raise InputError(
@@ -87,6 +90,22 @@ def read_population(
         )
     _refuse_nested(table["mesh_code"].to_numpy(str), where)
     return table.sort_values("mesh_code", ignore_index=True)
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or the tables in a folder."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(f for f in path.iterdir() if f.suffix.lower() in _SUFFIXES)
+    if not found:
+        raise InputError(
+            Problem(
+                Text("the folder holds no table", "フォルダに表がありません"),
+                expected=", ".join(_SUFFIXES),
+                where=path.name,
+            )
+        )
+    return found
 
 
 def _read(path: Path) -> pd.DataFrame:

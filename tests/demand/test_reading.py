@@ -147,3 +147,19 @@ def test_real_files(data_dir: Path) -> None:
     )
     assert len(table) == 62
     assert np.all(table.is_valid)
+
+
+def test_a_folder_of_files_is_read_as_one(tmp_path: Path) -> None:
+    """Two prefectures' files that share a mesh at the border, and a note that is no table."""
+    folder = tmp_path / "census"
+    folder.mkdir()
+    head = "KEY_CODE,HTKSYORI,HTKSAKI,GASSAN,T001141001\n,,,,人口（総数）\n"
+    rows = ("533945253,0,,,120\n533945254,0,,,80\n", "533945254,0,,,80\n533945261,0,,,7\n")
+    for name, body in zip(("a.txt", "b.txt"), rows, strict=True):
+        (folder / name).write_text(head + body, encoding="cp932")
+    (folder / "README.md").write_text("no table", encoding="utf-8")
+    assert demand.read_population(folder)["population"].tolist() == [120.0, 80.0, 7.0]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match="holds no table"):
+        demand.read_population(empty)
