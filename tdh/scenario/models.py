@@ -116,7 +116,9 @@ class DemandSource(Provenance):
 class Demand(Provenance):
     """People."""
 
-    population: Path = Field(description="People per JIS X 0410 mesh: CSV, Parquet, e-Stat, or a folder of them")
+    population: Path = Field(
+        description="People per JIS X 0410 mesh: CSV, Parquet, e-Stat, or a folder of them"
+    )
     placing: Literal["volume", "learnt"] = Field(
         "volume",
         description="How people stand inside their mesh: by volume of buildings, or by what is "
