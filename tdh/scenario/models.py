@@ -1,4 +1,4 @@
-"""The tables and keys of a scenario. Every default stands once, here."""
+"""The tables and keys of a scenario. Every default stands once: here, and in ``people``."""
 
 from __future__ import annotations
 
@@ -6,30 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    StringConstraints,
     field_validator,
     model_validator,
 )
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
-"""Lower-case letters, digits, ``-`` and ``_``: it becomes part of file names."""
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Provenance(_Table):
-    """Where an input comes from; shown wherever the input is shown."""
-
-    source: str = Field("", description="Who published it, as the licence wants it named")
-    licence: str = Field("", description="Licence, such as CC BY 4.0")
-    synthetic: bool = Field(
-        False, description="True where it is invented; every output then says so"
-    )
+from tdh.scenario.people import Demand, DemandSource, PlaceSource  # noqa: F401
+from tdh.scenario.tables import Identifier, Provenance
+from tdh.scenario.tables import Table as _Table
 
 
 class Area(Provenance):
@@ -84,87 +68,6 @@ class Surface(Provenance):
         ge=0.5,
         le=50,
         description="Cell of the surface in metres; empty: the raster's own, or 4",
-    )
-
-
-class DemandSource(Provenance):
-    """People by day, by night or in a disaster: per mesh, features, stations, or by ratio."""
-
-    path: Path = Field(
-        description="Counts per mesh as residents', a vector file, a register, KSJ S12, or ratios"
-    )
-    moment: Literal["day", "night", "disaster"] = Field(description="When they are there")
-    type: Literal["mesh", "features", "stations", "ratio"] = Field(
-        "features",
-        description="Counts per JIS X 0410 mesh; points, areas and lines; passengers of KSJ S12; "
-        "or residents times the day/night ratio of their municipality (census)",
-    )
-    column: str | None = Field(
-        None,
-        description="Column of counts, weights or ratios, or S12's fiscal year; empty: a mesh's "
-        "residents, 1 a feature, the newest year, the one column of ratios",
-    )
-    factor: float = Field(1.0, gt=0, description="People per unit of the column")
-
-    @model_validator(mode="after")
-    def _ratio_is_of_the_day(self) -> DemandSource:
-        if self.type == "ratio" and self.moment != "day":
-            raise ValueError("type ratio gives people by day: moment must be day")
-        return self
-
-
-class Demand(Provenance):
-    """People."""
-
-    population: Path = Field(
-        description="People per JIS X 0410 mesh: CSV, Parquet, e-Stat, or a folder of them"
-    )
-    placing: Literal["volume", "learnt"] = Field(
-        "volume",
-        description="How people stand inside their mesh: by volume of buildings, or by what is "
-        "learnt of the kinds of buildings (by volume where too little is known)",
-    )
-    training: Path | None = Field(
-        None,
-        description="People per finer mesh to learn from, such as 500 m where population is per "
-        "1 km; empty: population itself",
-    )
-    commercial: Path | None = Field(
-        None, description="Polygons of commercial areas, for the indicator of their hectares"
-    )
-    roads: Path | None = Field(
-        None, description="Lines of main roads, for the indicator of their kilometres"
-    )
-    sources: list[DemandSource] = Field(
-        [],
-        description="People by day, by night and in a disaster; each moment is the sum of its "
-        "sources",
-    )
-
-    @model_validator(mode="after")
-    def _training_is_learnt_from(self) -> Demand:
-        if self.training is not None and self.placing != "learnt":
-            raise ValueError('training is read only with placing = "learnt"')
-        return self
-
-
-class PlaceSource(Provenance):
-    """A register of places that must be served: town halls, hospitals, evacuation areas."""
-
-    path: Path = Field(description="The register's file")
-    kind: (
-        Literal[
-            "town_hall",
-            "disaster_hospital",
-            "temporary_stay",
-            "evacuation_area",
-            "station",
-            "other",
-        ]
-        | None
-    ) = Field(None, description="Kind of all its places; empty: from its words")
-    priority: float | None = Field(
-        None, gt=0, description="What a place is worth against others; empty: by its kind"
     )
 
 
