@@ -27,7 +27,7 @@ TDH.App = class {
     this.store = new TDH.Store(TDH.json("tdh-meta"));
     const { meta } = this.store;
     this.state = { view: "gap", who: meta.carriers.length > 1 ? "any" : 0, band: "all", when: "after",
-      shift: 0, opacity: 80, lang: meta.language, q: "", active: "",
+      shift: 0, opacity: 80, lang: meta.language, q: "", active: "", site: "",
       goal: "", layers: { chosen: true, sectors: true, assets: true, sites: false, places: true, stations: true,
         regions: false, wards: true, gsi: false },
       filter: { kind: "", owner: "", municipality: "", status: "", height: "", score: "" } };
@@ -167,6 +167,8 @@ TDH.App = class {
     this.panel.legend();
     this.show();
     this.read();
+    this.siteVisible();
+    this.siteSheet();
     for (const layer of [this.chosenLayer, this.siteLayer]) if (layer) layer.repaint();
     this.paintPlaces();
     if (what === "raster") { this.panel.goals(); this.panel.regions(); if (this.state.layers.regions) this.regionLines(); }
@@ -211,11 +213,13 @@ TDH.App = class {
       const of = (w) => (typeof who === "number" && state.band !== "all" ? store.codes(who, state.band, w) : store.margin(who, w));
       make = () => ({ data: store.change(of("before"), of("after")), lut, pool: "max" });
     }
+    const tiles = await this.throughput(view === "throughput");
     if (view === "evidence") {
       const data = await store.evidence(who, typeof who === "number" ? state.band : "all");
       make = () => ({ data, lut: TDH.evidenceLut(), pool });
     }
     if (token !== this.token) return;
+    tiles();
     const swipe = when === "swipe" && make !== null && view !== "change" && view !== "evidence";
     const put = (layer, w) => {
       this.put(layer, make !== null);

@@ -10,7 +10,7 @@ import pandas as pd
 import shapely
 
 from tdh import display, gaps, present, schemas
-from tdh.maps import codec, georeference, offers
+from tdh.maps import codec, georeference, network, offers
 from tdh.maps.parts import MISSING_U16, Content, both, u16
 from tdh.radio import exposure
 
@@ -58,7 +58,9 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
     _municipalities(run, content, origin, found)
     _regions(run, content, origin, found)
     _assets(run, content, origin)
-    _sites(run, content, origin)
+    network.sites(run, content, origin, _spatial_order)
+    network.people(run, content, found)
+    network.throughput(run, content)
     offers.plan(run, content)
     offers.antennas(run, content)
     offers.profiles(run, content)
@@ -364,36 +366,6 @@ def _parts(run: Any, content: Content, index: pd.Index) -> None:
             }
             for name in names
         ],
-    }
-
-
-def _sites(run: Any, content: Content, origin: tuple[float, float]) -> None:
-    frame = run.sites
-    points = frame.geometry.to_crs(GEOGRAPHIC_CRS)
-    lon, lat = points.x.to_numpy(), points.y.to_numpy()
-    order = _spatial_order(lon, lat)
-    names = [c.id for c in run.carriers]
-    start = (
-        round(min(origin[0], float(lon.min()) - 0.001), 6) if len(lon) else origin[0],
-        round(min(origin[1], float(lat.min()) - 0.001), 6) if len(lat) else origin[1],
-    )
-    estimated = np.zeros(len(frame), dtype=bool)
-    if "evidence" in frame.columns:
-        estimated = (frame["evidence"] == "estimated").to_numpy(dtype=bool)
-    layout, content.blocks["data-sites"] = codec.columns(
-        {
-            "lon": (np.rint((lon[order] - start[0]) * 1e6), "u32d"),
-            "lat": (np.rint((lat[order] - start[1]) * 1e6), "u32d"),
-            "carrier": (frame["carrier_id"].map(names.index).to_numpy()[order], "u8"),
-            "azimuth": (u16(frame["azimuth_deg"].iloc[order] % 360), "u16"),
-            "estimated": (estimated[order].astype(int), "u8"),
-        }
-    )
-    content.meta["sites"] = {
-        "n": len(frame),
-        "layout": layout,
-        "origin": list(start),
-        "estimated": int(estimated.sum()),
     }
 
 

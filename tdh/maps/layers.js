@@ -139,7 +139,7 @@ Object.assign(TDH.App.prototype, {
   },
 
   async siteMarks() {
-    const { store } = this, { sites, assets } = store.meta;
+    const { store } = this, { sites } = store.meta;
     const table = TDH.columns(sites.layout, await TDH.block("data-sites"), sites.n);
     const lon = Array.from(table.lon, (v) => sites.origin[0] + v * 1e-6);
     const lat = Array.from(table.lat, (v) => sites.origin[1] + v * 1e-6);
@@ -147,7 +147,7 @@ Object.assign(TDH.App.prototype, {
     this.siteTable = table;
     this.siteLayer = new TDH.PointLayer(this.sitePoints, (c, i, x, y, z) => {
       const carrier = store.meta.carriers[table.carrier[i]], azimuth = table.azimuth[i];
-      if (this.focused() && this.state.who !== table.carrier[i]) return;
+      if (table.busy[i]) TDH.busyRing(c, x, y, z < 13 ? 3.5 : 6.5);
       if (table.estimated[i]) TDH.guessed(c, x, y, z < 13 ? 2 : z < 15 ? 4 : 6, carrier.colour);
       else if (z < 13) {
         c.fillStyle = carrier.colour; c.globalAlpha = 0.8; c.fillRect(x - 1.5, y - 1.5, 3, 3); c.globalAlpha = 1;
@@ -155,6 +155,7 @@ Object.assign(TDH.App.prototype, {
         c.beginPath(); c.arc(x, y, 4, 0, 7); c.fillStyle = carrier.colour; c.globalAlpha = 0.7; c.fill(); c.globalAlpha = 1;
       } else TDH.wedge(c, x, y, azimuth / 10, z >= 15 ? 20 : 13, carrier.colour);
     }, { pane: "sites", maxZoom: 20 });
+    this.siteVisible();
   },
 
   choropleth() {

@@ -44,7 +44,13 @@ Object.assign(TDH.App.prototype, {
     if (this.state.active) {
       const i = store.ids.indexOf(this.state.active);
       if (i >= 0) this.open(i, false);
-    }
+    } else if (this.state.site) this.linkedSite(this.state.site);
+  },
+
+  /* The site of a link. */
+  async linkedSite(id) {
+    const i = (await this.store.loadSites()).find(id);
+    if (i >= 0) await this.openSite(i, true);
   },
 
   filter() {

@@ -56,6 +56,9 @@ OUR_SCRIPTS = (
     "listing.js",
     "reading.js",
     "regions.js",
+    "people.js",
+    "throughput.js",
+    "sites.js",
     "evidence.js",
 )
 

@@ -1,6 +1,6 @@
 /* The panel: what is shown, filters, legend, sums. It changes the state and calls update. */
-TDH.VIEWS = ["gap", "signal", "count", "change", "evidence", "kpi", "none"];
-TDH.viewsOf = (meta) => TDH.VIEWS.filter((v) => v !== "evidence" || meta.evidence);
+TDH.VIEWS = ["gap", "signal", "count", "change", "evidence", "throughput", "kpi", "none"];
+TDH.viewsOf = (meta) => TDH.VIEWS.filter((v) => !["evidence", "throughput"].includes(v) || meta[v]);
 TDH.LAYERS = ["chosen", "sectors", "assets", "sites", "places", "stations", "regions", "wards"];
 
 TDH.Panel = class {
@@ -47,12 +47,12 @@ TDH.Panel = class {
       $("fold").textContent = folded ? "▴" : "▾";
       app.map.invalidateSize();
     });
-    const tabs = ["assets", "kpi", "regions"];
+    const tabs = ["assets", "kpi", "regions", "sites"];
     const open = (name) => tabs.forEach((k) => {
       $(`tab-${k}`).setAttribute("aria-selected", String(k === name));
       $(`tab-${k}`).tabIndex = k === name ? 0 : -1;
       $(`${k}-sheet`).hidden = k !== name;
-    });
+    }) || (name === "sites" && app.siteSheet());
     tabs.forEach((k, i) => {
       on(`tab-${k}`, "click", () => open(k));
       on(`tab-${k}`, "keydown", (e) => {
@@ -119,6 +119,7 @@ TDH.Panel = class {
     this.goals();
     this.kpis();
     this.regions();
+    app.siteSheet();
     this.said();
   }
 
@@ -143,16 +144,13 @@ TDH.Panel = class {
   sums() {
     const { meta } = this.app.store, t = TDH.t, el = TDH.element, n = TDH.number;
     const line = (label, row, total) => el("tr", { class: total ? "total" : null },
-      el("th", { scope: "row" }, label), el("td", {}, n(row.sites)), el("td", {}, n(row.before)),
-      el("td", { class: "after" }, n(row.after)));
-    const total = { sites: 0, before: 0, after: 0 };
-    for (const row of meta.sums) for (const k in total) total[k] += row[k];
+      el("th", { scope: "row" }, label), el("td", {}, n(row.sites)), ...this.sumCells(row));
     this.$("kpis").replaceChildren(
       el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("who")),
         el("th", { scope: "col" }, t("sites_n")), el("th", { scope: "col" }, t("gap_before")),
         el("th", { scope: "col" }, t("gap_after")))),
       el("tbody", {}, ...meta.sums.map((row, i) => line(TDH.chip(meta.carriers[i]), row)),
-        line(t("total"), total, true))), this.goalLines(),
+        line(t("total"), this.sumTotal(), true))), ...[this.dayNote(), this.expectedTable(true), this.goalLines()].filter(Boolean),
       el("p", {}, `${t("best")}: ${meta.status[TDH.lang]} – ${t("gap_pct", { g: n(meta.gap * 100, 2) })}`));
   }
 
@@ -167,7 +165,7 @@ TDH.Panel = class {
       el("td", {}, n(m.before.reduce((a, b) => a + b, 0))), el("td", {}, n(m.after.reduce((a, b) => a + b, 0))),
       ...meta.carriers.map((_, c) => el("td", {},
         `${share(m.people[c] - m.before[c], m.people[c])} → ${share(m.people[c] - m.after[c], m.people[c])}`))));
-    this.$("kpi-sheet").replaceChildren(...this.goalTable(), el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
+    this.$("kpi-sheet").replaceChildren(...this.goalTable(), ...[this.expectedTable(false)].filter(Boolean), el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
   }
 
   /* --- legend ------------------------------------------------------------------------------ */
@@ -214,6 +212,10 @@ TDH.Panel = class {
       title(t("v_evidence"));
       store.meta.evidence.map((kind, k) => [TDH.EVIDENCE_COLOURS[k], kind[TDH.lang]]).reverse().forEach((pair) => key(...pair));
       parts.push(keys, el("p", { class: "note" }, t("strongest")), el("p", { class: "note" }, t("pooled_evidence")));
+    } else if (view === "throughput") {
+      title(t("v_throughput"));
+      const notes = this.speedKeys(key);
+      parts.push(keys, ...notes);
     } else if (view === "kpi") {
       const goal = this.goal();
       title(goal ? this.goalName(goal) : t("gap_share"));
@@ -253,9 +255,11 @@ TDH.Panel = class {
         TDH.guessed(guess.getContext("2d"), 9, 8, 5, "#455");
         more.append(el("li", {}, guess, t("estimated_mark")));
       }
+      const busy = this.busyKey();
+      if (busy) more.append(busy);
     }
     parts.push(more);
-    if (view !== "evidence") parts.push(el("p", { class: "note" }, t("scale_note"))); // there, a part is measured
+    if (!["evidence", "throughput"].includes(view)) parts.push(el("p", { class: "note" }, t("scale_note"))); // there, a part is measured
     root.replaceChildren(...parts.filter((p) => p !== more || more.children.length));
   }
 

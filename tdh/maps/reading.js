@@ -14,17 +14,25 @@ Object.assign(TDH.App.prototype, {
   async open(i, go) {
     const { map, store, state } = this, at = L.latLng(store.lat[i], store.lon[i]);
     if (go && (map.getZoom() < 14 || !map.getBounds().contains(at))) map.setView(at, Math.max(15, map.getZoom()), { animate: false });
+    this.forget();
     this.opened = i;
     state.active = store.ids.at(i);
-    delete this.openedPlace;
-    delete this.openedRegion;
     this.openAt(at);
     await this.footprint(i);
     this.chosenLayer.repaint();
     this.remember();
   },
 
-  /* The one popup, of an asset or a place. */
+  /* Whatever was opened is so no longer. */
+  forget() {
+    delete this.openedPlace;
+    delete this.openedRegion;
+    delete this.openedSite;
+    this.state.active = "";
+    this.state.site = "";
+  },
+
+  /* The one popup, of an asset, a place, a region or a site. */
   openAt(at) {
     const { map } = this;
     this.popup = this.popup || L.popup({ maxWidth: 410, minWidth: 380, autoPanPaddingTopLeft: [60, 20], autoPanPaddingBottomRight: [310, 20] });
@@ -45,6 +53,10 @@ Object.assign(TDH.App.prototype, {
       popup.setContent(this.regionDetails(this.openedRegion));
       return;
     }
+    if (this.openedSite !== undefined) {
+      popup.setContent(this.siteDetails(this.openedSite));
+      return;
+    }
     const i = this.opened, box = TDH.assetDetails(store, i);
     popup.setContent(box);
     await TDH.partsInto(store, i, box);
@@ -54,10 +66,9 @@ Object.assign(TDH.App.prototype, {
   },
 
   openPlace(k) {
-    const { store, state } = this;
+    const { store } = this;
+    this.forget();
     this.openedPlace = k;
-    delete this.openedRegion;
-    state.active = "";
     this.clearPrint();
     this.openAt(L.latLng(store.places.lat[k], store.places.lon[k]));
   },
@@ -67,7 +78,7 @@ Object.assign(TDH.App.prototype, {
     const { store, map } = this;
     this.pathLines = this.pathLines || L.layerGroup();
     this.pathLines.clearLayers();
-    if (this.opened !== i || this.openedPlace !== undefined || this.openedRegion || !map.hasLayer(this.popup)) return;
+    if (this.opened !== i || this.openedPlace !== undefined || this.openedRegion || this.openedSite !== undefined || !map.hasLayer(this.popup)) return;
     this.pathRenderer = this.pathRenderer || L.canvas({ pane: "path", padding: 0.3 });
     for (const { offer, row } of paths) {
       if (!row.cell) continue;
@@ -171,7 +182,7 @@ Object.assign(TDH.App.prototype, {
       el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("who")),
         el("th", { scope: "col" }, t("band")), el("th", { scope: "col" }, t("before")), el("th", { scope: "col" }, t("after")))),
       TDH.readout(store, at, this.state.shift)),
-      (latlng && this.regionLine(latlng)) || "", el("p", {}, `${where.lat.toFixed(5)}, ${where.lng.toFixed(5)}`));
+      this.tileLine(where), (latlng && this.regionLine(latlng)) || "", el("p", {}, `${where.lat.toFixed(5)}, ${where.lng.toFixed(5)}`));
   },
 
   listen() {
@@ -185,18 +196,20 @@ Object.assign(TDH.App.prototype, {
         waiting = false;
         if (!last || (map.dragging && map.dragging.moving())) return;
         this.read(last);
-        map.getContainer().classList.toggle("pointing", this.hit(last, 9) >= 0 || this.hitPlace(last, 8) >= 0);
+        map.getContainer().classList.toggle("pointing", this.hit(last, 9) >= 0 || this.hitPlace(last, 8) >= 0 || this.hitSite(last, 8) >= 0);
       });
     });
     map.on("mouseout", () => { last = null; this.read(); });
-    map.on("moveend", () => { if (!last) this.read(); this.remember(); });
+    map.on("moveend", () => { if (!last) this.read(); this.siteSheet(); this.remember(); });
     map.on("swiped", () => this.remember());
     map.on("click", (e) => {
       if (this.measure.active || this.boxes.active) return;
       const i = this.hit(e.latlng, 12);
       const place = i >= 0 ? -1 : this.hitPlace(e.latlng, 10);
+      const site = i >= 0 || place >= 0 ? -1 : this.hitSite(e.latlng, 10);
       if (i >= 0) this.open(i, false);
       else if (place >= 0) this.openPlace(place);
+      else if (site >= 0) this.openSite(site, false);
       else if (this.hitRegion(e.latlng)) this.openRegion(this.hitRegion(e.latlng), e.latlng);
       else if (this.state.layers.assets && map.getZoom() < 16
         && this.crowded(TDH.mercator.x(e.latlng.lng), TDH.mercator.y(e.latlng.lat))) map.setView(e.latlng, map.getZoom() + 2);
@@ -205,7 +218,7 @@ Object.assign(TDH.App.prototype, {
     const marks = ["stations", "places", "sites", "assets", "chosen"].map((name) => map.getPane(name));
     map.on("zoomstart", () => { for (const pane of marks) pane.style.visibility = "hidden"; });
     map.on("zoomend", () => { for (const pane of marks) pane.style.visibility = ""; });
-    map.on("popupclose", () => { this.state.active = ""; this.clearPrint(); this.remember(); });
+    map.on("popupclose", () => { this.state.active = ""; this.state.site = ""; this.clearPrint(); this.remember(); });
     window.addEventListener("hashchange", () => {
       if (location.hash === this.hash) return;
       const link = TDH.permalink.read(location.hash, this.state, this.store.meta);

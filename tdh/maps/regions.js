@@ -51,9 +51,8 @@ Object.assign(TDH.App.prototype, {
   },
 
   openRegion(region, at) {
+    this.forget();
     this.openedRegion = region;
-    delete this.openedPlace;
-    this.state.active = "";
     this.clearPrint();
     this.openAt(at);
   },

@@ -183,6 +183,7 @@ TDH.permalink = {
     q.set("layers", Object.keys(state.layers).filter((k) => state.layers[k]).join(","));
     for (const [key, value] of Object.entries(state.filter)) if (value !== "") q.set(`f.${key}`, value);
     if (state.active) q.set("asset", state.active);
+    if (state.site) q.set("site", state.site);
     return `#${q.toString().replace(/%2F/g, "/").replace(/%2C/g, ",")}`;
   },
 
@@ -215,6 +216,7 @@ TDH.permalink = {
       if (value !== null) state.filter[key] = value;
     }
     if (q.get("asset")) state.active = q.get("asset");
+    if (q.get("site")) state.site = q.get("site");
     const [z, lat, lng] = (q.get("map") || "").split("/").map(Number);
     return Number.isFinite(lng) ? { z, lat, lng } : null;
   },

@@ -213,7 +213,7 @@ def test_panel_and_table_fold_and_the_map_grows(open_map: Any, map_file: Path) -
 def test_tabs_zoom_opacity_and_marks(open_map: Any, map_file: Path, fake_run: Any) -> None:
     page = open_map(map_file)
     page.locator("#tdh-tab-assets").focus()
-    for name in ("kpi", "regions", "assets"):
+    for name in ("kpi", "regions", "sites", "assets"):
         page.keyboard.press("ArrowRight")
         assert page.evaluate("document.activeElement.id") == f"tdh-tab-{name}"
         assert page.locator(f"#tdh-{name}-sheet").is_visible()
