@@ -160,6 +160,7 @@ def test_a_run_tells_of_it(demo_run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_stages_that_learn(data_dir: Path, tmp_path: Path) -> None:
     """A third of the 23 wards: sums per 1 km, divided by what 500 m meshes taught."""
     tokyo = data_dir / "tokyo"
