@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tdh import gaps
 from tdh.language import Text
 
 SPEEDS_MBPS = (10.0, 100.0, 300.0)
@@ -25,12 +26,12 @@ BUSIEST_SHARE = 0.1
 """Without loads: the share of the sites that serve anybody which counts as busy."""
 
 EXPECTED = Text(
-    "Expected people covered: residents times the probability that their place is covered. "
-    "The model's error at a place is the band's shadowing; a cell just at the threshold counts "
-    "half. Covered by yes or no counts whole cells instead.",
-    "期待カバー人口: 居住人口 × その場所がカバーされる確率の合計。予測の誤差(バンドごとの"
-    "シャドウイング)を見込むため、ちょうどしきい値のセルは半分に数えます。カバー人口は"
-    "セルごとに届く・届かないで数えた人口です。",
+    "Expected people covered: residents times the probability that their place is covered. A "
+    "prediction may be off by the shadowing (6 dB unless the scenario says otherwise): a cell just "
+    "at the threshold counts half. Covered by yes or no counts a cell whole or not at all.",
+    "期待カバー人口: 居住人口 × その場所がカバーされる確率の合計です。予測にはシャドウイングの"
+    "ばらつき(シナリオに指定がなければ6 dB)を見込み、ちょうどしきい値のセルは半分に数えます。"
+    "カバー人口は、セルごとに届く・届かないで数えた人口です。",
 )
 """What table ``expected_people`` means, for people."""
 
@@ -207,3 +208,43 @@ def expected(run: Any) -> pd.DataFrame | None:
     if table is None:
         return None
     return table[table["band"].fillna("") == ""].reset_index(drop=True)
+
+
+def people_by_reason(regions: pd.DataFrame) -> pd.DataFrame:
+    """People of gap regions by reason.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        Rows of table ``gap_regions``.
+
+    Returns
+    -------
+    DataFrame
+        The same index; a column of each of :data:`tdh.gaps.REASONS`, people. They are the table's
+        own columns; of a gap of capacity, all its people lack capacity. NaN: not known.
+    """
+    slow = regions["reason"] == "capacity"
+    columns = {}
+    for reason in gaps.REASONS:
+        if reason == "capacity":
+            columns[reason] = regions["unmet_people"].where(slow)
+        else:
+            held = regions.get(f"people_{reason}", pd.Series(np.nan, index=regions.index))
+            columns[reason] = held.astype(float).mask(slow)
+    return pd.DataFrame(columns, index=regions.index)
+
+
+MOST_NAMES = 3
+
+
+def first_names(names: object) -> str:
+    """The first of a region's places, the most important ones, and a mark where there are more.
+
+    >>> first_names("a、b、c、d")
+    'a、b、c…'
+    """
+    if not isinstance(names, str):
+        return ""
+    parts = names.split("、")
+    return "、".join(parts[:MOST_NAMES]) + ("…" if len(parts) > MOST_NAMES else "")

@@ -13,6 +13,7 @@ from tdh import display, gaps, present, schemas
 from tdh.maps import codec, georeference, network, offers
 from tdh.maps.parts import MISSING_U16, Content, both, u16
 from tdh.radio import exposure
+from tdh.today import first_names
 
 GEOGRAPHIC_CRS = georeference.GEOGRAPHIC_CRS
 SIMPLIFY_M = 4.0
@@ -208,15 +209,16 @@ def _regions(
     outlines = rough.to_crs(GEOGRAPHIC_CRS)
     index = {m["code"]: i for i, m in enumerate(content.meta["municipalities"])}
     names = [c.id for c in run.carriers]
+    parts = None if today is None else network.by_reason(table)
     regions = [
         {
             "carrier": names.index(row.carrier_id) if row.carrier_id in names else -1,
             "rank": row.rank,
             "municipality": index.get(row.municipality_code, -1),
             "rings": _rings(outline, origin),
-            **(_remaining(row) if today is None else _reasoned(row)),
+            **(_remaining(row) if parts is None else _reasoned(row) | {"parts": parts[k]}),
         }
-        for row, outline in zip(table.itertuples(), outlines, strict=True)
+        for k, (row, outline) in enumerate(zip(table.itertuples(), outlines, strict=True))
     ]
     content.blocks["data-regions"] = codec.deflate(codec.json_block(regions).encode("utf-8"))
 
@@ -233,12 +235,13 @@ def _reasoned(row: Any) -> dict[str, Any]:
 
     return {
         "people": round(float(row.unmet_people), 1),
+        "day": number(row.unmet_people_day, 1),
         "after": number(row.unmet_after, 1),
         "ha": round(float(row.area_m2) / 1e4, 2),
         "least": int(row.at_least),
         "reason": list(gaps.REASONS).index(row.reason),
         "places": number(row.places, 0),
-        "named": "" if pd.isna(row.place_names) else str(row.place_names),
+        "named": first_names(row.place_names),
         "site_m": number(row.nearest_site_m, 0),
         "lacks_db": round(float(row.shortfall_db), 1),
     }

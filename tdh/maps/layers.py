@@ -23,11 +23,12 @@ from typing import Any, Literal
 import folium
 import numpy as np
 import pandas as pd
+import shapely
 from branca.element import Figure
 from folium.map import Layer
 from folium.template import Template
 
-from tdh import details, display
+from tdh import details, display, gaps
 from tdh.errors import InputError, Problem
 from tdh.language import Language, Text
 from tdh.maps import codec, georeference, page
@@ -480,7 +481,10 @@ def places_layer(
 def regions_layer(
     run: Any, carrier: str, *, name: str | None = None, language: Language = "ja", show: bool = True
 ) -> folium.FeatureGroup:
-    """Outlines of the largest gaps that the plan leaves a carrier.
+    """Outlines of a carrier's largest gaps of today, the regions that the plan's own map shows.
+
+    A click tells people, what the plan leaves of them, and the reason. A run without table
+    ``gap_regions`` shows the gaps that remain after the plan.
 
     Parameters
     ----------
@@ -497,18 +501,39 @@ def regions_layer(
         If the run has no such carrier.
     """
     known = _carrier(run, carrier)
-    title = Text("{c}: gaps that remain", "{c} 残る不足地区", c=known.name).render(language)
-    safe = escape(name or title).replace("{", "&#123;").replace("}", "&#125;")
+    table = display.todays_regions(run)
+    if table is None:
+        title = Text("{c}: gaps that remain", "{c} 残る不足地区", c=known.name)
+        table = display.gap_regions(run)
+    else:
+        title = Text("{c}: gaps of today", "{c} 不足地区(現状)", c=known.name)
+    safe = escape(name or title.render(language)).replace("{", "&#123;").replace("}", "&#125;")
     group = folium.FeatureGroup(name=safe, show=show)
-    table = display.gap_regions(run)
     table = table[table["carrier_id"] == carrier]
     shapes = table.geometry.simplify(run.grid.cell_size_m).to_crs(georeference.GEOGRAPHIC_CRS)
-    for shape in shapes.explode(ignore_index=True):
-        ring = [(y, x) for x, y in shape.exterior.coords]
-        folium.Polygon(
-            ring, color=display.colours(run)[carrier], weight=2.2, dash_array="5 4", fill=False
-        ).add_to(group)
+    for row, shape in zip(table.itertuples(), shapes, strict=True):
+        words = _region_words(row, language)
+        for part in shapely.get_parts(shape):
+            ring = [(y, x) for x, y in part.exterior.coords]
+            # All of it is numbers and words of our own: nothing in it comes from a register.
+            folium.Polygon(
+                ring,
+                color=display.colours(run)[carrier],
+                weight=2.2,
+                dash_array="5 4",
+                fill=False,
+                tooltip=words,
+            ).add_to(group)
     return group
+
+
+def _region_words(row: Any, language: Language) -> str:
+    """Rank, people and reason of a region; of a gap that remains, rank and people."""
+    if not hasattr(row, "reason"):
+        text = Text("#{r}: {n:,.0f} people", "#{r}: {n:,.0f} 人", r=row.rank, n=row.people)
+        return text.render(language)
+    people = Text("#{r}: {n:,.0f} people", "#{r}: {n:,.0f} 人", r=row.rank, n=row.unmet_people)
+    return f"{people.render(language)} ({gaps.REASONS[row.reason].render(language)})"
 
 
 __all__ = [

@@ -142,6 +142,15 @@ def sites(run: Any, content: Content, origin: tuple[float, float], order: Any) -
     }
 
 
+def by_reason(regions: pd.DataFrame) -> list[list[float | None]]:
+    """People of each region by reason, in the order of the reasons; None: not known."""
+    table = today.people_by_reason(regions)
+    return [
+        [None if math.isnan(v) else round(v, 1) for v in row]
+        for row in table.to_numpy(float).tolist()
+    ]
+
+
 def people(run: Any, content: Content, found: display.Service) -> None:
     """People by day beside residents, and people covered by yes or no and by probability."""
     by_day = today.people_by_day(run, found.served)

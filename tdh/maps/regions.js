@@ -69,6 +69,7 @@ Object.assign(TDH.App.prototype, {
     const el = TDH.element, t = TDH.t, n = TDH.number, { today } = this.store.meta.regions;
     const row = (label, value) => el("tr", {}, el("th", { scope: "row" }, label), el("td", {}, value));
     const rows = [row(t(today ? "people_today" : "people_gap"), t("people_unit", { n: n(region.people) }))];
+    if (region.day !== undefined && region.day !== null) rows.push(row(t("people_day"), t("people_unit", { n: n(region.day) })));
     if (region.after !== undefined && region.after !== null) rows.push(row(t("people_after"), t("people_unit", { n: n(region.after) })));
     rows.push(row(t("municipality"), this.regionPlace(region)), row(t("area_ha"), n(region.ha, 1)));
     if (region.places !== undefined && region.places !== null) {
@@ -78,11 +79,13 @@ Object.assign(TDH.App.prototype, {
       rows.push(row(t("lacks"), `${n(region.lacks_db, 1)} dB`));
       if (region.site_m !== null) rows.push(row(t("nearest_site"), `${n(region.site_m)} m`));
     }
+    const parts = (region.parts || []).map((v, k) => [this.store.meta.regions.reasons[k][TDH.lang], v]).filter(([, v]) => v !== null);
     return el("div", { class: "details" }, el("h3", {}, `${t(today ? "region_today" : "l_regions")} #${region.rank}`),
       el("p", { class: "badges" }, el("span", { class: "badge" }, this.regionWho(region)),
         region.reason === undefined ? null : el("span", { class: "badge warn" }, this.regionReason(region)),
         el("span", { class: "badge" }, t("modelled"))),
-      el("table", {}, el("tbody", {}, ...rows)));
+      el("table", {}, el("tbody", {}, ...rows)), ...(parts.length ? [el("h4", {}, t("by_reason")),
+        el("table", { class: "parts" }, el("tbody", {}, ...parts.map(([word, v]) => row(word, t("people_unit", { n: n(v) })))))] : []));
   },
 });
 
@@ -90,16 +93,18 @@ Object.assign(TDH.Panel.prototype, {
   /* The largest gaps: of the carrier that is looked at, or of too few carriers. */
   regions() {
     const { app } = this, { meta } = app.store, t = TDH.t, el = TDH.element, n = TDH.number, { today } = meta.regions;
-    const words = today ? ["who", "municipality", "people_today", "people_after", "l_places", "area_ha", "reason", "go"]
-      : ["who", "municipality", "people_gap", "area_ha", "go"];
-    const head = el("tr", {}, el("th", { scope: "col" }, "#"), ...words.map((k) => el("th", { scope: "col" }, t(k))));
+    const reasons = today ? meta.regions.reasons : [];
+    const words = today ? ["who", "municipality", "people_today", "people_after", "l_places", "area_ha", "reason"]
+      : ["who", "municipality", "people_gap", "area_ha"];
+    const head = el("tr", {}, el("th", { scope: "col" }, "#"), ...words.map((k) => el("th", { scope: "col" }, t(k))),
+      ...reasons.map((r) => el("th", { scope: "col", class: "part", title: t("by_reason") }, r[TDH.lang])), el("th", { scope: "col" }, t("go")));
     const number = (value) => el("td", {}, value === null ? "–" : n(value));
     const rows = app.regionsShown().sort((a, b) => b.people - a.people).map((r) => el("tr", {},
       el("td", {}, String(r.rank)),
       el("td", { class: "left" }, r.carrier < 0 ? app.regionWho(r) : TDH.chip(meta.carriers[r.carrier])),
       el("td", { class: "left" }, app.regionPlace(r)), number(r.people),
-      ...(today ? [number(r.after), el("td", { class: "left" }, r.places === null ? "–" : r.named || n(r.places))] : []),
-      el("td", {}, n(r.ha, 1)), today ? el("td", { class: "left" }, app.regionReason(r)) : null,
+      ...(today ? [number(r.after), el("td", { class: "left" }, r.places === null ? "–" : r.named ? `${n(r.places)}: ${r.named}` : n(r.places))] : []),
+      el("td", {}, n(r.ha, 1)), today ? el("td", { class: "left" }, app.regionReason(r)) : null, ...reasons.map((_, k) => number(r.parts[k])),
       el("td", {}, el("button", { type: "button", class: "go", onclick: () => app.goto(r) }, t("go")))));
     this.$("regions-sheet").replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
     this.$("tab-regions").dataset.t = today ? "region_today" : "l_regions";

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tdh import display, gaps
+from tdh import display, gaps, today
 from tdh.language import Language, Text
 
 MOST_REGIONS = 3
@@ -87,14 +87,15 @@ def regions(run: Any, found: display.Service, language: Language) -> list[dict[s
     -------
     list of dict
         ``who``, ``rank``, ``municipality``, ``people`` and ``after`` (None: not known), ``ha``,
-        ``places`` (None: the scenario names none), ``named``, ``site_m`` (None: there is none) and
-        ``reason`` in words.
+        ``places`` (None: the scenario names none), ``named``, ``site_m`` (None: there is none),
+        ``reason`` in words, and ``parts``: people of each reason (None: not known).
     """
     table = display.todays_regions(run, found, MOST_REGIONS)
     if table is None:
         return []
     names = {c.id: c.name for c in run.carriers}
     order = [*names, ""]
+    parts = today.people_by_reason(table)
     rows = [
         {
             "who": _who(row, names).render(language),
@@ -105,11 +106,12 @@ def regions(run: Any, found: display.Service, language: Language) -> list[dict[s
             "after": _known(row.unmet_after),
             "ha": float(row.area_m2) / 1e4,
             "places": _known(row.places),
-            "named": row.place_names if isinstance(row.place_names, str) else "",
+            "named": today.first_names(row.place_names),
             "site_m": _known(row.nearest_site_m),
             "reason": gaps.REASONS[row.reason].render(language),
+            "parts": [_known(value) for value in shares],
         }
-        for row in table.itertuples()
+        for row, shares in zip(table.itertuples(), parts.to_numpy().tolist(), strict=True)
     ]
     return sorted(rows, key=lambda row: row["order"])
 

@@ -13,8 +13,9 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from tdh import details, display
+from tdh import details, display, today
 from tdh.files import atomic
+from tdh.language import Text
 
 CREATION = {"dataset_options": {"VERSION": "1.3"}}
 """The version of the format that QGIS of a few years ago opens without a warning."""
@@ -33,8 +34,10 @@ def write_geopackage(run: Any, path: str | os.PathLike[str]) -> None:
     """Write offers, assets, present sites and municipalities with their styles.
 
     Layers: ``offers`` (coloured by carrier, labelled by order), ``assets`` (by best score),
-    ``sites`` (by carrier, turned to their azimuth), ``gap_regions`` (what remains, by carrier) and
-    ``municipalities`` (by the share of people in a gap after the plan).
+    ``sites`` (by carrier, turned to their azimuth, with what they carry), ``gap_regions`` (the gaps
+    of today that map and report show, by carrier, with what the plan leaves of them and people by
+    reason; in a run without that table, the gaps that remain) and ``municipalities``
+    (by the share of people in a gap after the plan).
 
     Parameters
     ----------
@@ -72,7 +75,7 @@ def tables(run: Any) -> dict[str, gpd.GeoDataFrame]:
     return {
         "municipalities": _municipalities(run),
         "gap_regions": _regions(run),
-        "sites": run.sites.reset_index(),
+        "sites": today.sites(run).table.reset_index(),
         "assets": _assets(run),
         "offers": _offers(run),
     }
@@ -137,11 +140,15 @@ def _assets(run: Any) -> gpd.GeoDataFrame:
 
 
 def _regions(run: Any) -> gpd.GeoDataFrame:
-    frame = display.gap_regions(run)
-    frame["municipality"] = (
-        run.municipalities["municipality"].reindex(frame["municipality_code"]).to_numpy()
-    )
-    return frame
+    frame = display.todays_regions(run)
+    if frame is None:
+        frame = display.gap_regions(run)
+        frame["municipality"] = (
+            run.municipalities["municipality"].reindex(frame["municipality_code"]).to_numpy()
+        )
+        return frame
+    frame["people_capacity"] = today.people_by_reason(frame)["capacity"]
+    return frame.reset_index()
 
 
 def _municipalities(run: Any) -> gpd.GeoDataFrame:
@@ -319,6 +326,19 @@ def _region_style(run: Any) -> str:
             type="string",
         )
         _fill(symbols, str(i), colours[carrier.id])
+    # Where fewer carriers serve than are to, the gap is of none of them.
+    i = len(run.carriers)
+    label = Text("too few carriers", "事業者数が不足")
+    ET.SubElement(
+        categories,
+        "category",
+        symbol=str(i),
+        value="",
+        label=f"{label.render('ja')} / {label.render('en')}",
+        render="true",
+        type="string",
+    )
+    _fill(symbols, str(i), "#2b333b")
     return _text(root)
 
 

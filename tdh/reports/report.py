@@ -11,10 +11,10 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from tdh import details, display
+from tdh import details, display, gaps
 from tdh.files import atomic
 from tdh.language import Language, Text
-from tdh.reports import charts, evidence, figures, goals
+from tdh.reports import charts, evidence, figures, goals, network
 
 MOST_SHEETS = 1000
 MOST_PROFILES = 500
@@ -85,6 +85,8 @@ def _facts(run: Any, language: Language) -> dict[str, Any]:
         "evidence": evidence.rows(run, language),
         "evidence_shares": evidence.shares(run, language),
         "regions": evidence.regions(run, found, language),
+        "reasons": [text.render(language) for text in gaps.REASONS.values()],
+        "network": network.facts(run, found, language),
         "bars": charts.before_after(
             [c.name for c in run.carriers],
             [float(summary["carriers"][c]["people_in_gap_before"]) for c in ids],

@@ -12,7 +12,7 @@ from xlsxwriter.worksheet import Worksheet
 from tdh import display
 from tdh.files import atomic
 from tdh.language import Language, Text
-from tdh.reports import goal_sheets
+from tdh.reports import goal_sheets, network
 from tdh.reports.book import Book, Column
 
 MAX_FINDINGS = 50_000
@@ -42,6 +42,7 @@ def write_workbook(run: Any, path: str | os.PathLike[str], language: Language = 
         goal_sheets.goals(book, run)
         _carriers(book, run)
         _municipalities(book, run)
+        network.write(book, run)
         _assets(book, run)
         _findings(book, run)
         book.book.set_properties({"title": run.name, "comments": f"tdh {display.made_on(run)}"})
@@ -97,7 +98,7 @@ def _explanations(book: Book, run: Any) -> None:
         book.text(sheet, row, 1, value, "plain")
         row += 1
     row = _section(book, sheet, row + 1, Text("Sheets", "シートの説明"))
-    for name, meaning in goal_sheets.sheets(run, _SHEETS):
+    for name, meaning in _sheets(run):
         sheet.write_url(
             row, 0, f"internal:'{book.say(name)}'!A1", book.formats["link"], book.say(name)
         )
@@ -118,6 +119,13 @@ def _explanations(book: Book, run: Any) -> None:
     ):
         sheet.write_url(row + 1, 0, f"external:{target}", book.formats["link"], book.say(label))
         row += 1
+
+
+def _sheets(run: Any) -> list[tuple[Text, Text]]:
+    """What the sheets are, in their order."""
+    told = goal_sheets.sheets(run, _SHEETS)
+    at = [name for name, _ in told].index(ASSETS)
+    return [*told[:at], *network.sheets(run), *told[at:]]
 
 
 def _section(book: Book, sheet: Worksheet, row: int, title: Text) -> int:

@@ -15,8 +15,7 @@ from tdh import display, gaps, maps, schemas
 from tdh.reports import report
 
 
-@pytest.fixture(scope="module")
-def reasoned_run(fake_run: Any) -> Any:
+def with_regions(fake_run: Any) -> Any:
     """A run with table ``gap_regions``: rectangles of cells, with a reason each."""
     run = type(fake_run)(n_assets=200, rows=50, cols=60)
     grid = run.grid
@@ -55,8 +54,22 @@ def reasoned_run(fake_run: Any) -> Any:
         )
     frame = gpd.GeoDataFrame(pd.DataFrame(rows), geometry="geometry", crs=run.crs)
     frame.index = pd.Index([f"gap-{k}" for k in range(len(frame))], name="region_id")
+    # Of the people, most have the region's reason, and the others the next one.
+    told = ["no_site_near", "blocked", "indoors_only"]
+    for k, reason in enumerate(told):
+        share = np.where(frame["reason"] == reason, 0.7, 0.0)
+        share += np.where(frame["reason"] == told[k - 1], 0.3, 0.0)
+        frame[f"people_{reason}"] = (frame["unmet_people"] * share).where(
+            frame["reason"] != "capacity"
+        )
     run.gap_regions = schemas.conform(frame, "gap_regions")
     return run
+
+
+@pytest.fixture(scope="module")
+def reasoned_run(fake_run: Any) -> Any:
+    """That run."""
+    return with_regions(fake_run)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +120,13 @@ def test_the_list_tells_people_place_and_reason(
             assert f"{row.unmet_people:,.0f}" in text
             assert row.municipality in text
             assert gaps.REASONS[row.reason].render("ja") in text
+            parts = {r: getattr(row, f"people_{r}", np.nan) for r in gaps.REASONS}
+            if row.reason == "capacity":
+                parts = {"capacity": row.unmet_people}
+            said = shown.nth(k).locator("td").all_inner_texts()[-5:-1]
+            for reason, cell in zip(gaps.REASONS, said, strict=True):
+                value = parts.get(reason, np.nan)
+                assert cell == ("–" if value != value else f"{value:,.0f}")
             if row.unmet_after == row.unmet_after:
                 assert f"{row.unmet_after:,.0f}" in text
     assert page.seen["errors"] == []
@@ -135,6 +155,8 @@ def test_a_click_opens_what_is_under_the_cursor(
     assert "5,000 人" in popup.inner_text()
     assert "<b>第一病院</b>" in popup.inner_text()  # text, never markup
     assert "640 m" in popup.inner_text()
+    assert "3,500 人" in popup.inner_text()  # 0.7 of them: no site is near
+    assert "1,500 人" in popup.inner_text()
     legend = page.locator("#tdh-legend").inner_text()
     assert "近くに基地局なし" in legend
     assert "屋内のみ" not in legend  # none of what is shown
