@@ -1,6 +1,6 @@
 /* What is opened, hit and read on the map. Part of the application. */
 Object.assign(TDH.App.prototype, {
-  goto(region) {
+  goto(region, told) {
     const { state, map } = this;
     const who = region.carrier >= 0 ? region.carrier : region.least === 2 ? "two" : "any";
     Object.assign(state, { who, band: "all", view: "gap", when: "after" });
@@ -9,6 +9,7 @@ Object.assign(TDH.App.prototype, {
     this.update("raster");
     this.layers();
     map.fitBounds(L.polygon(this.latlngs(region.rings)).getBounds(), { maxZoom: 16, padding: [40, 40], animate: false });
+    if (told) this.openRegion(region, map.getCenter());
   },
 
   async open(i, go) {
@@ -213,6 +214,10 @@ Object.assign(TDH.App.prototype, {
       else if (this.hitRegion(e.latlng)) this.openRegion(this.hitRegion(e.latlng), e.latlng);
       else if (this.state.layers.assets && map.getZoom() < 16
         && this.crowded(TDH.mercator.x(e.latlng.lng), TDH.mercator.y(e.latlng.lat))) map.setView(e.latlng, map.getZoom() + 2);
+    });
+    // Without a mouse: Enter opens what lies at the centre.
+    map.getContainer().addEventListener("keydown", (e) => {
+      if (e.key === "Enter" && e.target === map.getContainer()) map.fire("click", { latlng: map.getCenter() });
     });
     // While a zoom is under way the marks of the old scale would be drawn many times too large.
     const marks = ["stations", "places", "sites", "assets", "chosen"].map((name) => map.getPane(name));

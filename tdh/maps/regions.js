@@ -105,7 +105,8 @@ Object.assign(TDH.Panel.prototype, {
       el("td", { class: "left" }, app.regionPlace(r)), number(r.people),
       ...(today ? [number(r.after), el("td", { class: "left" }, r.places === null ? "–" : r.named ? `${n(r.places)}: ${r.named}` : n(r.places))] : []),
       el("td", {}, n(r.ha, 1)), today ? el("td", { class: "left" }, app.regionReason(r)) : null, ...reasons.map((_, k) => number(r.parts[k])),
-      el("td", {}, el("button", { type: "button", class: "go", onclick: () => app.goto(r) }, t("go")))));
+      el("td", {}, el("button", { type: "button", class: "go", // A key press has no count of clicks.
+        onclick: (e) => app.goto(r, e.detail === 0) }, t("go")))));
     this.$("regions-sheet").replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
     this.$("tab-regions").dataset.t = today ? "region_today" : "l_regions";
     this.$("tab-regions").textContent = t(this.$("tab-regions").dataset.t);

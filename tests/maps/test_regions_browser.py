@@ -133,6 +133,18 @@ def test_the_list_tells_people_place_and_reason(
 
 
 @pytest.mark.browser
+def test_a_region_opens_by_keyboard(open_map: Any, reasoned_map: Path) -> None:
+    page = open_map(reasoned_map, "#lang=en")
+    page.click("#tdh-tab-regions")
+    page.locator("#tdh-regions-sheet tbody tr button").first.focus()
+    page.keyboard.press("Enter")
+    popup = page.locator(".leaflet-popup-content")
+    popup.wait_for()
+    assert "5,000 people" in popup.inner_text()
+    assert page.seen["errors"] == []
+
+
+@pytest.mark.browser
 def test_a_click_opens_what_is_under_the_cursor(
     open_map: Any, reasoned_map: Path, reasoned_run: Any
 ) -> None:
