@@ -12,7 +12,11 @@ Object.assign(TDH.App.prototype, {
 
   regionDash(region) { return region.reason === undefined ? "5 4" : TDH.REASON_DASHES[region.reason]; },
 
+  /* Whether a gap is one of throughput: measured, of all carriers together, and no prediction. */
+  measured(region) { return region.reason !== undefined && this.store.meta.regions.reasons[region.reason].id === "capacity"; },
+
   regionWho(region) {
+    if (this.measured(region)) return TDH.t("slow_for_all");
     return region.carrier < 0 ? TDH.t(region.least > 1 ? "fewer_than" : "no_carrier", { n: region.least }) : this.store.meta.carriers[region.carrier].name;
   },
 
@@ -76,14 +80,14 @@ Object.assign(TDH.App.prototype, {
       rows.push(row(t("l_places"), region.named ? `${n(region.places)}: ${region.named}` : n(region.places)));
     }
     if (region.reason !== undefined) {
-      rows.push(row(t("lacks"), `${n(region.lacks_db, 1)} dB`));
+      if (!this.measured(region)) rows.push(row(t("lacks"), `${n(region.lacks_db, 1)} dB`));
       if (region.site_m !== null) rows.push(row(t("nearest_site"), `${n(region.site_m)} m`));
     }
     const parts = (region.parts || []).map((v, k) => [this.store.meta.regions.reasons[k][TDH.lang], v]).filter(([, v]) => v !== null);
     return el("div", { class: "details" }, el("h3", {}, `${t(today ? "region_today" : "l_regions")} #${region.rank}`),
       el("p", { class: "badges" }, el("span", { class: "badge" }, this.regionWho(region)),
         region.reason === undefined ? null : el("span", { class: "badge warn" }, this.regionReason(region)),
-        el("span", { class: "badge" }, t("modelled"))),
+        el("span", { class: "badge" }, t(this.measured(region) ? "measured" : "modelled"))),
       el("table", {}, el("tbody", {}, ...rows)), ...(parts.length ? [el("h4", {}, t("by_reason")),
         el("table", { class: "parts" }, el("tbody", {}, ...parts.map(([word, v]) => row(word, t("people_unit", { n: n(v) })))))] : []));
   },

@@ -119,6 +119,8 @@ def regions(run: Any, found: display.Service, language: Language) -> list[dict[s
 def _who(row: Any, names: dict[str, str]) -> Text:
     if row.carrier_id:
         return Text("{c}", "{c}", c=names[row.carrier_id])
+    if row.reason == "capacity":
+        return Text("Slow, all carriers together (measured)", "速度が遅い地区(全社合計の実測)")
     if row.at_least == 1:
         return Text("No carrier", "どの事業者も届かない")
     return Text("Fewer than {n} carriers", "{n}社未満", n=row.at_least)

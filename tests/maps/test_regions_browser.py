@@ -122,6 +122,8 @@ def test_the_list_tells_people_place_and_reason(
             assert gaps.REASONS[row.reason].render("ja") in text
             parts = {r: getattr(row, f"people_{r}", np.nan) for r in gaps.REASONS}
             if row.reason == "capacity":
+                assert "どの事業者も届かない" not in text
+                assert "全社合計の実測" in text  # measured, and of no carrier
                 parts = {"capacity": row.unmet_people}
             said = shown.nth(k).locator("td").all_inner_texts()[-5:-1]
             for reason, cell in zip(gaps.REASONS, said, strict=True):
@@ -186,5 +188,6 @@ def test_the_report_lists_the_largest(reasoned_run: Any, fake_run: Any, language
     for reason in ("no_site_near", "blocked", "indoors_only", "capacity"):
         assert gaps.REASONS[reason].render(language) in part
     assert part.count("<tr>") == 1 + 5
+    assert {"ja": "全社合計の実測", "en": "all carriers together (measured)"}[language] in part
     assert "&lt;b&gt;第一病院&lt;/b&gt;" in part
     assert 'id="regions"' not in report.render(fake_run, language)
