@@ -221,7 +221,8 @@ def todays_regions(
     Parameters
     ----------
     most : int
-        Most regions of a carrier, and of each number of carriers that are to serve.
+        Most regions of a carrier, of each number of carriers that are to serve, and of low
+        throughput: what is measured stands apart from what is predicted, with ranks of its own.
 
     Returns
     -------
@@ -242,7 +243,8 @@ def todays_regions(
     rows, cols = cells["row"].to_numpy(), cells["col"].to_numpy()
     population, count = cells["population"].to_numpy(), found.count("after")
     parts = []
-    for (carrier, least), mine in table.groupby(["carrier_id", "at_least"], sort=False):
+    slow = table["reason"] == "capacity"
+    for (carrier, least, _), mine in table.groupby(["carrier_id", "at_least", slow], sort=False):
         mine = mine.head(most).copy()
         mine["rank"] = np.arange(1, len(mine) + 1)
         mine["unmet_after"] = np.nan

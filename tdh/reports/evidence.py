@@ -99,7 +99,12 @@ def regions(run: Any, found: display.Service, language: Language) -> list[dict[s
     rows = [
         {
             "who": _who(row, names).render(language),
-            "order": (order.index(row.carrier_id), row.at_least, row.rank),
+            "order": (
+                order.index(row.carrier_id),
+                row.reason == "capacity",
+                row.at_least,
+                row.rank,
+            ),
             "rank": int(row.rank),
             "municipality": "" if row.municipality is None else row.municipality,
             "people": float(row.unmet_people),
