@@ -283,6 +283,11 @@ class Run:
         return self._optional("site_load")
 
     @cached_property
+    def site_load_after(self) -> pd.DataFrame | None:
+        """The same with the plan on air, beside today's (table ``site_load_after``), or None."""
+        return self._optional("site_load_after")
+
+    @cached_property
     def present(self) -> pd.DataFrame | None:
         """How much of today's coverage stands on which evidence (table ``present``), or None."""
         return self._optional("present")
@@ -358,6 +363,11 @@ class Run:
         return self._optional("expected_people")
 
     @cached_property
+    def expected_municipalities(self) -> pd.DataFrame | None:
+        """The same of each municipality (table ``expected_municipalities``), or None."""
+        return self._optional("expected_municipalities")
+
+    @cached_property
     def findings(self) -> pd.DataFrame:
         """What was found in the registers (table ``findings``)."""
         with _readable(self._path("findings.csv")) as path:
@@ -402,12 +412,18 @@ class Run:
         array of uint8, shape (grid.n_rows, grid.n_cols), or None
             :data:`tdh.present.CODES`; 255 where no cell is. None in a run that has none yet.
         """
-        path = self.folder / f"coverage/{carrier}-{band}-source.tif"
-        if not path.exists():
-            return None
-        with _readable(path), rasterio.open(path) as raster:
-            codes: np.ndarray = raster.read(1)
-        return codes
+        return self._codes(f"coverage/{carrier}-{band}-source.tif")
+
+    def server(self, carrier: str, band: str) -> np.ndarray | None:
+        """Which present site serves each cell.
+
+        Returns
+        -------
+        array of int32, shape (grid.n_rows, grid.n_cols), or None
+            Position among the rows of ``site_load`` of this carrier and band; −1 where none does.
+            None in a run that has none yet.
+        """
+        return self._codes(f"coverage/{carrier}-{band}-server.tif")
 
     def footprint(self, carrier: str, band: str) -> Coverage:
         """The candidates' signals in a carrier's band: assets × cells, sparse."""
@@ -430,6 +446,14 @@ class Run:
                 )
             )
         return path
+
+    def _codes(self, name: str) -> np.ndarray | None:
+        path = self.folder / name
+        if not path.exists():
+            return None
+        with _readable(path), rasterio.open(path) as raster:
+            codes: np.ndarray = raster.read(1)
+        return codes
 
     def _optional(self, table: str) -> pd.DataFrame | None:
         return self._table(table) if (self.folder / f"{table}.parquet").exists() else None

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -87,6 +88,12 @@ class Coverage:
             server,
         )
         return to_dbm(best).astype(np.float32), server
+
+    def of_sites(self, site_ids: Iterable[str]) -> Coverage:
+        """The same of some of the sites, in the order given."""
+        ids = pd.Index(site_ids, name="site_id", dtype="str")
+        signal = self.signal[self.site_ids.get_indexer(ids)]
+        return Coverage(self.band, ids, self.cell_ids, signal)
 
     def footprint(self, threshold_dbm: float | None = None) -> csr_array:
         """Which cells each site serves: csr_array of bool, shape (n_sites, n_cells).

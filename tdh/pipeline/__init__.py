@@ -135,6 +135,7 @@ STAGES: tuple[Stage, ...] = (
             *(["throughput.parquet"] if s.throughput else []),
             *_per_band("coverage/{carrier}-{band}-before.tif")(s),
             *_per_band("coverage/{carrier}-{band}-source.tif")(s),
+            *_per_band("coverage/{carrier}-{band}-server.tif")(s),
             *_per_band("footprints/present-{carrier}-{band}.parquet")(s),
         ],
         after=("cells",),
@@ -201,7 +202,13 @@ STAGES: tuple[Stage, ...] = (
         Text("indicators of the programme", "事業の指標"),
         kpis.goals,
         lambda s: [s.goals.model_dump(), s.demand.commercial, s.demand.roads],
-        _files("kpis.parquet", "kpis.csv", "expected_people.parquet"),
+        _files(
+            "kpis.parquet",
+            "kpis.csv",
+            "expected_people.parquet",
+            "expected_municipalities.parquet",
+            "site_load_after.parquet",
+        ),
         after=("plan", "places"),
     ),
     Stage(

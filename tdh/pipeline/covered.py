@@ -92,6 +92,8 @@ def present(context: Context) -> dict[str, Any]:
             ids = pd.Index([site for s in found for site in s.site_ids], dtype="str")
             server = np.where(rsrp >= band.covered_dbm, server, -1)
             serving.append(loads.Serving(band, ids, server))
+            path = context.folder / f"coverage/{carrier_id}-{band_id}-server.tif"
+            loads.write_servers(path, server, table, context.grid)
             modelled, _ = combine([e for e in layers if e.kind == "predicted"], len(table))
             rows.append(known.tell(carrier_id, band, rsrp, source, modelled, layers, table))
             write_signal(context, carrier_id, band_id, "before", rsrp)
@@ -107,10 +109,7 @@ def present(context: Context) -> dict[str, Any]:
                     if (source == code).any()
                 },
             }
-        market = scenario.market_shares[carrier_id]
-        moments = {"customers": "population"}
-        moments |= {f"customers_{when}": f"population_{when}" for when in ("day", "night")}
-        people = {k: table[v].to_numpy(float) * market for k, v in moments.items() if v in table}
+        people = loads.customers_of(table, scenario.market_shares[carrier_id])
         carried.append(loads.of_carrier(carrier_id, serving, people, scenario.gaps))
     if problems:
         raise InputError(*problems)

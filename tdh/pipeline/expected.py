@@ -39,10 +39,16 @@ def of_run(run: Run) -> pd.DataFrame:
     Rows are each carrier's bands, each carrier, ``any`` carrier and ``at_least_k`` carriers for
     the scenario's ``goals.at_least``.
     """
+    whole, _ = counted(run)
+    return whole
+
+
+def counted(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tables ``expected_people`` and, of all bands together, ``expected_municipalities``."""
     carriers = [c.id for c in run.carriers]
     several = {c: [b for owner, b in run.bands if owner == c] for c in carriers}
     least = [k for k in run.scenario.goals.at_least if k <= len(carriers)]
-    columns: dict[tuple[str, str], dict[str, float]] = {}
+    found = _Sums(run)
     for when in ("before", "after"):
         best = np.full((len(carriers), len(run.cells)), np.nan, dtype=np.float32)
         served = np.zeros(best.shape, dtype=bool)
@@ -50,31 +56,65 @@ def of_run(run: Run) -> pd.DataFrame:
             for band in several[carrier]:
                 own, yes = _margins(run, (carrier, band), when)
                 if len(several[carrier]) > 1:
-                    _tell(
-                        columns,
-                        (carrier, band),
-                        when,
-                        run,
-                        yes,
-                        ndtr(np.nan_to_num(own, nan=-np.inf)),
-                    )
+                    found.add((carrier, band), when, yes, ndtr(np.nan_to_num(own, nan=-np.inf)))
                 np.fmax(best[number], own, out=best[number])
                 served[number] |= yes
             single = gaps.probability_of_margins(best[number : number + 1])
-            _tell(columns, (carrier, ""), when, run, served[number], single)
+            found.add((carrier, ""), when, served[number], single)
         count = served.sum(axis=0)
         for k in least:
             together = gaps.probability_of_margins(
                 best, k, run.scenario.goals.shadowing_correlation
             )
-            name = "any" if k == 1 else f"at_least_{k}"
-            _tell(columns, (name, ""), when, run, count >= k, together)
-    total = float(run.cells["population"].sum())
-    rows = [
-        {"carrier_id": carrier, "band": band, "people": total, **values}
-        for (carrier, band), values in columns.items()
-    ]
-    return schemas.conform(pd.DataFrame(rows), "expected_people")
+            found.add(("any" if k == 1 else f"at_least_{k}", ""), when, count >= k, together)
+    return found.whole(), found.municipalities()
+
+
+class _Sums:
+    """People by yes or no and by probability, of the whole area and of each municipality."""
+
+    def __init__(self, run: Run) -> None:
+        self.people = run.cells["population"].to_numpy(float)
+        self.at, codes = pd.factorize(run.cells["municipality_code"], sort=True)
+        self.codes = pd.Index(codes, dtype="str")
+        self.names = run.municipalities["municipality"]
+        self.sums: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+
+    def add(
+        self, who: tuple[str, str], when: str, served: np.ndarray, probability: np.ndarray
+    ) -> None:
+        row = self.sums.setdefault(who, {})
+        row[f"covered_{when}"] = self._of(self.people * served)
+        row[f"expected_{when}"] = self._of(self.people * probability)
+
+    def _of(self, people: np.ndarray) -> np.ndarray:
+        """Sums of the municipalities, then of cells in none: float64, (n_municipalities + 1,)."""
+        return np.bincount(self.at % (len(self.codes) + 1), people, minlength=len(self.codes) + 1)
+
+    def whole(self) -> pd.DataFrame:
+        rows = [
+            {"carrier_id": who, "band": band, "people": float(self.people.sum())}
+            | {name: float(values.sum()) for name, values in columns.items()}
+            for (who, band), columns in self.sums.items()
+        ]
+        return schemas.conform(pd.DataFrame(rows), "expected_people")
+
+    def municipalities(self) -> pd.DataFrame:
+        n = len(self.codes)
+        frames = [
+            pd.DataFrame(
+                {
+                    "carrier_id": who,
+                    "municipality_code": self.codes,
+                    "municipality": self.codes.map(self.names.to_dict()),
+                    "people": self._of(self.people)[:n],
+                    **{name: values[:n] for name, values in columns.items()},
+                }
+            )
+            for (who, band), columns in self.sums.items()
+            if band == ""
+        ]
+        return schemas.conform(pd.concat(frames, ignore_index=True), "expected_municipalities")
 
 
 def _margins(run: Run, key: tuple[str, str], when: When) -> tuple[np.ndarray, np.ndarray]:
@@ -98,17 +138,3 @@ def _margins(run: Run, key: tuple[str, str], when: When) -> tuple[np.ndarray, np
         margin[better] = np.fmax(margin[better], new[better])
         level = np.fmax(level, after)
     return margin, level >= threshold
-
-
-def _tell(
-    columns: dict[tuple[str, str], dict[str, float]],
-    who: tuple[str, str],
-    when: str,
-    run: Run,
-    served: np.ndarray,
-    probability: np.ndarray,
-) -> None:
-    people = run.cells["population"].to_numpy(float)
-    row = columns.setdefault(who, {})
-    row[f"covered_{when}"] = float(people[served].sum())
-    row[f"expected_{when}"] = float(people @ probability)

@@ -14,7 +14,7 @@ from tdh import inventory, kpi, mesh
 from tdh.errors import InputError, Problem
 from tdh.files import atomic
 from tdh.language import Text
-from tdh.pipeline import expected
+from tdh.pipeline import expected, loads
 from tdh.pipeline.context import Context, write_table
 from tdh.results import Run, When
 
@@ -112,7 +112,7 @@ def compared(
 
 
 def goals(context: Context) -> dict[str, Any]:
-    """Stage: tables ``kpis`` (Parquet, and CSV for spreadsheets) and ``expected_people``."""
+    """Stage: ``kpis`` (Parquet, and CSV), people by probability, and loads with the plan on air."""
     settings = context.scenario.goals
     table = kpi.wide(
         counted(context.run),
@@ -124,8 +124,12 @@ def goals(context: Context) -> dict[str, Any]:
         table.to_parquet(path, compression="zstd")
     with atomic(context.folder / "kpis.csv") as path:
         table.to_csv(path, index=False, encoding="utf-8-sig")
-    likely = expected.of_run(context.run)
+    likely, local = expected.counted(context.run)
     write_table(likely, context.folder, "expected_people")
+    write_table(local, context.folder, "expected_municipalities")
+    loaded = loads.with_plan(context.run)
+    if loaded is not None:
+        write_table(loaded, context.folder, "site_load_after")
     whole = table[(table["level"] == "metropolis") & (table["carrier"] == "")]
     return {
         "year": settings.year,
@@ -240,6 +244,10 @@ def shapes(run: Run, path: Path, kind: str, *, cut: bool = True) -> gpd.GeoSerie
         raise InputError(
             Problem(Text("it cannot be read", "読めません"), value=str(error), where=path.name)
         ) from None
+    if not isinstance(read, gpd.GeoDataFrame):  # a table, such as a CSV without geometry
+        raise InputError(
+            Problem(Text("it has no geometry", "図形がありません"), expected=kind, where=path.name)
+        )
     if read.crs is None:
         read = read.set_crs("EPSG:6668")
     found = read.geometry.to_crs(run.crs).explode()

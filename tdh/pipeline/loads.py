@@ -13,18 +13,29 @@ several of its bands do, customers are divided in proportion to what the bands c
 Residents stay where they live; where people by day are given, they are counted beside them. What
 a customer asks for in the busy hour (``gaps.busy_kbps``) nobody publishes: without it the table
 says what is left for each, and no load.
+
+With the plan on air an offer takes over the cells where it is stronger: table ``site_load_after``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import rasterio
 
+from tdh import schemas
+from tdh.coverage.rasters import geotiff
+from tdh.files import atomic
+from tdh.grid import Grid
 from tdh.radio.bands import Band
+from tdh.results import Run
 from tdh.scenario.models import GapSettings
+
+_KEYS = ["carrier_id", "band", "site_id"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,3 +102,66 @@ def of_carrier(
     if settings.busy_kbps is not None:
         table["load"] = most * settings.busy_kbps / 1000 / table["capacity_mbps"]
     return table
+
+
+def customers_of(cells: pd.DataFrame, market_share: float) -> dict[str, np.ndarray]:
+    """A carrier's customers by cell: residents, and people by day and by night where given."""
+    moments = {"customers": "population"}
+    moments |= {f"customers_{when}": f"population_{when}" for when in ("day", "night")}
+    return {k: cells[v].to_numpy(float) * market_share for k, v in moments.items() if v in cells}
+
+
+def write_servers(path: Path, server: np.ndarray, cells: pd.DataFrame, grid: Grid) -> None:
+    """Write which present site serves each cell: its position in the band's footprints, or −1."""
+    raster = np.full(grid.shape, -1, dtype=np.int32)
+    raster[cells["row"].to_numpy(), cells["col"].to_numpy()] = server
+    with (
+        atomic(path) as draft,
+        rasterio.open(draft, "w", **geotiff(grid, "int32", -1)) as target,
+    ):
+        target.write(raster, 1)
+
+
+def with_plan(run: Run) -> pd.DataFrame | None:
+    """Loads with the plan on air beside those of today (table ``site_load_after``).
+
+    An offer takes the cells where it is stronger than what is received today; elsewhere who serves
+    today goes on serving. Busy-hour demand and capacity are counted as for ``site_load``.
+
+    Returns
+    -------
+    DataFrame or None
+        Present sites and offers, each with its load before and after; None in a run that has not
+        kept which site serves each cell.
+    """
+    before, row, col = run.site_load, run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
+    if before is None:
+        return None
+    frames = []
+    for carrier in run.carriers:
+        assets = run.plan.loc[run.plan["carrier_id"] == carrier.id, "asset_id"]
+        serving = []
+        for band_id in carrier.bands:
+            server = run.server(carrier.id, band_id)
+            if server is None:
+                return None
+            band = run.bands[carrier.id, band_id]
+            server, today = server[row, col], run.signal(carrier.id, band_id)[row, col]
+            own = before[(before["carrier_id"] == carrier.id) & (before["band"] == band_id)]
+            level, offer = run.footprint(carrier.id, band_id).of_sites(assets).best_server()
+            stronger = (level > today) | (np.isnan(today) & ~np.isnan(level))
+            server = np.where(stronger, offer + len(own), server)
+            server[~(np.fmax(today, level) >= band.covered_dbm)] = -1
+            ids = pd.Index([*own.index, *assets], dtype="str")
+            serving.append(Serving(band, ids, server))
+        people = customers_of(run.cells, carrier.market_share)
+        frames.append(of_carrier(carrier.id, serving, people, run.scenario.gaps))
+    after = pd.concat(frames).reset_index()
+    told = [c for c in after if c not in (*_KEYS, "capacity_mbps")]
+    table = after.merge(before.reset_index()[[*_KEYS, *told]], "left", _KEYS, suffixes=("", "_b"))
+    table = table.rename(columns={c: f"{c}_after" for c in told})
+    table = table.rename(columns={f"{c}_b": f"{c}_before" for c in told})
+    known = pd.MultiIndex.from_frame(before.reset_index()[_KEYS])
+    planned = ~pd.MultiIndex.from_frame(table[_KEYS]).isin(known)
+    table["origin"] = np.where(planned, "plan", "present")
+    return schemas.conform(table, "site_load_after")

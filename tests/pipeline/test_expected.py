@@ -35,7 +35,11 @@ class Town:
                 "row": 0,
                 "col": np.arange(N),
                 "population": [10.0, 20.0, 30.0, 40.0, 50.0, 0.0],
+                "municipality_code": ["13102", "13101", "13101", "13102", None, "13101"],
             }
+        )
+        self.municipalities = pd.DataFrame(
+            {"municipality": ["East", "West"]}, index=["13101", "13102"]
         )
         self.scenario: Any = SimpleNamespace(
             goals=SimpleNamespace(at_least=[1, 2, 3], shadowing_db=6.0, shadowing_correlation=0.5)
@@ -107,6 +111,24 @@ def test_by_hand() -> None:
     assert table.loc[("at_least_2", ""), "covered_before"] == 80.0
     assert table.loc[("any", ""), "covered_after"] == 150.0
     assert set(table.xs("b").index) == {""}  # one band: told once
+
+
+def test_municipalities_by_hand() -> None:
+    """One cell of 50 people lies in no municipality: it counts to the whole alone."""
+    run: Any = Town()
+    whole, local = expected.counted(run)
+    table = local.set_index(["carrier_id", "municipality"])
+    assert table.loc["any", "people"].to_dict() == {"East": 50.0, "West": 50.0}
+    # a in n78: margins of 6 and −6 dB in the east (20 and 30 people), 0 and nothing in the west;
+    # in n257, which is better where it is told, 12 dB where 20 live and −3 where 40 do.
+    east = norm.cdf([2.0, -1.0]) @ [20, 30]
+    west = norm.cdf([0.0, -0.5]) @ [10, 40]
+    of = table.loc["a", "expected_before"].to_dict()
+    assert of == pytest.approx({"East": east, "West": west}, rel=1e-6)
+    assert table.loc["a", "covered_before"].to_dict() == {"East": 20.0, "West": 10.0}
+    assert table.loc["a", "covered_after"].to_dict() == {"East": 50.0, "West": 10.0}
+    every = whole.set_index(["carrier_id", "band"]).loc[("a", ""), "covered_after"]
+    assert every == 110.0
 
 
 def test_declared_is_certain_measured_has_its_own_spread() -> None:

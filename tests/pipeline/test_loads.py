@@ -58,3 +58,33 @@ def test_in_a_run_every_served_customer_has_one_site(demo_run: Run) -> None:
         assert own["customers"].sum() == pytest.approx(served * carrier.market_share)
         assert (own["capacity_mbps"] == 100 * 7.8 * 0.75).all()
     assert table["load"].isna().all()
+
+
+def test_with_the_plan_an_offer_takes_the_cells_where_it_is_stronger(demo_run: Run) -> None:
+    """Counted offer by offer from the rasters and footprints, for the first carrier."""
+    table = demo_run.site_load_after
+    assert table is not None and demo_run.site_load is not None
+    carrier = demo_run.carriers[0]
+    (band_id,) = carrier.bands
+    own = table[table["carrier_id"] == carrier.id].set_index("site_id")
+    before = demo_run.site_load.loc[demo_run.site_load["carrier_id"] == carrier.id, "customers"]
+    present = own[own["origin"] == "present"]
+    assert present["customers_before"].to_dict() == before.to_dict()
+    assert set(own.index[own["origin"] == "plan"]) == set(
+        demo_run.plan.loc[demo_run.plan["carrier_id"] == carrier.id, "asset_id"]
+    )
+    cells = demo_run.cells
+    row, col = cells["row"].to_numpy(), cells["col"].to_numpy()
+    today, after = (demo_run.signal(carrier.id, band_id, w)[row, col] for w in ("before", "after"))
+    threshold = demo_run.bands[carrier.id, band_id].covered_dbm
+    people = cells["population"].to_numpy() * carrier.market_share
+    # Who has something new is served by an offer, everybody else as before.
+    new = (after >= threshold) & ~(today >= after)
+    offers = own.loc[own["origin"] == "plan", "customers_after"]
+    assert offers.sum() == pytest.approx(people[new].sum())
+    assert own["customers_after"].sum() == pytest.approx(people[after >= threshold].sum())
+    assert (present["customers_after"] <= present["customers_before"] + 1e-9).all()
+    signals = demo_run.footprint(carrier.id, band_id)
+    for asset, customers in offers.items():
+        signal = signals.signal[[signals.site_ids.get_loc(asset)]].toarray()[0]
+        assert customers <= people[new & (signal > 0)].sum() + 1e-9
