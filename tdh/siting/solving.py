@@ -26,9 +26,12 @@ WORK = 1.5e9
 """Elementary operations of the local search at effort 1; some seconds."""
 CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
+HURRIED, HURRIED_CORE = 15_000, 6
+"""Moves for each choice of a plan below which only so many pairs for each are looked at: fewer
+groups of cells are left to tell apart, so that each move is cheaper besides."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
-MOVES = ((0.72, 0.05), (0.24, 0.03))
+MOVES = ((0.72, 0.05), (0.48, 0.03))
 """The same of the rounds of :mod:`tdh.siting.swapping`."""
 WINDOWED, WINDOWS = 100_000, 6
 """Non-zeros of a model with floors up to which windows of it are decided anew, and how many."""
@@ -145,13 +148,11 @@ class _Search:
             self.keep(state.chosen)
         if swapping.applies(m):
             methods[-1] = "annealed moves of single sites"
-            self.move()
+            prices = self.move(prices)
         else:
             self.anneal(prices)
             self.decide_windows()
-        if self.effort.gap < self.gap < 1.5 * self.effort.gap and not self.late():
-            # The plan is nearly near enough: what is missing may be the bound's looseness.
-            prices = self.relax(TIGHT, prices)
+            prices = self.tighten(prices)
         if self.gap > 1e-6 and not self.late():
             closed = self.close(prices)
             if closed:
@@ -173,6 +174,12 @@ class _Search:
         chunks = round(60 * max(1.0, self.effort.work))
         prices = dual.relax(self.m, chunks=chunks, tolerance=tolerance, start=start)
         self.bound = min(self.bound, prices.bound)
+        return prices
+
+    def tighten(self, prices: dual.Prices) -> dual.Prices:
+        """Tighter prices where the plan is nearly near enough: the bound may be what is missing."""
+        if self.effort.gap < self.gap < 1.5 * self.effort.gap and not self.late():
+            return self.relax(TIGHT, prices)
         return prices
 
     def keep(self, chosen: np.ndarray) -> bool:
@@ -264,19 +271,31 @@ class _Search:
             return False
         return exact.solve(self.m, nodes=1, seed=self.seed, time_limit_s=PATIENCE_S).proven
 
-    def move(self) -> None:
-        """Rounds of annealed moves, each from the best plan."""
-        total = swapping.steps_for(self.m, self.effort.work)
+    def move(self, prices: dual.Prices) -> dual.Prices:
+        """Rounds of annealed moves, each from the best plan; the prices at their end."""
+        none = np.zeros(self.m.n_pairs, dtype=bool)
+        hurried = swapping.steps_for(self.m, 1.0) < HURRIED * swapping.number_of(self.m)
         plans: list[np.ndarray] = []
+        tight = False
         for k, (share, hot) in enumerate(MOVES):
             if self.gap <= self.effort.gap or self.late():
                 break
-            steps = int(total * share)
-            found = swapping.improve(self.m, self.best, steps, self.seed * 16 + k, hot)
-            plans += found
-            self.fill(found[0])
+            core = self.core(prices.reduced, HURRIED_CORE) if hurried else ~none
+            part = restricting.restrict(self.m, core, none)
+            if part is None:
+                break
+            steps = int(share * swapping.steps_for(part.arrays, self.effort.work))
+            found = swapping.improve(
+                part.arrays, self.best[part.free], steps, self.seed * 16 + k, hot
+            )
+            plans += [part.lift(plan) for plan in found]
+            self.fill(plans[-len(found)])
             self.recombine(plans)
+            if not tight:
+                before, prices = prices, self.tighten(prices)
+                tight = prices is not before
             self.progress(k + 1, len(MOVES) + 1)
+        return prices
 
     def fill(self, chosen: np.ndarray) -> None:
         """Take a plan, completed greedily, if it is better."""
@@ -297,9 +316,9 @@ class _Search:
         if outcome.chosen is not None:
             self.keep(part.lift(outcome.chosen))
 
-    def core(self, reduced: np.ndarray) -> np.ndarray:
-        """The best plan so far and, for each of its choices, the twenty likeliest pairs."""
-        n_core = CORE * int(self.best.sum()) + 200
+    def core(self, reduced: np.ndarray, each: int = CORE) -> np.ndarray:
+        """The best plan so far and, for each of its choices, so many of the likeliest pairs."""
+        n_core = each * int(self.best.sum()) + 200
         if n_core >= 0.7 * self.m.n_pairs:
             return np.ones(self.m.n_pairs, dtype=bool)
         core = self.best.copy()

@@ -38,7 +38,7 @@ CHAINS = 2, 6
 """Fewest and most independent searches, shared by the threads that there are."""
 PER_CHOICE = 10_000
 """Steps for each choice of a plan from which a search of its own is worth while."""
-WORK, MOST = 2.2e9, 50_000
+WORK, MOST = 4.4e9, 50_000
 """Elementary operations of all searches at effort 1, and steps for each choice of a plan."""
 HOT, COLD = 0.05, 0.002
 """Starting and final heat, in mean gains of a choice."""
@@ -53,10 +53,15 @@ def applies(m: Arrays) -> bool:
     return bool((m.cost == m.cost[0]).all() and m.cost[0] > 0 and m.limit[0] >= m.cost[0])
 
 
+def number_of(m: Arrays) -> int:
+    """How many pairs a plan of a model that it :func:`applies` to may have."""
+    return min(int(m.limit[0] / m.cost[0] + 1e-9), m.n_pairs)
+
+
 def steps_for(m: Arrays, effort: float) -> int:
     """How many steps are worth while: a limit on the work, and one for each choice of a plan."""
-    number = min(m.limit[0] / m.cost[0], m.n_pairs)
-    return int(effort * min(WORK / (40.0 + 3.0 * len(m.cover_idx) / m.n_pairs), MOST * number))
+    per_step = 40.0 + 3.0 * len(m.cover_idx) / m.n_pairs
+    return int(effort * min(WORK / per_step, MOST * number_of(m)))
 
 
 def improve(
@@ -82,7 +87,7 @@ def improve(
     list of (n_pairs,) bool
         One of each search.
     """
-    number = min(int(m.limit[0] / m.cost[0] + 1e-9), m.n_pairs)
+    number = number_of(m)
     start = np.flatnonzero(chosen)[:number].astype(np.int64)
     chains = int(np.clip(steps // (PER_CHOICE * number), *CHAINS))
 
