@@ -158,12 +158,15 @@ class Sites:
     ----------
     table : GeoDataFrame
         Table ``sites`` in its order, index site_id, with customers, customers_day (NaN: not
-        known), capacity_mbps, kbps_per_customer, load (NaN: not known) and busy.
+        known), capacity_mbps, kbps_per_customer, load (NaN: not known) and busy; customers_after,
+        kbps_after and load_after with the plan on air, and busy_after.
     known : bool
         Whether the run holds table ``site_load``.
     by_load : bool
         Whether a busy site is one of a load of at least :data:`BUSY_LOAD`; otherwise it is one
         of the tenth that has least capacity for each customer.
+    after : bool
+        Whether the run holds table ``site_load_after``.
     level : float
         The level that decides: a load, or kbit/s for each customer (NaN: no site serves anybody).
     """
@@ -171,6 +174,7 @@ class Sites:
     table: pd.DataFrame
     known: bool
     by_load: bool
+    after: bool
     level: float
 
 
@@ -186,14 +190,50 @@ def sites(run: Any) -> Sites:
         frame[name] = np.nan
         if loads is not None and name in loads:
             frame[name] = loads[name].reindex(frame.index).astype(float)
+    later = _after(run, "present")
+    for name, column in _AFTER.items():
+        frame[name] = np.nan
+        if later is not None:
+            frame[name] = later.set_index("site_id")[column].reindex(frame.index).astype(float)
     by_load = bool(frame["load"].notna().any())
     if by_load:
         level = BUSY_LOAD
-        frame["busy"] = frame["load"] >= level
+        frame["busy"], frame["busy_after"] = frame["load"] >= level, frame["load_after"] >= level
     else:
         level = float(frame["kbps_per_customer"].quantile(BUSIEST_SHARE))
         frame["busy"] = frame["kbps_per_customer"] <= level
-    return Sites(frame, known, by_load, level)
+        frame["busy_after"] = frame["kbps_after"] <= level
+    return Sites(frame, known, by_load, later is not None, level)
+
+
+_AFTER = {
+    "customers_after": "customers_after",
+    "kbps_after": "kbps_per_customer_after",
+    "load_after": "load_after",
+}
+
+
+def _after(run: Any, origin: str) -> pd.DataFrame | None:
+    """Rows of table ``site_load_after`` of present sites or of offers; None without the table."""
+    table = getattr(run, "site_load_after", None)
+    return None if table is None else table[table["origin"] == origin]
+
+
+def offers(run: Any) -> pd.DataFrame | None:
+    """What each offer would carry (rows of table ``site_load_after``), or None.
+
+    Returns
+    -------
+    DataFrame or None
+        asset_id, carrier_id, band, capacity_mbps, customers_after, kbps_after, load_after (NaN:
+        not known).
+    """
+    table = _after(run, "plan")
+    if table is None:
+        return None
+    columns = {column: name for name, column in _AFTER.items()} | {"site_id": "asset_id"}
+    names = ["asset_id", "carrier_id", "band", "capacity_mbps", *_AFTER]
+    return table.rename(columns=columns)[names].reset_index(drop=True)
 
 
 def busiest(found: Sites) -> pd.DataFrame:
@@ -208,6 +248,16 @@ def expected(run: Any) -> pd.DataFrame | None:
     if table is None:
         return None
     return table[table["band"].fillna("") == ""].reset_index(drop=True)
+
+
+def expected_municipalities(run: Any) -> pd.DataFrame | None:
+    """Table ``expected_municipalities``, in the order of the run's municipalities; or None."""
+    table = getattr(run, "expected_municipalities", None)
+    if table is None:
+        return None
+    order = {code: i for i, code in enumerate(run.municipalities.index)}
+    held = table[table["municipality_code"].isin(order)]
+    return held.iloc[np.argsort(held["municipality_code"].map(order), kind="stable")]
 
 
 def people_by_reason(regions: pd.DataFrame) -> pd.DataFrame:

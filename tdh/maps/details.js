@@ -73,6 +73,8 @@ TDH.assetDetails = function (store, i) {
   box.append(el("div", { class: "parts" }));
   const antennas = TDH.antennaTable(store, i), safe = TDH.exposureLine(store, i, chosen);
   if (antennas) box.append(antennas);
+  const carried = TDH.carriedTable(store, i);
+  if (carried) box.append(carried);
   if (safe) box.append(el("p", { class: "small" }, safe));
   box.append(el("h4", {}, t("origin")), list([["id", store.ids.at(i)],
     ["source", `${store.sources.at(numbers.source[i])} (${t("row")} ${numbers.row[i]})`]]));

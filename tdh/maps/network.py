@@ -117,6 +117,15 @@ def sites(run: Any, content: Content, origin: tuple[float, float], order: Any) -
             "capacity": (_u32(frame["capacity_mbps"], 10), "u32"),
             "kbps": (_u32(frame["kbps_per_customer"], 1), "u32"),
             "load": (_u32(frame["load"], 1e5), "u32"),
+            **(
+                {
+                    "customers_after": (_u32(frame["customers_after"], 1), "u32"),
+                    "kbps_after": (_u32(frame["kbps_after"], 1), "u32"),
+                    "load_after": (_u32(frame["load_after"], 1e5), "u32"),
+                }
+                if found.after
+                else {}
+            ),
         }
     )
     content.blocks["data-sites-ids"] = codec.words(frame.index)
@@ -136,10 +145,31 @@ def sites(run: Any, content: Content, origin: tuple[float, float], order: Any) -
             "known": found.known,
             "day": bool(frame["customers_day"].notna().any()),
             "by_load": found.by_load,
+            "after": found.after,
             "level": None if math.isnan(found.level) else round(found.level, 3),
             "busy": int(frame["busy"].sum()),
+            "busy_after": int(frame["busy_after"].sum()) if found.after else None,
         },
     }
+    carried = today.offers(run)
+    if carried is not None:
+        places = content.meta["_order"]
+        content.meta["carried"] = [
+            [
+                int(places.get_indexer([row.asset_id])[0]),
+                names.index(row.carrier_id),
+                row.band,
+                *(
+                    None if math.isnan(v) else round(v, digits)
+                    for v, digits in (
+                        (row.customers_after, 0),
+                        (row.kbps_after, 0),
+                        (row.load_after, 4),
+                    )
+                ),
+            ]
+            for row in carried.itertuples()
+        ]
 
 
 def by_reason(regions: pd.DataFrame) -> list[list[float | None]]:
@@ -168,17 +198,34 @@ def people(run: Any, content: Content, found: display.Service) -> None:
             {
                 "carrier": ids.index(row.carrier_id) if row.carrier_id in names else -1,
                 **both(details.who_label(row.carrier_id, names)),
-                **{
-                    name: round(float(getattr(row, name)), 1)
-                    for name in (
-                        "people",
-                        "covered_before",
-                        "expected_before",
-                        "covered_after",
-                        "expected_after",
-                    )
-                },
+                **{name: round(float(getattr(row, name)), 1) for name in _EXPECTED},
             }
             for row in table.itertuples()
         ],
+        "places": _expected_places(run),
     }
+
+
+_EXPECTED = ("people", "covered_before", "expected_before", "covered_after", "expected_after")
+
+
+def _expected_places(run: Any) -> list[dict[str, Any]]:
+    """Of any carrier and of several: people of each municipality, in the map's order."""
+    table = today.expected_municipalities(run)
+    if table is None:
+        return []
+    names = {c.id: c.name for c in run.carriers}
+    rows = []
+    for who, own in table[~table["carrier_id"].isin(names)].groupby("carrier_id", sort=False):
+        own = own.set_index("municipality_code").reindex(run.municipalities.index)
+        numbers = own[list(_EXPECTED)].astype(float).round(1)
+        rows.append(
+            both(details.who_label(who, names))
+            | {
+                "rows": [
+                    None if any(map(math.isnan, row)) else row
+                    for row in numbers.to_numpy().tolist()
+                ]
+            }
+        )
+    return rows

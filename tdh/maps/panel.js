@@ -159,12 +159,12 @@ TDH.Panel = class {
     const share = (x, y) => (y > 0 ? `${n((100 * x) / y, 1)}%` : "–");
     const head = el("tr", {}, el("th", { scope: "col" }, t("municipality")), el("th", { scope: "col" }, t("sites_n")),
       ...["gap_before", "gap_after"].map((k) => el("th", { scope: "col" }, `${t(k)} (${t("total")})`)),
-      ...meta.carriers.map((c) => el("th", { scope: "col" }, TDH.chip(c, `${c.name} ${t("covered")}`))));
-    const body = meta.municipalities.map((m) => el("tr", {}, el("th", { scope: "row" }, m.name),
+      ...meta.carriers.map((c) => el("th", { scope: "col" }, TDH.chip(c, `${c.name} ${t("covered")}`))), ...this.expectedHeads());
+    const body = meta.municipalities.map((m, i) => el("tr", {}, el("th", { scope: "row" }, m.name),
       el("td", {}, n(m.sites.reduce((a, b) => a + b, 0))),
       el("td", {}, n(m.before.reduce((a, b) => a + b, 0))), el("td", {}, n(m.after.reduce((a, b) => a + b, 0))),
       ...meta.carriers.map((_, c) => el("td", {},
-        `${share(m.people[c] - m.before[c], m.people[c])} → ${share(m.people[c] - m.after[c], m.people[c])}`))));
+        `${share(m.people[c] - m.before[c], m.people[c])} → ${share(m.people[c] - m.after[c], m.people[c])}`)), ...this.expectedCells(i, share)));
     this.$("kpi-sheet").replaceChildren(...this.goalTable(), ...[this.expectedTable(false)].filter(Boolean), el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
   }
 

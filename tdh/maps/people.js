@@ -16,6 +16,21 @@ Object.assign(TDH.Panel.prototype, {
 
   dayNote() { return this.sumTotal().day ? TDH.element("p", {}, TDH.t("day_note")) : null; },
 
+  /* Of each municipality: the share of residents expected to be covered by any carrier, by several. */
+  expectedHeads() {
+    const { expected } = this.app.store.meta;
+    return (expected ? expected.places : []).map((who) => TDH.element("th", { scope: "col", title: expected.what[TDH.lang] },
+      `${who[TDH.lang]}: ${TDH.t("expected_share")}`));
+  },
+
+  expectedCells(municipality, share) {
+    const { expected } = this.app.store.meta;
+    return (expected ? expected.places : []).map(({ rows }) => {
+      const row = rows[municipality];
+      return TDH.element("td", { class: "expected-share" }, row ? `${share(row[2], row[0])} → ${share(row[4], row[0])}` : "–");
+    });
+  },
+
   /* Residents covered by yes or no and by probability; what that means is told at the words. */
   expectedTable(small) {
     const { expected, carriers } = this.app.store.meta, el = TDH.element, t = TDH.t, n = TDH.number;

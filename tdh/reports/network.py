@@ -16,6 +16,8 @@ MOST_SITES = 20
 SITES = Text("Present sites", "既存の基地局")
 COVERED = Text("People covered", "カバー人口")
 SPEEDS = Text("Measured throughput", "速度の実測")
+PLACES = Text("Covered by municipality", "市区町村別カバー人口")
+CARRIED = Text("Load of offers", "提供局の負荷")
 
 _MEANINGS = (
     (
@@ -23,6 +25,17 @@ _MEANINGS = (
         Text(
             "Residents covered by yes or no, and expected by probability.",
             "カバー人口(届く・届かないで数えた値と、確率による期待値)。",
+        ),
+    ),
+    (
+        PLACES,
+        Text("The same of each municipality.", "同じ値の市区町村別。"),
+    ),
+    (
+        CARRIED,
+        Text(
+            "What each offer would carry with the plan on air (modelled).",
+            "提供局ごとに受け持つ利用者と負荷率(計画後の計算値)。",
         ),
     ),
     (
@@ -49,8 +62,9 @@ def facts(run: Any, found: display.Service, language: Language) -> dict[str, Any
     -------
     dict
         ``speeds`` (None: nothing was measured), ``day`` (None: no people by day are known),
-        ``expected`` and ``sites`` (rows, empty where the run has none), ``what`` (the meaning of
-        expected people), ``by_load`` and ``level`` of busy sites.
+        ``expected``, ``places`` and ``sites`` (rows, empty where the run has none), ``what`` (the
+        meaning of expected people), ``by_load`` and ``level`` of busy sites, and whether loads
+        ``after`` the plan are known.
     """
     names = {c.id: c.name for c in run.carriers}
     held = today.sites(run)
@@ -71,7 +85,10 @@ def facts(run: Any, found: display.Service, language: Language) -> dict[str, Any
             {"who": details.who_label(row.carrier_id, names).render(language), **row._asdict()}
             for row in table.itertuples()
         ],
+        "places": _places(run, names, language),
         "by_load": held.by_load,
+        "after": held.after,
+        "busy_after": int(held.table["busy_after"].sum()),
         "by_day": held.table["customers_day"].notna().any(),
         "level": held.level,
         "busy": int(held.table["busy"].sum()),
@@ -95,6 +112,17 @@ def _speeds(run: Any) -> dict[str, Any] | None:
     }
 
 
+def _places(run: Any, names: dict[str, str], language: Language) -> list[dict[str, Any]]:
+    """People covered in each municipality by any carrier and by several."""
+    table = today.expected_municipalities(run)
+    if table is None:
+        return []
+    return [
+        {"who": details.who_label(row.carrier_id, names).render(language), **row._asdict()}
+        for row in table[~table["carrier_id"].isin(names)].itertuples()
+    ]
+
+
 def _sites(held: today.Sites, names: dict[str, str]) -> list[dict[str, Any]]:
     return [
         {
@@ -108,6 +136,9 @@ def _sites(held: today.Sites, names: dict[str, str]) -> list[dict[str, Any]]:
             "kbps": row.kbps_per_customer,
             "load": row.load,
             "busy": bool(row.busy),
+            "customers_after": row.customers_after,
+            "kbps_after": row.kbps_after,
+            "load_after": row.load_after,
         }
         for row in today.busiest(held).head(MOST_SITES).itertuples()
     ]
@@ -120,6 +151,8 @@ def sheets(run: Any) -> list[tuple[Text, Text]]:
     """What the sheets of this module are, of those that the run has."""
     held = {
         COVERED: today.expected(run) is not None,
+        PLACES: today.expected_municipalities(run) is not None,
+        CARRIED: today.offers(run) is not None,
         SITES: today.sites(run).known,
         SPEEDS: today.throughput(run) is not None,
     }
@@ -128,8 +161,93 @@ def sheets(run: Any) -> list[tuple[Text, Text]]:
 
 def write(book: Book, run: Any) -> None:
     """The sheets of what the run has."""
+    writers = {
+        COVERED: _covered_sheet,
+        PLACES: _place_sheet,
+        CARRIED: _offer_sheet,
+        SITES: _site_sheet,
+        SPEEDS: _speed_sheet,
+    }
     for name, _ in sheets(run):
-        {COVERED: _covered_sheet, SITES: _site_sheet, SPEEDS: _speed_sheet}[name](book, run)
+        writers[name](book, run)
+
+
+_HEADS = {
+    "people": Text("Residents (people)", "居住人口 (人)"),
+    "covered_before": Text("Covered, today (people)", "カバー人口 現状 (人)"),
+    "expected_before": Text("Expected, today (people)", "期待カバー人口 現状 (人)"),
+    "covered_after": Text("Covered, with the plan (people)", "カバー人口 計画後 (人)"),
+    "expected_after": Text("Expected, with the plan (people)", "期待カバー人口 計画後 (人)"),
+}
+
+
+def _place_sheet(book: Book, run: Any) -> None:
+    table = today.expected_municipalities(run)
+    assert table is not None
+    names = {c.id: c.name for c in run.carriers}
+    where = run.municipalities["municipality"].reindex(table["municipality_code"])
+    who = [book.say(details.who_label(c, names)) for c in table["carrier_id"]]
+    book.table(
+        PLACES,
+        [
+            Column(Text("Code", "コード"), table["municipality_code"].tolist(), 8),
+            Column(Text("Municipality", "市区町村"), where.tolist(), 14),
+            Column(Text("Carrier", "事業者"), who, 20),
+            *(Column(text, table[name].tolist(), 15, "int") for name, text in _HEADS.items()),
+        ],
+        frozen=3,
+    )
+
+
+def _offer_sheet(book: Book, run: Any) -> None:
+    table = today.offers(run)
+    assert table is not None
+    names = {c.id: c.name for c in run.carriers}
+    assets = run.assets["name"].reindex(table["asset_id"]).tolist()
+    book.table(
+        CARRIED,
+        [
+            Column(Text("Asset", "名称"), assets, 34),
+            Column(Text("Id", "アセットID"), table["asset_id"].tolist(), 20),
+            Column(Text("Carrier", "提供先"), table["carrier_id"].map(names).tolist(), 18),
+            Column(Text("Band", "バンド"), table["band"].tolist(), 9),
+            Column(
+                Text("Capacity (Mbit/s)", "容量 (Mbit/s)"),
+                table["capacity_mbps"].tolist(),
+                11,
+                "int",
+            ),
+            *_after_columns(table),
+        ],
+    )
+
+
+def _after_columns(table: pd.DataFrame) -> list[Column]:
+    """Customers, capacity for each and load with the plan on air."""
+    return [
+        Column(
+            Text("Customers, with the plan (people)", "利用者 計画後 (人)"),
+            table["customers_after"].tolist(),
+            12,
+            "int",
+        ),
+        Column(
+            Text(
+                "Capacity for each customer, with the plan (kbit/s)",
+                "1人あたり容量 計画後 (kbit/s)",
+            ),
+            table["kbps_after"].tolist(),
+            14,
+            "int",
+        ),
+        Column(
+            Text("Load in the busy hour, with the plan (%)", "負荷率 計画後 (%)"),
+            table["load_after"].tolist(),
+            11,
+            "share",
+            "bad",
+        ),
+    ]
 
 
 def _covered_sheet(book: Book, run: Any) -> None:
@@ -137,19 +255,12 @@ def _covered_sheet(book: Book, run: Any) -> None:
     assert table is not None
     names = {c.id: c.name for c in run.carriers}
     who = [book.say(details.who_label(c, names)) for c in table["carrier_id"]]
-    heads = {
-        "people": Text("Residents (people)", "居住人口 (人)"),
-        "covered_before": Text("Covered, today (people)", "カバー人口 現状 (人)"),
-        "expected_before": Text("Expected, today (people)", "期待カバー人口 現状 (人)"),
-        "covered_after": Text("Covered, with the plan (people)", "カバー人口 計画後 (人)"),
-        "expected_after": Text("Expected, with the plan (people)", "期待カバー人口 計画後 (人)"),
-    }
     note = [book.say(today.EXPECTED), *[""] * (len(table) - 1)]
     book.table(
         COVERED,
         [
             Column(Text("Carrier", "事業者"), who, 20),
-            *(Column(text, table[name].tolist(), 15, "int") for name, text in heads.items()),
+            *(Column(text, table[name].tolist(), 15, "int") for name, text in _HEADS.items()),
             Column(Text("What it means", "説明"), note, 80),
         ],
     )
@@ -210,6 +321,7 @@ def _site_sheet(book: Book, run: Any) -> None:
                 "share",
                 "bad",
             ),
+            *(_after_columns(table) if held.after else []),
             Column(Text("Busy", "混雑"), busy, 7),
             Column(
                 Text("Evidence", "根拠"), [guess if e == "estimated" else "" for e in evidence], 9

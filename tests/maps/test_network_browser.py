@@ -60,6 +60,7 @@ def told_run(fake_run: Any, *, busy_kbps: float | None = 400.0) -> Any:
         ),
         "site_load",
     )
+    run.site_load_after = _with_plan(run, busy_kbps)
     who = [*(c.id for c in run.carriers), "any", "at_least_2"]
     people = float(cells["population"].sum())
     run.expected_people = pd.DataFrame(
@@ -75,7 +76,42 @@ def told_run(fake_run: Any, *, busy_kbps: float | None = 400.0) -> Any:
             },
         }
     )
+    codes = run.municipalities.index
+    run.expected_municipalities = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "carrier_id": name,
+                    "municipality_code": codes,
+                    "municipality": run.municipalities["municipality"].to_numpy(),
+                    "people": 1000.0 + np.arange(len(codes)),
+                    "covered_before": 700.0 + 10 * np.arange(len(codes)),
+                    "expected_before": 650.0 + 11 * np.arange(len(codes)) - 5 * k,
+                    "covered_after": 800.0 + 10 * np.arange(len(codes)),
+                    "expected_after": 760.0 + 11 * np.arange(len(codes)) - 5 * k,
+                }
+            )
+            for k, name in enumerate(who)
+        ],
+        ignore_index=True,
+    )
     return run
+
+
+def _with_plan(run: Any, busy_kbps: float | None) -> pd.DataFrame:
+    """Loads with the plan on air: of present sites a little less than today's, and of the offers."""
+    present = run.site_load.reset_index()
+    offers = run.plan[["asset_id", "carrier_id"]].rename(columns={"asset_id": "site_id"})
+    offers = offers.assign(band="n78", origin="plan", capacity_mbps=585.0)
+    offers["customers_after"] = 100.0 + np.arange(len(offers))
+    kept = present[["site_id", "carrier_id", "band", "capacity_mbps"]].assign(
+        origin="present", customers_after=0.8 * present["customers"]
+    )
+    table = pd.concat([kept, offers], ignore_index=True)
+    most = table["customers_after"].where(table["customers_after"] > 0) * 2.5
+    table["kbps_per_customer_after"] = 585e3 / most
+    table["load_after"] = np.nan if busy_kbps is None else most * busy_kbps / 585e3
+    return table
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +244,17 @@ def test_people_by_day_and_by_probability(
     for row, texts in zip(network_run.expected_people.itertuples(), shown, strict=True):
         assert texts[1] == f"{row.covered_before:,.0f} → {row.covered_after:,.0f}"
         assert texts[2] == f"{row.expected_before:,.0f} → {row.expected_after:,.0f}"
+    table = network_run.expected_municipalities
+    shown = page.eval_on_selector_all(
+        "#tdh-kpi-sheet table:last-of-type tbody tr",
+        "rows => rows.map(r => [r.children[0].innerText.trim(),"
+        " ...[...r.querySelectorAll('.expected-share')].map(c => c.innerText)])",
+    )
+    for name, *texts in shown:
+        for who, said in zip(("any", "at_least_2"), texts, strict=True):
+            own = table[(table["municipality"] == name) & (table["carrier_id"] == who)].iloc[0]
+            shares = [own[f"expected_{w}"] / own["people"] for w in ("before", "after")]
+            assert said == f"{shares[0]:.1%} → {shares[1]:.1%}"
     page.click("#tdh-lang")
     what = page.locator("#tdh-kpi-sheet table.expected abbr").get_attribute("title")
     assert what == today.EXPECTED.render("en")
@@ -237,6 +284,8 @@ def test_sites_are_listed_and_opened_by_keyboard(
         assert texts[:2] == [names[row["carrier_id"]], row["band"]]
         assert texts[5] == f"{row['customers']:,.0f}"
         assert float(texts[9].rstrip("%")) == pytest.approx(100 * row["load"], abs=0.51)
+        assert float(texts[10].replace(",", "")) == pytest.approx(0.8 * row["customers"], abs=0.51)
+        assert float(texts[11].rstrip("%")) == pytest.approx(80 * row["load"], abs=0.51)
     button = page.locator("#tdh-sites-sheet tbody tr button").first
     button.focus()
     page.keyboard.press("Enter")
@@ -248,9 +297,28 @@ def test_sites_are_listed_and_opened_by_keyboard(
         assert value in text
     assert f"{first['antenna_height_agl_m']:.1f}" in text
     assert "modelled" in text
+    assert f"→ {0.8 * first['customers']:,.0f}" in text
     assert f"site={first.name}" in page.evaluate("TDH.permalink.write(TDH.app.state, TDH.app.map)")
     # Three sectors of a band stand on the mast.
     assert popup.locator("table.site tbody tr").count() == 3
+    assert page.seen["errors"] == []
+
+
+@pytest.mark.browser
+def test_an_offer_tells_what_it_would_carry(
+    open_map: Any, network_map: Path, network_run: Any
+) -> None:
+    offer = today.offers(network_run).iloc[7]
+    page = open_map(network_map, f"#lang=en&asset={offer['asset_id']}")
+    rows = page.locator(".leaflet-popup-content .carried tbody tr")
+    rows.first.wait_for()
+    mine = today.offers(network_run).query("asset_id == @offer.asset_id")
+    assert rows.count() == len(mine)
+    for k, row in enumerate(mine.itertuples()):
+        text = rows.nth(k).inner_text()
+        assert f"{row.customers_after:,.0f}" in text
+        assert f"{row.kbps_after:,.0f}" in text
+        assert f"{row.load_after:.0%}" in text
     assert page.seen["errors"] == []
 
 
@@ -261,6 +329,9 @@ def test_a_click_opens_a_site(open_map: Any, network_map: Path, network_run: Any
     legend = page.locator("#tdh-legend").inner_text()
     busy = int((network_run.site_load["load"] >= 1).sum())
     assert f"{busy:,} 局" in legend
+    after = network_run.site_load_after
+    later = int(((after["load_after"] >= 1) & (after["origin"] == "present")).sum())
+    assert f"計画後は {later:,} 局" in legend
     mine = network_run.sites[network_run.sites["carrier_id"] == "kddi"]
     at = mine.iloc[[0]].to_crs("EPSG:6668").geometry.iloc[0]
     page.evaluate(f"TDH.app.map.setView([{at.y}, {at.x}], 17, {{animate: false}})")

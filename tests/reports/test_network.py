@@ -72,6 +72,13 @@ def test_report_tells_today(network_run: Any, language: Any) -> None:
         numbers = (row.customers, row.customers_day, row.capacity_mbps, row.kbps_per_customer)
         assert texts[4:8] == [f"{value:,.0f}" for value in numbers]
         assert texts[8] == f"{row.load:.0%}"
+        assert texts[9:] == [f"{row.customers_after:,.0f}", f"{row.load_after:.0%}"]
+    table = today.expected_municipalities(network_run)
+    assert table is not None
+    told = table[table["carrier_id"].isin(["any", "at_least_2"])]
+    for row, texts in zip(told.itertuples(), rows_of(html, "expected-places"), strict=True):
+        assert texts[0] == row.municipality
+        assert texts[6] == f"{row.expected_after:,.0f}"
     assert "<img src=x" not in html  # a file's name stays text
 
 
@@ -108,6 +115,12 @@ def test_sheets(network_run: Any, fake_run: Any, tmp_path: Path) -> None:
         assert row[9] == pytest.approx(loads.at[row[0], "kbps_per_customer"])
         assert row[10] == pytest.approx(loads.at[row[0], "load"])
     assert sites[-1][9] is None
+    carried = list(book["Load of offers"].iter_rows(min_row=2, values_only=True))
+    offers = today.offers(network_run)
+    assert offers is not None
+    assert [row[5] for row in carried] == pytest.approx(offers["customers_after"].tolist())
+    places = list(book["Covered by municipality"].iter_rows(min_row=2, values_only=True))
+    assert len(places) == len(network_run.expected_municipalities)
     speeds = list(book["Measured throughput"].iter_rows(min_row=2, values_only=True))
     found = today.throughput(network_run)
     assert found is not None
