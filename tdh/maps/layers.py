@@ -28,7 +28,7 @@ from branca.element import Figure
 from folium.map import Layer
 from folium.template import Template
 
-from tdh import details, display, gaps
+from tdh import details, display, gaps, today
 from tdh.errors import InputError, Problem
 from tdh.language import Language, Text
 from tdh.maps import codec, georeference, page
@@ -329,7 +329,16 @@ _FACTS: dict[str, Text] = {
     "carrier": Text("Carrier", "事業者"),
     "band": Text("Band", "バンド"),
     "order": Text("Choice", "選定順"),
+    "evidence": Text("Evidence", "根拠"),
+    "customers": Text("Customers (modelled)", "利用者(計算値)"),
+    "kbps": Text("For each of them", "1人あたり容量"),
     "gained": Text("People gained", "増分充足人口"),
+}
+
+
+_SITE_KINDS = {
+    "known": Text("known site", "既知の局"),
+    "estimated": Text("estimated site", "推定した局"),
 }
 
 
@@ -342,6 +351,9 @@ def sites_layer(
     show: bool = True,
 ) -> CanvasLayer:
     """Present sites with the directions of their sectors, of one carrier or of all.
+
+    A click tells carrier, band, height, whether the site is known or estimated and, where the run
+    has loads, its customers and what is left for each.
 
     Parameters
     ----------
@@ -357,7 +369,8 @@ def sites_layer(
     InputError
         If the run has no such carrier.
     """
-    frame = run.sites
+    held = today.sites(run)
+    frame = held.table
     title = Text("present sites", "既存の基地局")
     if carrier is not None:
         title = Text("{c}: present sites", "{c} 既存局", c=_carrier(run, carrier).name)
@@ -369,6 +382,18 @@ def sites_layer(
     names = {c.id: c.name for c in run.carriers}
     points.text("who", _FACTS["carrier"].render(language), frame["carrier_id"].map(names))
     points.text("band", _FACTS["band"].render(language), frame["band"])
+    say = {k: t.render(language) for k, t in _FACTS.items()}
+    points.number("height", say["height"], frame["antenna_height_agl_m"], " m")
+    if "evidence" in frame:
+        kinds = {k: t.render(language) for k, t in _SITE_KINDS.items()}
+        points.text("evidence", say["evidence"], frame["evidence"].map(kinds))
+    if held.known:
+        for column, key, unit in (
+            ("customers", "customers", ""),
+            ("kbps_per_customer", "kbps", " kbit/s"),
+        ):
+            told = [f"{v:,.0f}{unit}" if v == v else "" for v in frame[column]]
+            points.text(key, say[key], told)
     return points.layer(
         "site",
         None,

@@ -9,6 +9,7 @@ from typing import Any
 
 import folium
 import numpy as np
+import pandas as pd
 import pytest
 
 from tdh import maps
@@ -98,6 +99,32 @@ def test_two_layers_on_a_plain_map(open_plain: Any, fake_run: Any, tmp_path: Pat
     text = opened.locator(".leaflet-popup-content").inner_text()
     assert asset["name"] in text
     assert f"{asset['height_agl_m']:g} m" in text
+
+
+@pytest.mark.browser
+def test_a_site_tells_what_it_carries(open_plain: Any, fake_run: Any, tmp_path: Path) -> None:
+    run = type(fake_run)(n_assets=50, rows=50, cols=60)
+    sites = run.sites
+    sites["evidence"] = "estimated"
+    run.site_load = pd.DataFrame(
+        {"customers": 7734.0, "capacity_mbps": 585.0, "kbps_per_customer": 75.6},
+        index=sites.index,
+    )
+    drawn = plain(run)
+    layer = layers.sites_layer(run, "kddi", language="en").add_to(drawn)
+    opened = open_plain(drawn, tmp_path / "plain.html")
+    opened.evaluate(f"{name_of(layer)}.ready")
+    site = sites[sites["carrier_id"] == "kddi"].iloc[[0]].to_crs("EPSG:6668")
+    at = site.geometry.iloc[0]
+    opened.evaluate(
+        f"""(() => {{ const map = {name_of(drawn)};
+          map.setView([{at.y}, {at.x}], 18, {{animate: false}});
+          map.fire("click", {{latlng: map.getCenter()}}); }})()"""
+    )
+    text = opened.locator(".leaflet-popup-content").inner_text()
+    height = site["antenna_height_agl_m"].iloc[0]
+    for word in ("7,734", "76 kbit/s", "estimated site", f"{height:g} m", site["band"].iloc[0]):
+        assert word in text
 
 
 @pytest.mark.browser
