@@ -98,7 +98,7 @@ def regions(run: Any, found: display.Service, language: Language) -> list[dict[s
     parts = today.people_by_reason(table)
     rows = [
         {
-            "who": _who(row, names).render(language),
+            "who": who(row, names).render(language),
             "order": (
                 order.index(row.carrier_id),
                 row.reason == "capacity",
@@ -121,7 +121,8 @@ def regions(run: Any, found: display.Service, language: Language) -> list[dict[s
     return sorted(rows, key=lambda row: row["order"])
 
 
-def _who(row: Any, names: dict[str, str]) -> Text:
+def who(row: Any, names: dict[str, str]) -> Text:
+    """Whose gap a region is, in words."""
     if row.carrier_id:
         return Text("{c}", "{c}", c=names[row.carrier_id])
     if row.reason == "capacity":

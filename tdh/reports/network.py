@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from tdh import details, display, today
+from tdh import details, display, gaps, today
 from tdh.language import Language, Text
+from tdh.reports import evidence
 from tdh.reports.book import Book, Column
 
 MOST_SITES = 20
@@ -16,10 +17,18 @@ MOST_SITES = 20
 SITES = Text("Present sites", "既存の基地局")
 COVERED = Text("People covered", "カバー人口")
 SPEEDS = Text("Measured throughput", "速度の実測")
+REGIONS = Text("Gaps of today", "不足地区(現状)")
 PLACES = Text("Covered by municipality", "市区町村別カバー人口")
 CARRIED = Text("Load of offers", "提供局の負荷")
 
 _MEANINGS = (
+    (
+        REGIONS,
+        Text(
+            "The largest gaps of today, as on the map: people, what the plan leaves, and why.",
+            "現状の大きな不足地区(地図と同じ)。不足人口、計画後の人口、理由別の人口。",
+        ),
+    ),
     (
         COVERED,
         Text(
@@ -150,6 +159,7 @@ def _sites(held: today.Sites, names: dict[str, str]) -> list[dict[str, Any]]:
 def sheets(run: Any) -> list[tuple[Text, Text]]:
     """What the sheets of this module are, of those that the run has."""
     held = {
+        REGIONS: getattr(run, "gap_regions", None) is not None,
         COVERED: today.expected(run) is not None,
         PLACES: today.expected_municipalities(run) is not None,
         CARRIED: today.offers(run) is not None,
@@ -162,6 +172,7 @@ def sheets(run: Any) -> list[tuple[Text, Text]]:
 def write(book: Book, run: Any) -> None:
     """The sheets of what the run has."""
     writers = {
+        REGIONS: _region_sheet,
         COVERED: _covered_sheet,
         PLACES: _place_sheet,
         CARRIED: _offer_sheet,
@@ -179,6 +190,62 @@ _HEADS = {
     "covered_after": Text("Covered, with the plan (people)", "カバー人口 計画後 (人)"),
     "expected_after": Text("Expected, with the plan (people)", "期待カバー人口 計画後 (人)"),
 }
+
+
+def _region_sheet(book: Book, run: Any) -> None:
+    table = display.todays_regions(run)
+    assert table is not None
+    names = {c.id: c.name for c in run.carriers}
+    who = [book.say(evidence.who(row, names)) for row in table.itertuples()]
+    parts = today.people_by_reason(table)
+    book.table(
+        REGIONS,
+        [
+            Column(Text("Whose gap", "だれの不足か"), who, 26),
+            Column(Text("Rank", "順位"), table["rank"].tolist(), 7, "int"),
+            Column(Text("Municipality", "市区町村"), table["municipality"].tolist(), 12),
+            Column(
+                Text("In a gap, today (people)", "不足人口 現状 (人)"),
+                table["unmet_people"].tolist(),
+                12,
+                "int",
+                "bad",
+            ),
+            Column(
+                Text("In a gap by day, today (people)", "昼間の不足人口 現状 (人)"),
+                table["unmet_people_day"].tolist(),
+                12,
+                "int",
+            ),
+            Column(
+                Text("In a gap, with the plan (people)", "不足人口 計画後 (人)"),
+                table["unmet_after"].tolist(),
+                12,
+                "int",
+                "bad",
+            ),
+            Column(
+                Text("Main reason", "主な理由"),
+                [book.say(gaps.REASONS[r]) for r in table["reason"]],
+                26,
+            ),
+            *(
+                Column(Text("{r} (people)", "{r} (人)", r=text), parts[reason].tolist(), 14, "int")
+                for reason, text in gaps.REASONS.items()
+            ),
+            Column(Text("Area (ha)", "面積 (ha)"), (table["area_m2"] / 1e4).tolist(), 9, "number"),
+            Column(Text("Priority places", "重点施設数"), table["places"].tolist(), 9, "int"),
+            Column(Text("Their names", "重点施設"), table["place_names"].tolist(), 40),
+            Column(
+                Text("Nearest site (m)", "最寄り局 (m)"),
+                table["nearest_site_m"].tolist(),
+                10,
+                "int",
+            ),
+            Column(Text("Id", "地区ID"), table.index.tolist(), 13),
+        ],
+        frozen=3,
+    )
 
 
 def _place_sheet(book: Book, run: Any) -> None:

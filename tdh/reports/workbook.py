@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pandas as pd
 from xlsxwriter.worksheet import Worksheet
 
-from tdh import display
+from tdh import display, today
 from tdh.files import atomic
 from tdh.language import Language, Text
 from tdh.reports import goal_sheets, network
@@ -316,6 +316,7 @@ def _carriers(book: Book, run: Any) -> None:
                 "int",
                 "bad",
             ),
+            *_by_day(run),
             Column(
                 Text("Change (people)", "増減 (人)"),
                 [s["people_in_gap_after"] - s["people_in_gap_before"] for _, s in rows],
@@ -337,6 +338,18 @@ def _carriers(book: Book, run: Any) -> None:
             Column(Text("Synthetic", "架空"), ["●" if c.synthetic else "" for c, _ in rows], 7),
         ],
     )
+
+
+def _by_day(run: Any) -> list[Column]:
+    """The same of people by day, where the run has them."""
+    table = today.people_by_day(run, display.service(run).served)
+    if table is None:
+        return []
+    heads = {
+        "before": Text("In a gap by day, today (people)", "昼間の不足人口 現状 (人)"),
+        "after": Text("In a gap by day, with the plan (people)", "昼間の不足人口 計画後 (人)"),
+    }
+    return [Column(text, table[name].tolist(), 15, "int") for name, text in heads.items()]
 
 
 def _municipalities(book: Book, run: Any) -> None:

@@ -128,6 +128,11 @@ def test_sheets(network_run: Any, fake_run: Any, tmp_path: Path) -> None:
     covered = list(book["People covered"].iter_rows(min_row=2, values_only=True))
     expected = network_run.expected_people["expected_after"]
     assert [row[5] for row in covered] == pytest.approx(expected.tolist())
+    heads, *carriers = book["Carriers"].iter_rows(values_only=True)
+    by_day = today.people_by_day(network_run, display.service(network_run).served)
+    assert by_day is not None
+    at = heads.index("In a gap by day, with the plan (people)")
+    assert [row[at] for row in carriers] == pytest.approx(by_day["after"].tolist())
     reports.write_workbook(fake_run, tmp_path / "b.xlsx", "en")
     assert "Present sites" not in openpyxl.load_workbook(tmp_path / "b.xlsx").sheetnames
 
@@ -147,6 +152,13 @@ def test_regions_are_the_same_everywhere(reasoned_run: Any, tmp_path: Path) -> N
     mine = table[table["carrier_id"] == "docomo"]
     assert len(drawn._children) == len(mine)
     assert "gaps of today" in drawn.layer_name
+    reports.write_workbook(reasoned_run, tmp_path / "a.xlsx", "en")
+    sheet = openpyxl.load_workbook(tmp_path / "a.xlsx")["Gaps of today"]
+    rows = list(sheet.iter_rows(min_row=2, values_only=True))
+    assert [row[-1] for row in rows] == list(table.index)
+    assert [row[3] for row in rows] == pytest.approx(table["unmet_people"].tolist())
+    parts = today.people_by_reason(table).fillna(0).sum(axis=1)
+    assert [sum(v or 0 for v in row[7:11]) for row in rows] == pytest.approx(parts.tolist())
     style = reports.geopackage.read_styles(tmp_path / "a.gpkg").set_index("f_table_name")
     assert 'value=""' in style.at["gap_regions", "styleQML"]
 
