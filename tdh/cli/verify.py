@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -16,9 +17,11 @@ from tdh.language import Text, current
         Text(
             "Count the plan of the run folder RUN again from its tables and footprints, with nothing "
             "of the solver: every limit, and what plan.json says of people, money, years, second "
-            "covers and each objective that comes first.",
+            "covers and each objective that comes first. Then the tables of people by probability, "
+            "loads of sites, gap regions and indicators from the rasters, a line for each.",
             "計算フォルダの計画を、ソルバーを使わず表とフットプリントから数え直します。すべての条件と、"
-            "plan.json にある人数・費用・年度・二重カバー・優先した目的の値を確かめます。",
+            "plan.json にある人数・費用・年度・二重カバー・優先した目的の値を確かめます。確率によるカバー"
+            "人口・局の負荷・不足区域・指標の表もラスタから数え直し、1行ずつ示します。",
         )
     ),
 )
@@ -29,15 +32,33 @@ def command(run: Path, as_json: bool) -> None:
     import tdh
     from tdh import display
     from tdh.errors import TdhError
-    from tdh.pipeline import checks, recounts
+    from tdh.pipeline import recounts, tallies
 
     opened = tdh.read_run(run)
-    problems = checks.verify(opened)
+    counted = tallies.of_run(opened)
+    problems = recounts.verify(opened) + [p for tally in counted for p in tally.problems]
     order = recounts.counted_in_order(opened)
     if as_json:
         options.print_json(
-            {"ok": not problems, "problems": [str(p) for p in problems], "objectives": order}
+            {
+                "ok": not problems,
+                "problems": [str(p) for p in problems],
+                "objectives": order,
+                "tables": [
+                    {
+                        "table": t.table,
+                        "numbers": t.numbers,
+                        "largest_difference": t.largest if t.largest < math.inf else None,
+                        "at": t.where,
+                        "skipped": None if t.skipped is None else str(t.skipped),
+                    }
+                    for t in counted
+                ],
+            }
         )
+    else:
+        for tally in counted:
+            click.echo(str(tally.line))
     if problems:
         raise TdhError(*problems)
     if not as_json:

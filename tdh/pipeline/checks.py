@@ -11,7 +11,7 @@ from typing import Any
 
 from tdh import demand, inventory, measurements
 from tdh.errors import InputError, Problem
-from tdh.pipeline import covered, hazards, recounts, stages
+from tdh.pipeline import covered, hazards, recounts, stages, tallies
 from tdh.pipeline import known as present_known
 from tdh.pipeline.context import carrier_bands
 from tdh.results import Run
@@ -81,14 +81,15 @@ def check(
 
 
 def verify(run: Run) -> list[Problem]:
-    """Count a finished run's plan again from its tables and footprints, with nothing of the solver.
+    """Count a finished run again: its plan with nothing of the solver, its tables from the rasters.
 
     Returns
     -------
     list of Problem
-        Empty if the plan keeps every limit and serves what ``plan.json`` says.
+        Empty if the plan keeps every limit and serves what ``plan.json`` says, and every table of
+        :func:`tdh.pipeline.tallies.of_run` says what is counted.
     """
-    return recounts.verify(run)
+    return recounts.verify(run) + [p for tally in tallies.of_run(run) for p in tally.problems]
 
 
 def _area(scenario: Scenario) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from tdh import gaps, language, resilience
 from tdh.cli import main
-from tdh.pipeline import connected, planned, recounts, stages, standing, tenants, yearly
+from tdh.pipeline import connected, kpis, planned, recounts, stages, standing, tenants, yearly
 from tdh.pipeline.context import Context
 from tdh.results import Run, read_run
 from tdh.scenario import Costs, PlaceSource, Scenario
@@ -293,6 +293,9 @@ def test_two_carriers_come_first_and_are_counted_with_todays(
             gaps.unmet_matrix(run.gaps, run.cells, carriers)[reached].sum(),
         ]
     )
+    context = Context(wanted, folder)
+    context.run.manifest["grid"] = demo_run.manifest["grid"]
+    kpis.goals(context)  # the tables that follow from the plan
     main(["verify", str(folder), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] and told["objectives"] == run.summary["objectives"]

@@ -1,0 +1,575 @@
+"""Tables of a finished run counted again, with nothing of the code that wrote them.
+
+What is read are the rasters of today and of after the plan, the cells, the sites and the plan's
+footprints; what is counted is compared number by number with what the tables say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rasterio import features
+from scipy import ndimage, special
+
+from tdh.errors import Problem
+from tdh.language import Text
+from tdh.present import CODES
+from tdh.results import Run, When
+
+_MOST_NAMED = 5
+_MEASURED_DB = 5.2  # as docs/present-coverage.md tells of measured squares
+_WHENS: tuple[When, When] = ("before", "after")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A table counted again.
+
+    Attributes
+    ----------
+    table : str
+    what : Text
+        What was counted, from what.
+    numbers : int
+        How many numbers were compared.
+    largest : float
+        The largest difference, in the unit of the number.
+    where : str
+        Which number that is.
+    problems : list of Problem
+        Numbers that differ by more than rounding, the worst first; the last tells how many more.
+    skipped : Text or None
+        What could not be counted again, and why.
+    """
+
+    table: str
+    what: Text
+    numbers: int
+    largest: float
+    where: str
+    problems: list[Problem] = field(default_factory=list)
+    skipped: Text | None = None
+
+    @property
+    def line(self) -> Text:
+        """What was counted again and the largest difference, for people."""
+        if self.numbers == 0 and self.skipped is not None:
+            return Text("{t}: {why}", "{t}: {why}", t=self.table, why=self.skipped)
+        line = Text(
+            "{t}: {n:,} numbers counted again ({what}); largest difference {d:.2g}{at}",
+            "{t}: {n:,}個の値を再集計({what})。最大の差 {d:.2g}{at}",
+            t=self.table,
+            n=self.numbers,
+            what=self.what,
+            d=self.largest,
+            at=f" [{self.where}]" if self.problems else "",
+        )
+        return (
+            line if self.skipped is None else Text("{a}; {b}", "{a}。{b}", a=line, b=self.skipped)
+        )
+
+
+def compared(
+    table: str,
+    what: Text,
+    said: pd.DataFrame,
+    counted: pd.DataFrame,
+    *,
+    relative: float = 1e-6,
+    looser: Mapping[str, float] | None = None,
+    skipped: Text | None = None,
+) -> Tally:
+    """Two tables of the same keys and columns, number by number.
+
+    Parameters
+    ----------
+    said, counted : DataFrame
+        Indexed by what names a row. A row that only one of them has is a difference, unless the
+        other has no number in it.
+    relative : float
+        Share of a number that may be rounding (of numbers below 1, of 1).
+    looser : mapping of str to float, optional
+        Columns for which another share holds.
+    """
+    columns = [c for c in counted.columns if c in said.columns]
+    index = said.index.union(counted.index, sort=False)
+    one = said[columns].reindex(index).to_numpy(float)
+    other = counted[columns].reindex(index).to_numpy(float)
+    both_missing = np.isnan(one) & np.isnan(other)
+    apart = np.where(both_missing, 0.0, np.abs(one - other))
+    apart = np.where(np.isnan(apart), np.inf, apart)
+    size = np.fmax(1.0, np.fmax(np.abs(one), np.abs(other)))
+    share = np.array([(looser or {}).get(c, relative) for c in columns])
+    wrong = apart > share * size
+    names = index.to_list()
+
+    def name(place: int) -> str:
+        row, column = divmod(place, len(columns))
+        key = names[row] if isinstance(names[row], tuple) else (names[row],)
+        inside = ", ".join(str(k) for k in key if str(k) not in ("", "nan", "None"))
+        return f"{table} ({inside}): {columns[column]}" if inside else f"{table}: {columns[column]}"
+
+    flat, bad = apart.ravel(), np.flatnonzero(wrong.ravel())
+    worst = bad[np.argsort(-flat[bad], kind="stable")]
+    problems = [
+        Problem(
+            Text("the table says another number", "表の値が再集計と一致しません"),
+            value=float(one.ravel()[i]),
+            expected=f"{other.ravel()[i]:.6f}",
+            where=name(int(i)),
+        )
+        for i in worst[:_MOST_NAMED]
+    ]
+    if worst.size > _MOST_NAMED:
+        problems.append(
+            Problem(
+                Text(
+                    "{n} more numbers of the table differ",
+                    "同じ表のほか{n}件も一致しません",
+                    n=int(worst.size) - _MOST_NAMED,
+                ),
+                where=table,
+            )
+        )
+    n = int((~both_missing).sum())
+    at = int(flat.argmax()) if flat.size else 0
+    largest = float(flat[at]) if flat.size else 0.0
+    return Tally(table, what, n, largest, name(at) if largest > 0 else "", problems, skipped)
+
+
+class Ground:
+    """What all counts start from: levels in the cells, and who lives there."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.row = run.cells["row"].to_numpy()
+        self.col = run.cells["col"].to_numpy()
+        self.people = run.cells["population"].to_numpy(float)
+        self.municipality = run.cells["municipality_code"].to_numpy(object)
+        self.shares = run.scenario.market_shares
+        self._levels: dict[tuple[str, str, str], np.ndarray] = {}
+
+    def level(self, carrier: str, band: str, when: When) -> np.ndarray:
+        """SS-RSRP in the cells, dBm; minus infinity where nothing is received."""
+        key = (carrier, band, when)
+        if key not in self._levels:
+            raster = self.run.signal(carrier, band, when)[self.row, self.col]
+            self._levels[key] = np.where(np.isnan(raster), -np.inf, raster)
+        return self._levels[key]
+
+    def served(self, carrier: str, band: str, when: When) -> np.ndarray:
+        """Cells at the threshold or above: bool, (n_cells,)."""
+        least = self.run.bands[carrier, band].covered_dbm
+        return np.asarray(self.level(carrier, band, when) >= least)
+
+    def by_carrier(self, when: When, classes: Iterable[str] | None = None) -> np.ndarray:
+        """Cells that each carrier serves in bands of some classes: bool, (n_carriers, n_cells)."""
+        wanted = None if classes is None else set(classes)
+        found = np.zeros((len(self.run.carriers), len(self.people)), dtype=bool)
+        for number, carrier in enumerate(self.run.carriers):
+            for band in carrier.bands:
+                if wanted is None or self.run.bands[carrier.id, band].band_class in wanted:
+                    found[number] |= self.served(carrier.id, band, when)
+        return found
+
+    @cached_property
+    def moments(self) -> dict[str, np.ndarray]:
+        """People by column of ``cells``."""
+        names = [c for c in self.run.cells if c.startswith("population")]
+        return {c: self.run.cells[c].to_numpy(float) for c in names}
+
+
+def of_run(run: Run) -> list[Tally]:
+    """Every table that a run holds of these: people expected, loads, gaps as areas, indicators."""
+    from tdh.pipeline import kpi_tallies
+
+    ground = Ground(run)
+    asked: list[tuple[str, Callable[[Ground], Tally]]] = [
+        ("expected_people", expected_people),
+        ("expected_municipalities", expected_municipalities),
+        ("site_load", site_load),
+        ("site_load_after", site_load_after),
+        ("gap_regions", gap_regions),
+        ("kpis", kpi_tallies.kpis),
+    ]
+    return [count(ground) for table, count in asked if getattr(run, table) is not None]
+
+
+# --- people by probability -----------------------------------------------------------------------
+
+
+def _sigmas(ground: Ground, carrier: str, band: str, when: When) -> np.ndarray:
+    """How far a band's level is above its threshold, in standard deviations of its fading."""
+    run, threshold = ground.run, ground.run.bands[carrier, band].covered_dbm
+    spread = np.full(len(ground.people), run.scenario.goals.shadowing_db)
+    today = ground.level(carrier, band, "before")
+    codes = run.evidence(carrier, band)
+    certain = np.zeros(len(ground.people), dtype=bool)
+    if codes is not None:
+        own = codes[ground.row, ground.col]
+        spread[own == CODES["measured"]] = _MEASURED_DB
+        certain = own == CODES["declared"]
+    above = (today - threshold) / spread
+    above[certain] = np.where(today[certain] >= threshold, np.inf, -np.inf)
+    if when == "before":
+        return above
+    after = ground.level(carrier, band, "after")
+    added = (after - threshold) / run.scenario.goals.shadowing_db
+    return np.where(after > today, np.maximum(above, added), above)
+
+
+def _at_least(above: np.ndarray, k: int, correlation: float) -> np.ndarray:
+    """P(at least k): over the common part by the trapezoid rule, the carriers by enumeration."""
+    n = len(above)
+    if n == 1:
+        return np.asarray(special.ndtr(above[0]))
+    spacing = 0.5 * min(1.0, np.sqrt((1 - correlation) / correlation)) if correlation else 1.0
+    nodes = np.arange(-5.0, 5.0 + spacing, spacing) if correlation else np.zeros(1)
+    weights = np.exp(-(nodes**2) / 2)
+    total = np.zeros(above.shape[1])
+    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
+        up = special.ndtr((above + np.sqrt(correlation) * node) / np.sqrt(1 - correlation))
+        fewer = np.zeros(above.shape[1])
+        for chosen in range(2**n):
+            which = [bool(chosen >> i & 1) for i in range(n)]
+            if sum(which) < k:
+                fewer += np.prod([p if on else 1 - p for p, on in zip(up, which, strict=True)], 0)
+        total += weight * (1 - fewer)
+    return total
+
+
+def _probabilities(ground: Ground) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """People of each cell, by yes or no and by probability, of each row of ``expected_people``."""
+    run, goals = ground.run, ground.run.scenario.goals
+    lived = ground.people > 0
+    found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+
+    def tell(who: tuple[str, str], when: str, served: np.ndarray, chance: np.ndarray) -> None:
+        row = found.setdefault(who, {})
+        row[f"covered_{when}"] = ground.people * served
+        row[f"expected_{when}"] = np.zeros(len(ground.people))
+        row[f"expected_{when}"][lived] = ground.people[lived] * chance
+
+    for when in _WHENS:
+        best = []
+        for carrier in run.carriers:
+            own = [_sigmas(ground, carrier.id, band, when)[lived] for band in carrier.bands]
+            if len(own) > 1:
+                for band, above in zip(carrier.bands, own, strict=True):
+                    served = ground.served(carrier.id, band, when)
+                    tell((carrier.id, band), when, served, special.ndtr(above))
+            best.append(np.max(own, axis=0))
+        serving = ground.by_carrier(when)
+        for number, carrier in enumerate(run.carriers):
+            tell((carrier.id, ""), when, serving[number], special.ndtr(best[number]))
+        for k in goals.at_least:
+            if k <= len(run.carriers):
+                name = "any" if k == 1 else f"at_least_{k}"
+                chance = _at_least(np.array(best), k, goals.shadowing_correlation)
+                tell((name, ""), when, serving.sum(axis=0) >= k, chance)
+    return found
+
+
+# The table integrates over the common part by few points: that is what may differ.
+_QUADRATURE = {"expected_before": 1e-4, "expected_after": 1e-4}
+
+
+def expected_people(ground: Ground) -> Tally:
+    """Table ``expected_people`` from the rasters of signal and evidence."""
+    assert ground.run.expected_people is not None
+    counted = pd.DataFrame(
+        {
+            who: {"people": ground.people.sum()} | {k: v.sum() for k, v in row.items()}
+            for who, row in _probabilities(ground).items()
+        }
+    ).T
+    said = ground.run.expected_people.set_index(["carrier_id", "band"])
+    what = Text(
+        "people covered, by yes or no and by probability, from the rasters of signal and evidence",
+        "カバー人口(有無と確率)を信号と根拠のラスタから",
+    )
+    return compared("expected_people", what, said, counted, looser=_QUADRATURE)
+
+
+def expected_municipalities(ground: Ground) -> Tally:
+    """Table ``expected_municipalities``, the same of each municipality."""
+    assert ground.run.expected_municipalities is not None
+    known = pd.notna(ground.municipality)
+    codes = ground.municipality[known].astype(str)
+    parts = {}
+    for (who, band), row in _probabilities(ground).items():
+        if band == "":
+            frame = pd.DataFrame({"people": ground.people, **row})[known]
+            parts[who] = frame.groupby(codes).sum()
+    counted = pd.concat(parts)
+    said = ground.run.expected_municipalities.set_index(["carrier_id", "municipality_code"])
+    what = Text("the same of each municipality", "同じ値を市区町村別に")
+    return compared("expected_municipalities", what, said, counted, looser=_QUADRATURE)
+
+
+# --- loads of sites --------------------------------------------------------------------------------
+
+
+def _loads(
+    ground: Ground, carrier: str, server: Mapping[str, np.ndarray], ids: Mapping[str, list[str]]
+) -> pd.DataFrame:
+    """Load of a carrier's sites, from which site serves each cell in each band (−1: none)."""
+    run, settings = ground.run, ground.run.scenario.gaps
+    capacity = {}
+    for band in server:
+        own = run.bands[carrier, band]
+        part = 1.0 if own.band_class == "low" else settings.downlink_share
+        capacity[band] = own.bandwidth_mhz * settings.bits_per_hertz * part
+    together = sum(np.where(server[b] >= 0, capacity[b], 0.0) for b in server)
+    rows = []
+    for band, at in server.items():
+        cells = pd.DataFrame({"site": at, "part": capacity[band]})
+        cells["part"] /= together
+        for column, name in _CUSTOMERS.items():
+            if column in ground.moments:
+                cells[name] = ground.moments[column] * ground.shares[carrier] * cells["part"]
+        sums = cells[cells["site"] >= 0].drop(columns="part").groupby("site").sum()
+        sums = sums.reindex(range(len(ids[band])), fill_value=0.0)
+        sums["capacity_mbps"] = capacity[band]
+        sums.index = pd.MultiIndex.from_product([[carrier], [band], ids[band]], names=_SITE)
+        rows.append(sums)
+    table = pd.concat(rows)
+    most = table[[c for c in _CUSTOMERS.values() if c in table]].max(axis=1)
+    table["kbps_per_customer"] = 1000 * table["capacity_mbps"] / most.replace(0.0, np.nan)
+    if settings.busy_kbps is not None:
+        table["load"] = most * settings.busy_kbps / (1000 * table["capacity_mbps"])
+    return table
+
+
+_CUSTOMERS = {
+    "population": "customers",
+    "population_day": "customers_day",
+    "population_night": "customers_night",
+}
+_SITE = ["carrier_id", "band", "site_id"]
+_NO_SERVER = Text(
+    "not counted again: the run does not hold which site serves each cell; compute it again",
+    "再集計なし: セルごとの接続局が計算フォルダにありません。計算し直してください",
+)
+
+
+def _today(ground: Ground, carrier: str) -> tuple[dict[str, Any], dict[str, list[str]]] | None:
+    """Which of today's sites serves each cell, by band, and the sites' ids."""
+    table, servers, ids = ground.run.site_load, {}, {}
+    assert table is not None
+    for c, band in ground.run.bands:
+        if c == carrier:
+            raster = ground.run.server(carrier, band)
+            if raster is None:
+                return None
+            servers[band] = raster[ground.row, ground.col].astype(np.int64)
+            own = (table["carrier_id"] == carrier) & (table["band"] == band)
+            ids[band] = table.index[own].tolist()
+    return servers, ids
+
+
+def site_load(ground: Ground) -> Tally:
+    """Table ``site_load`` from the raster of servers, which must serve the cells they stand for."""
+    assert ground.run.site_load is not None
+    what = Text(
+        "customers, capacity and load of present sites, from the rasters of serving sites",
+        "現在局の利用者・容量・負荷を接続局のラスタから",
+    )
+    parts, problems = [], []
+    for carrier in ground.run.carriers:
+        found = _today(ground, carrier.id)
+        if found is None:
+            return Tally("site_load", what, 0, 0.0, "", skipped=_NO_SERVER)
+        servers, ids = found
+        for band, at in servers.items():
+            problems += _not_serving(ground, carrier.id, band, at, ids[band])
+        parts.append(_loads(ground, carrier.id, servers, ids))
+    said = ground.run.site_load.reset_index().set_index(_SITE)
+    tally = compared("site_load", what, said, pd.concat(parts))
+    tally.problems.extend(problems)
+    return tally
+
+
+def _not_serving(
+    ground: Ground, carrier: str, band: str, server: np.ndarray, ids: list[str]
+) -> list[Problem]:
+    """Cells whose site serves them by no footprint though nothing but the model says so."""
+    run, n = ground.run, len(ground.people)
+    kept = pd.read_parquet(run.folder / f"footprints/present-{carrier}-{band}.parquet")
+    position = pd.Index(ids).get_indexer(kept["site_id"].cat.categories)
+    known = position[kept["site_id"].cat.codes.to_numpy()].astype(np.int64) * n + kept["cell"]
+    wrong = (server >= 0) & ~ground.served(carrier, band, "before")
+    cell = np.flatnonzero(server >= 0)
+    codes = run.evidence(carrier, band)
+    if codes is not None:
+        own = codes[ground.row, ground.col][cell]
+        cell = cell[(own == CODES["predicted"]) | (own == CODES["estimated"])]
+    wrong[cell[~np.isin(server[cell] * n + cell, known.to_numpy())]] = True
+    if not wrong.any():
+        return []
+    what = Text(
+        "{n} cells are told to be served by a site that does not serve them",
+        "{n}個のセルが、届かない局に接続とされています",
+        n=int(wrong.sum()),
+    )
+    return [Problem(what, where=f"coverage/{carrier}-{band}-server.tif")]
+
+
+def site_load_after(ground: Ground) -> Tally:
+    """Table ``site_load_after``: offers laid over today's sites, one by one."""
+    run = ground.run
+    assert run.site_load_after is not None
+    what = Text(
+        "the same with the plan on air, offers laid over them one by one",
+        "計画後の同じ値を、提供アセットを1局ずつ重ねて",
+    )
+    parts = []
+    for carrier in run.carriers:
+        found = _today(ground, carrier.id)
+        if found is None:
+            return Tally("site_load_after", what, 0, 0.0, "", skipped=_NO_SERVER)
+        servers, ids = found
+        chosen = run.plan.loc[run.plan["carrier_id"] == carrier.id, "asset_id"].tolist()
+        for band in carrier.bands:
+            signals = run.footprint(carrier.id, band)
+            least = run.bands[carrier.id, band].covered_dbm
+            level, today = (
+                ground.level(carrier.id, band, "before").copy(),
+                len(ids[band]),
+            )
+            # Of equal offers the least id serves, and today's site goes before all.
+            for asset in sorted(chosen):
+                row = int(np.flatnonzero(signals.site_ids == asset)[0])
+                span = slice(signals.signal.indptr[row], signals.signal.indptr[row + 1])
+                cell = signals.signal.indices[span]
+                dbm = -150.5 + 0.5 * signals.signal.data[span].astype(float)
+                stronger = dbm > level[cell]
+                level[cell[stronger]] = dbm[stronger]
+                servers[band][cell[stronger]] = today + chosen.index(asset)
+            servers[band][level < least] = -1
+            ids[band] = [*ids[band], *chosen]
+        parts.append(_loads(ground, carrier.id, servers, ids).add_suffix("_after"))
+    counted = pd.concat(parts).rename(columns={"capacity_mbps_after": "capacity_mbps"})
+    said = run.site_load_after.set_index(_SITE)
+    if run.site_load is not None:
+        before = run.site_load.reset_index().set_index(_SITE)
+        before = before.drop(columns="capacity_mbps").add_suffix("_before")
+        counted = counted.join(before, how="left")
+    return compared("site_load_after", what, said, counted)
+
+
+# --- gaps as areas ---------------------------------------------------------------------------------
+
+
+def gap_regions(ground: Ground) -> Tally:
+    """Table ``gap_regions``: each outline drawn on the cells, and what lies in it summed.
+
+    The reasons of single cells need the radio model and are not counted again; that they add up
+    to the region's people is, and that its reason is the one of most of them.
+    """
+    run = ground.run
+    table = run.gap_regions
+    assert table is not None
+    regions = table.fillna({"band_class": "", "carrier_id": ""})
+    slow = regions["reason"] == "capacity"
+    what = Text(
+        "cells, area, people, places and sums of reasons of gap regions, from their outlines",
+        "不足区域のセル数・面積・人口・施設数・理由別の合計を、区域の図形から",
+    )
+    counted, problems = [], []
+    names = ["carrier_id", "band_class", "at_least"]
+    for (carrier, band_class, least), own in regions[~slow].groupby(names, sort=False):
+        rows, inside = _inside(ground, own, str(carrier))
+        counted.append(rows)
+        gap = _gap(ground, str(carrier), str(band_class), int(least))
+        where = f"gap_regions ({carrier or f'< {least}'}{band_class and f', {band_class}'})"
+        problems += _left_out(ground, gap, inside, where)
+    if slow.any():
+        counted.append(_inside(ground, regions[slow], "")[0])
+    reasons = [c for c in table if c.startswith("people_")]
+    said = pd.DataFrame(table.drop(columns="geometry"))
+    said["people_of_reasons"] = table[reasons].sum(axis=1).where(~slow)
+    if counted:
+        all_rows = pd.concat(counted)
+        all_rows["people_of_reasons"] = all_rows["unmet_people"].where(~slow)
+    else:
+        all_rows = said.iloc[:0].select_dtypes("number")
+    tally = compared("gap_regions", what, said, all_rows)
+    people = table.loc[~slow & (table["unmet_people"] > 0), [*reasons, "reason"]]
+    most = people[reasons].max(axis=1)
+    own_people = people.apply(lambda r: r[f"people_{r['reason']}"], axis=1) if len(people) else most
+    tally.problems.extend(problems)
+    for region in people.index[own_people < most - 1e-6][:_MOST_NAMED]:
+        tally.problems.append(
+            Problem(
+                Text(
+                    "the reason is not that of most of its people",
+                    "理由が最多人口の理由と違います",
+                ),
+                value=str(people.loc[region, "reason"]),
+                where=f"gap_regions ({region}): reason",
+            )
+        )
+    return tally
+
+
+def _inside(ground: Ground, own: pd.DataFrame, carrier: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """What lies in regions of one question, and the region of each cell (0: none)."""
+    run = ground.run
+    shapes = zip(own.geometry, range(1, len(own) + 1), strict=True)
+    drawn = features.rasterize(shapes, run.grid.shape, transform=run.grid.transform, dtype="int32")
+    at = drawn[ground.row, ground.col]
+    frame = pd.DataFrame({"cells": 1.0}, index=range(len(at)))
+    share = ground.shares[carrier] if carrier else 1.0
+    for column, people in ground.moments.items():
+        frame[column.replace("population", "unmet_people")] = people * share
+    sums = frame.groupby(at).sum().reindex(range(1, len(own) + 1), fill_value=0.0)
+    sums["area_m2"] = sums["cells"] * run.grid.cell_size_m**2
+    sums["places"] = np.nan
+    if run.places is not None:
+        size = run.grid.cell_size_m
+        col = np.floor((run.places.geometry.x - run.grid.x_min_m) / size).astype(int)
+        row = np.floor((run.grid.y_max_m - run.places.geometry.y) / size).astype(int)
+        seen = (col >= 0) & (col < run.grid.n_cols) & (row >= 0) & (row < run.grid.n_rows)
+        cells = np.zeros(run.grid.shape, dtype=drawn.dtype)
+        cells[ground.row, ground.col] = at
+        within = pd.Series(cells[row[seen], col[seen]])
+        sums["places"] = within.value_counts().reindex(sums.index, fill_value=0).astype(float)
+    return sums.set_axis(own.index), at
+
+
+def _gap(ground: Ground, carrier: str, band_class: str, least: int) -> np.ndarray:
+    """Cells that a carrier does not serve, or that fewer carriers than ``least`` do."""
+    serving = ground.by_carrier("before", None if band_class == "" else [band_class])
+    if carrier:
+        return np.asarray(~serving[[c.id for c in ground.run.carriers].index(carrier)])
+    return np.asarray(serving.sum(axis=0) < least)
+
+
+def _left_out(ground: Ground, gap: np.ndarray, inside: np.ndarray, where: str) -> list[Problem]:
+    """Cells in a region that are no gap, and gaps large enough for one that lie in none."""
+    raster = np.zeros(ground.run.grid.shape, dtype=bool)
+    raster[ground.row, ground.col] = gap & (inside == 0)
+    labels, n = ndimage.label(raster)
+    sizes = np.bincount(labels.ravel(), minlength=n + 1)[1:]
+    missed = int(sizes[sizes >= ground.run.scenario.gaps.least_cells].sum())
+    wrong = int((~gap & (inside > 0)).sum())
+    problems = []
+    if wrong:
+        what = Text(
+            "{n} cells of gap regions are no gap", "不足ではないセルが{n}個含まれます", n=wrong
+        )
+        problems.append(Problem(what, where=where))
+    if missed:
+        what = Text(
+            "{n} cells of gaps lie in no region",
+            "不足のセル{n}個がどの区域にも入っていません",
+            n=missed,
+        )
+        problems.append(Problem(what, where=where))
+    return problems

@@ -1,0 +1,147 @@
+"""A finished run's tables counted again: whole runs agree, a damaged number is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from scipy import stats
+
+from tdh.cli import main
+from tdh.pipeline import checks, tallies
+from tdh.results import Run, read_run
+
+TABLES = (
+    "expected_people",
+    "expected_municipalities",
+    "site_load",
+    "site_load_after",
+    "gap_regions",
+    "kpis",
+)
+
+
+@pytest.fixture
+def folder(demo_run: Run, tmp_path: Path) -> Path:
+    shutil.copytree(demo_run.folder, tmp_path / "run", copy_function=shutil.copy2)
+    return tmp_path / "run"
+
+
+def test_a_run_agrees_with_its_recount(demo_run: Run) -> None:
+    found = {tally.table: tally for tally in tallies.of_run(demo_run)}
+    assert tuple(found) == TABLES
+    for tally in found.values():
+        assert tally.numbers > 20 and tally.skipped is None
+        assert tally.problems == []
+        # Sums differ by rounding; probabilities by how their integral is taken.
+        assert tally.largest < (2.0 if tally.table.startswith("expected") else 1e-6)
+    assert checks.verify(demo_run) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "row", "add"),
+    [
+        ("expected_people", "covered_after", 1, 1.0),
+        ("expected_people", "expected_before", 4, 30.0),
+        ("expected_municipalities", "covered_before", 3, 1.0),
+        ("expected_municipalities", "expected_after", 0, 10.0),
+        ("site_load", "customers_day", 7, 0.5),
+        ("site_load", "capacity_mbps", 0, 1.0),
+        ("site_load_after", "customers_after", -1, 0.5),
+        ("site_load_after", "customers_before", 0, 0.5),
+        ("gap_regions", "unmet_people", 0, 0.1),
+        ("gap_regions", "places", 1, 1.0),
+        ("gap_regions", "people_blocked", 2, 0.1),
+        ("kpis", "covered_after", 3, 1.0),
+        ("kpis", "before", -1, 0.001),
+    ],
+)
+def test_a_damaged_number_is_named(
+    folder: Path, table: str, column: str, row: int, add: float
+) -> None:
+    path = folder / f"{table}.parquet"
+    geo = table == "gap_regions"
+    frame = read_run(folder).gap_regions if geo else pd.read_parquet(path)
+    assert frame is not None
+    at = frame.columns.get_loc(column)
+    frame.iloc[row, at] = float(np.nan_to_num(frame.iloc[row, at])) + add
+    frame.to_parquet(path)
+    problems = checks.verify(read_run(folder))
+    assert problems
+    named = "people_of_reasons" if column == "people_blocked" else column
+    assert any(f"{table} (" in str(p) and f": {named}" in str(p) for p in problems)
+    assert all(table in str(p) for p in problems)
+
+
+def test_a_row_too_many_or_too_few_is_named(folder: Path) -> None:
+    table = pd.read_parquet(folder / "kpis.parquet")
+    table.drop(index=2).to_parquet(folder / "kpis.parquet")
+    said = [str(p) for p in checks.verify(read_run(folder))]
+    assert any(str(table.loc[2, "kpi"]) in text for text in said)
+
+
+def test_a_region_that_is_no_gap_and_a_gap_without_region(folder: Path) -> None:
+    regions = read_run(folder).gap_regions
+    assert regions is not None
+    regions.iloc[1:].to_parquet(folder / "gap_regions.parquet")
+    said = [str(p) for p in checks.verify(read_run(folder))]
+    assert any("lie in no region" in text for text in said)
+    moved = regions.copy()
+    moved.loc[moved.index[0], "geometry"] = moved.geometry.iloc[0].buffer(60)
+    moved.to_parquet(folder / "gap_regions.parquet")
+    said = [str(p) for p in checks.verify(read_run(folder))]
+    assert any("are no gap" in text for text in said)
+
+
+def test_a_server_that_does_not_serve_is_found(folder: Path, demo_run: Run) -> None:
+    carrier = demo_run.carriers[0]
+    path = folder / f"coverage/{carrier.id}-{carrier.bands[0]}-server.tif"
+    with rasterio.open(path) as raster:
+        values, profile = raster.read(1), raster.profile
+    row, col = np.argwhere(values >= 0)[0]
+    values[row, col] = (values[row, col] + values.max() // 2) % (values.max() + 1)
+    with rasterio.open(path, "w", **profile) as raster:
+        raster.write(values, 1)
+    said = [str(p) for p in checks.verify(read_run(folder))]
+    assert any("a site that does not serve them" in text for text in said)
+
+
+def test_many_damaged_numbers_are_told_shortly(folder: Path) -> None:
+    table = pd.read_parquet(folder / "site_load.parquet")
+    table["customers"] += 1.0
+    table.to_parquet(folder / "site_load.parquet")
+    (tally,) = [t for t in tallies.of_run(read_run(folder)) if t.table == "site_load"]
+    assert len(tally.problems) == 6
+    assert f"{len(table) - 5} more numbers" in str(tally.problems[-1])
+
+
+def test_what_cannot_be_counted_is_told(folder: Path, demo_run: Run) -> None:
+    carrier = demo_run.carriers[0]
+    (folder / f"coverage/{carrier.id}-{carrier.bands[0]}-server.tif").unlink()
+    (folder / "expected_municipalities.parquet").unlink()
+    found = {t.table: t for t in tallies.of_run(read_run(folder))}
+    assert "expected_municipalities" not in found
+    assert "not counted again" in str(found["site_load"].line)
+    assert "再集計なし" in found["site_load_after"].line.render("ja")
+
+
+def test_command(demo_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["verify", str(demo_run.folder)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[: len(TABLES)]] == list(TABLES)
+    assert all("largest difference" in line for line in lines[: len(TABLES)])
+    main(["verify", str(demo_run.folder), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] and [t["table"] for t in told["tables"]] == list(TABLES)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.5, 0.9])
+def test_probability_of_two_against_the_bivariate_normal(rho: float) -> None:
+    above = np.random.default_rng(2).normal(0, 1.5, (2, 20))
+    both = [stats.multivariate_normal([0, 0], [[1, rho], [rho, 1]]).cdf([a, b]) for a, b in above.T]
+    assert np.allclose(tallies._at_least(above, 2, rho), both, atol=2e-5)
