@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,10 @@ _WHY_NOT_LEARNT = {
 _KIND_JA = {"measured": "実測", "declared": "公表値", "predicted": "予測値", "estimated": "推定値"}
 
 
+class VersionWarning(UserWarning):
+    """A run folder was made by another version of tdh."""
+
+
 @dataclass(frozen=True)
 class CarrierInfo:
     """What a run knows of a carrier.
@@ -71,8 +76,26 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
     ------
     InputError
         If it is not one.
+
+    Warns
+    -----
+    VersionWarning
+        If another version of tdh made it.
     """
-    return Run(Path(folder), manifests.read(folder))
+    manifest = manifests.read(folder)
+    made, own = manifest.get("versions", {}).get("tdh"), manifests.versions()["tdh"]
+    if made != own:
+        told = Text(
+            "{folder} was made by version {made} of tdh, this is {own}: what is read may differ; "
+            "compute it again to be sure",
+            "{folder} は tdh {made} で作られました(現在は {own})。内容が異なる可能性があります。"
+            "計算し直すと確実です",
+            folder=folder,
+            made=made or "?",
+            own=own,
+        )
+        warnings.warn(str(told), VersionWarning, stacklevel=2)
+    return Run(Path(folder), manifest)
 
 
 class Run:

@@ -1,4 +1,4 @@
-"""The only conversions between decibels and linear units.
+"""The only conversions between decibels and linear units, and of shares to percent.
 
 Levels: dBm is decibels over one milliwatt. Ratios: dB. All functions broadcast as numpy does and
 return float64 arrays or scalars.
@@ -56,3 +56,24 @@ def wavelength_m(frequency_ghz: ArrayLike) -> np.ndarray:
     1.0
     """
     return SPEED_OF_LIGHT_M_S / (np.asarray(frequency_ghz, dtype=float) * 1e9)
+
+
+def percents(shares: ArrayLike, digits: int = 1) -> np.ndarray:
+    """Shares as percent, rounded so that what is not all never reads as 100, nor some as 0.
+
+    >>> percents([0.99961, 1.0, 0.0002, 0.0, 0.5]).tolist()
+    [99.9, 100.0, 0.1, 0.0, 50.0]
+    """
+    share = np.asarray(shares, dtype=float)
+    rounded, step = np.round(100 * share, digits), 10.0**-digits
+    rounded = np.where((share < 1) & (rounded >= 100), 100 - step, rounded)
+    return np.where((share > 0) & (rounded <= 0), step, rounded)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """One share as people read it, rounded as :func:`percents` does.
+
+    >>> percent(0.99961), percent(1.0), percent(1.2, 0), percent(0.00001, 2)
+    ('99.9%', '100.0%', '120%', '0.01%')
+    """
+    return f"{float(percents(share, digits)):.{digits}f}%"

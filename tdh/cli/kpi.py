@@ -193,7 +193,7 @@ def _by_state(table: pd.DataFrame) -> pd.DataFrame:
 
 def _in_words(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Names for ids, shares in percent, and only what fits a terminal."""
-    from tdh import kpi, schemas
+    from tdh import kpi, schemas, units
     from tdh.reports import goals_workbook
 
     language = current()
@@ -209,7 +209,7 @@ def _in_words(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     share = shown["unit"].fillna("") == ""
     figures = ["before", "after", "target", "missing"]
     for column in figures:
-        shown[column] = shown[column].where(~share, shown[column] * 100)
+        shown[column] = shown[column].where(~share, units.percents(shown[column]))
     shown["unit"] = shown["unit"].where(~share, "%")
     shown["total_unit"] = [schemas.unit_label(unit, language) for unit in shown["total_unit"]]
     shown["target_year"] = [str(int(y)) if y == y else "" for y in table["target_year"]]

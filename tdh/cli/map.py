@@ -42,6 +42,11 @@ def command(run: Path, out: Path | None, online_base: bool, overwrite: bool) -> 
     from tdh import maps
     from tdh.files import must_not_exist
 
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        said = Text(
+            "{file} does not end in .html", "{file} の末尾が .html ではありません", file=out
+        )
+        raise click.BadParameter(str(said), param_hint="--out")
     opened = tdh.read_run(run)
     target = out or run / "map.html"
     must_not_exist(target, overwrite)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tdh import units
 from tdh.language import Text, current
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def show(
     if failure is not None:
         click.echo(_PEOPLE.render(current()))
         people = _people(run, failure)
-        people["share_lost"] = [f"{share:.1%}" for share in people["share_lost"]]
+        people["share_lost"] = [units.percent(share) for share in people["share_lost"]]
         tables.show(people, "outage_people", as_json=False)
         for note in failure.notes:
             click.echo(f"※ {note}")
@@ -128,7 +129,7 @@ def _indicators(run: Run, failure: Failure, year: int | None) -> pd.DataFrame:
 
     found = failure.indicators(run, year)
     share = found["unit"].fillna("") == ""
-    found["value"] = found["value"].where(~share, found["value"] * 100)
+    found["value"] = found["value"].where(~share, units.percents(found["value"]))
     found["unit"] = found["unit"].where(~share, "%")
     keys = ["kpi", "carrier_id", "unit"]
     table = found.pivot_table(

@@ -106,9 +106,7 @@ def command(
     if pdf:
         writers[folder / "report.pdf"] = lambda p: reports.write_pdf(page, p)
     if png:
-        writers[folder / "plan.png"] = lambda p: reports.write_picture(
-            opened, p.resolve(), language
-        )
+        writers[folder / "plan.png"] = lambda p: reports.write_picture(opened, p, language)
     if kml:
         writers[folder / "plan.kmz"] = lambda p: reports.write_kml(opened, p, language)
     if czml:

@@ -43,7 +43,7 @@ Object.assign(TDH.Panel.prototype, {
     if (value === null) return "–";
     const { unit } = this.app.store.goals.kpis[kpi];
     if (unit) return `${TDH.number(value, 1)} ${unit}`;
-    return `${TDH.number(100 * value, 1)}${difference ? TDH.t("points") : "%"}`;
+    return difference ? `${TDH.number(100 * value, 1)}${TDH.t("points")}` : `${TDH.percent(value, 1)}%`;
   },
 
   /* Whether a goal is met, in words; empty without a target. */

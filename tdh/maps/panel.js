@@ -156,7 +156,7 @@ TDH.Panel = class {
 
   kpis() {
     const { meta } = this.app.store, t = TDH.t, el = TDH.element, n = TDH.number;
-    const share = (x, y) => (y > 0 ? `${n((100 * x) / y, 1)}%` : "–");
+    const share = (x, y) => (y > 0 ? `${TDH.percent(x / y, 1)}%` : "–");
     const head = el("tr", {}, el("th", { scope: "col" }, t("municipality")), el("th", { scope: "col" }, t("sites_n")),
       ...["gap_before", "gap_after"].map((k) => el("th", { scope: "col" }, `${t(k)} (${t("total")})`)),
       ...meta.carriers.map((c) => el("th", { scope: "col" }, TDH.chip(c, `${c.name} ${t("covered")}`))), ...this.expectedHeads());

@@ -148,6 +148,15 @@ TDH.t = function (key, values) {
 TDH.number = (value, digits) => Number(value).toLocaleString(TDH.lang === "ja" ? "ja-JP" : "en-GB",
   { maximumFractionDigits: digits || 0, minimumFractionDigits: digits || 0 });
 
+/* A share in percent: what is not all never reads as 100, nor some as 0. */
+TDH.percent = function (share, digits) {
+  const step = 10 ** -(digits || 0);
+  let value = Math.round((100 * share) / step) * step;
+  if (share < 1 && value >= 100 - step / 2) value = 100 - step;
+  if (share > 0 && value < step / 2) value = step;
+  return TDH.number(value, digits);
+};
+
 /* Put the words of a language where the page names them. */
 TDH.translate = function (root) {
   for (const node of root.querySelectorAll("[data-t]")) node.textContent = TDH.t(node.dataset.t);

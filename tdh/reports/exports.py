@@ -231,7 +231,7 @@ def write_picture(
         '<!DOCTYPE html><meta charset="utf-8"><style>body{margin:0;background:#fff}'
         f"svg{{width:{width}px;height:auto;display:block}}</style>{svg}"
     )
-    with atomic(path) as draft:
+    with atomic(Path(path).resolve()) as draft:  # Chromium writes where it stands
         source = draft.with_name("picture.html")
         source.write_text(page, encoding="utf-8")
         _chromium(

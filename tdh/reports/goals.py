@@ -10,6 +10,7 @@ from tdh import details
 from tdh.details import Goal
 from tdh.language import Language, Text
 from tdh.reports.figures import Bullet, bullets
+from tdh.units import percent
 
 MOST_BULLETS = 9
 
@@ -22,7 +23,7 @@ def value_text(value: float | None, unit: str, *, difference: bool = False) -> T
         return Text("{v:,.1f} {unit}", "{v:,.1f} {unit}", v=value, unit=unit)
     if difference:
         return Text("{v:.1f} points", "{v:.1f}ポイント", v=100 * value)
-    return Text("{v:.1f}%", "{v:.1f}%", v=100 * value)
+    return Text("{v}", "{v}", v=percent(value))
 
 
 def state(goal: Goal) -> Text:

@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from tdh import details, display, gaps
+from tdh import details, display, gaps, units
 from tdh.files import atomic
 from tdh.language import Language, Text
 from tdh.reports import charts, evidence, figures, goals, network
@@ -43,7 +43,7 @@ def render(run: Any, language: Language = "ja") -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["n"] = lambda value, digits=0: f"{float(value):,.{digits}f}"
-    environment.filters["pct"] = lambda value, digits=1: f"{float(value):.{digits}%}"
+    environment.filters["pct"] = units.percent
     environment.filters["anchor"] = lambda value: f"asset-{quote(str(value))}"
     environment.filters["address"] = lambda value: quote(str(value))
     environment.globals["say"] = lambda en, ja: ja if language == "ja" else en

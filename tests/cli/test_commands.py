@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from tdh.cli import group
+from tdh.cli import group, kpi
 from tdh.errors import InputError, OverwriteError
 from tdh.language import speaking
-from tdh.results import Run
+from tdh.reports import goals
+from tdh.results import Run, VersionWarning, read_run
 
 
 def call(*arguments: object) -> Result:
@@ -56,7 +57,7 @@ def test_verify_finds_a_plan_that_was_tampered_with(demo_run: Run) -> None:
 
     class Tampered(Run):
         @property
-        def summary(self) -> dict[str, object]:  # type: ignore[override]
+        def summary(self) -> dict[str, object]:
             return {**super().summary, "objective": 1.0}
 
     problems = checks.verify(Tampered(demo_run.folder, demo_run.manifest))
@@ -136,6 +137,33 @@ def test_map_and_report_and_package_elsewhere(demo_run: Run, tmp_path: Path) -> 
     assert package.read_bytes() == again.read_bytes()
     with pytest.raises(InputError, match="--overwrite"):
         call("package", demo_run.folder, "--carrier", carrier, "--out", package)
+
+
+def test_a_map_is_a_page(demo_run: Run, tmp_path: Path) -> None:
+    asked = ["map", str(demo_run.folder), "--out", str(tmp_path / "x.txt")]
+    refused = CliRunner().invoke(group(), asked)
+    assert refused.exit_code == 2 and "does not end in .html" in refused.output
+    assert not (tmp_path / "x.txt").exists()
+
+
+def test_a_run_of_another_version_says_so(demo_run: Run, tmp_path: Path) -> None:
+    manifest = dict(demo_run.manifest)
+    manifest["versions"] = {**manifest["versions"], "tdh": "0.0.1"}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.warns(VersionWarning, match=r"version 0\.0\.1 of tdh, this is"):
+        assert read_run(tmp_path).name == demo_run.name
+    with speaking("ja"), pytest.warns(VersionWarning, match="計算し直すと確実"):
+        read_run(tmp_path)
+
+
+def test_a_share_below_all_never_reads_as_all(demo_run: Run) -> None:
+    text = goals.value_text(0.99961, "").render("en")
+    assert text == "99.9%" and goals.value_text(1.0, "").render("ja") == "100.0%"
+    kpis = demo_run.kpis
+    assert kpis is not None
+    kpis = kpis.assign(before=0.99961, after=0.00004, unit="")
+    shown = kpi._in_words(demo_run, kpis)
+    assert set(shown["before"]) == {99.9} and set(shown["after"]) == {0.1}
 
 
 def test_a_round_from_packages_to_the_ledger(demo_run: Run, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import rasterio
 from scipy import stats
 
 from tdh.cli import main
-from tdh.pipeline import checks, tallies
+from tdh.errors import InputError
+from tdh.pipeline import checks, kpis, tallies
 from tdh.results import Run, read_run
 
 TABLES = (
@@ -138,6 +139,13 @@ def test_command(demo_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     main(["verify", str(demo_run.folder), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] and [t["table"] for t in told["tables"]] == list(TABLES)
+
+
+def test_a_table_without_shapes_is_told_as_such(demo_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "roads.csv"
+    path.write_text("name,km\nKoshu,3\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no geometry"):
+        kpis.of_run(demo_run, roads=path)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 0.5, 0.9])

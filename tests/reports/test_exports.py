@@ -176,11 +176,12 @@ def test_no_browser_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 @pytest.mark.browser
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
-def test_pdf_and_picture(fake_run: Any, tmp_path: Path) -> None:
+def test_pdf_and_picture(fake_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reports.write_report(fake_run, tmp_path / "report.html")
     reports.write_pdf(tmp_path / "report.html", tmp_path / "report.pdf")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-")
-    reports.write_picture(fake_run, tmp_path / "map.png", width=900)
+    monkeypatch.chdir(tmp_path)
+    reports.write_picture(fake_run, "map.png", width=900)
     content = (tmp_path / "map.png").read_bytes()
     assert content.startswith(b"\x89PNG")
     assert struct.unpack(">I", content[16:20]) == (900,)
