@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +63,7 @@ def by_years(
         "spacing_m": limits["spacing_m"],
         "forbidden": limits["forbidden"],
     }
-    found = _solve(footprints, unmet, problem, scenario.seed)
+    found = siting.solve_years(footprints, unmet, seed=scenario.seed, **problem)
     broken = siting.verify_years(found, footprints, unmet, **problem)
     # The schedule's gains are those of greedy choice within a year, so they tell its order.
     table = found.schedule.sort_values(
@@ -107,34 +106,6 @@ def by_years(
     return Answer(
         plan, facts, {"fiscal_year": years[table["year"].to_numpy(dtype=int)].astype(str)}, broken
     )
-
-
-def _solve(
-    footprints: list[sparse.csr_array], unmet: np.ndarray, problem: dict[str, Any], seed: int
-) -> siting.YearsPlan:
-    """The best schedule found, with the least bound.
-
-    Numbers and yen together leave the bound of the whole horizon loose. What stands in a year is
-    also an allocation within all that may be used by then, so that the bounds of those, year by
-    year, bound the sum.
-    """
-    found = siting.solve_years(footprints, unmet, seed=seed, **problem)
-    yen = problem["yearly_budget"]
-    if found.status == siting.Status.OPTIMAL or yen is None:
-        return found
-    shared = {k: problem[k] for k in ("sharing_capacity", "cost", "xy_m", "spacing_m", "forbidden")}
-    bounds = [
-        siting.solve_allocation(
-            footprints, unmet, max_sites=sites, programme_budget=most, seed=seed, **shared
-        ).bound
-        for sites, most in zip(np.cumsum(problem["max_sites"], axis=0), np.cumsum(yen), strict=True)
-    ]
-    by_year = float(problem["discount"] ** np.arange(len(bounds)) @ np.array(bounds))
-    bound = max(min(found.bound, by_year), found.objective)
-    proven = bound - found.objective <= 1e-6 * bound
-    status = siting.Status.OPTIMAL if proven else siting.Status.FEASIBLE
-    method = found.method if bound == found.bound else f"{found.method}; bound: year by year"
-    return replace(found, bound=bound, status=status, method=method)
 
 
 def _whole(limits: dict[str, Any]) -> dict[str, Any]:

@@ -187,7 +187,9 @@ def solve(
     return Answer(best, max(bound, value), proven, " + ".join(methods), reproducible)
 
 
-def cut(p: Programme, *, nodes: int) -> Answer:
+def cut(
+    p: Programme, *, nodes: int, most: np.ndarray | None = None, gap: float = NEAR / 10
+) -> Answer:
     """Branch and cut by HiGHS, which needs few nodes where cuts close most of the gap.
 
     Parameters
@@ -195,6 +197,10 @@ def cut(p: Programme, *, nodes: int) -> Answer:
     p : Programme
     nodes : int
         Work limit.
+    most : (n,) float64, optional
+        Upper limits of the variables; then the bound holds within them only.
+    gap : float
+        Relative gap at which to stop.
 
     Returns
     -------
@@ -212,9 +218,9 @@ def cut(p: Programme, *, nodes: int) -> Answer:
             np.full(len(p.limit), -np.inf),
             limit / by_row,
         ),
-        bounds=optimize.Bounds(0.0, 1.0),
+        bounds=optimize.Bounds(0.0, 1.0 if most is None else most),
         integrality=np.arange(len(p.gain)) < p.n_whole,
-        options={"node_limit": nodes, "mip_rel_gap": NEAR / 10, "time_limit": PATIENCE_S},
+        options={"node_limit": nodes, "mip_rel_gap": gap, "time_limit": PATIENCE_S},
     )
     in_time = time.monotonic() - begun < PATIENCE_S
     if found.x is None:

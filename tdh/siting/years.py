@@ -12,12 +12,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tdh.errors import NoSolutionError
-from tdh.siting import infeasible, solving, stacked
-from tdh.siting.allocation import Request, answer, check, limits_of
+from tdh.siting import horizon, infeasible, planning
+from tdh.siting.allocation import Request, check
 from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
-from tdh.siting.model import Model, Rows
 from tdh.siting.plan import Status
 from tdh.siting.solving import Effort
 
@@ -65,11 +63,10 @@ class _Years:
     request: Request
     demand: np.ndarray  # (n_years, n_carriers, n_cells), discounted
     factor: np.ndarray  # (n_years,)
-    sites: np.ndarray  # (n_years, n_carriers) most sites so far
-    money: np.ndarray  # (n_years,) most cost so far
+    sites: np.ndarray  # (n_years, n_carriers) most sites of a year, or, carried over, so far
+    money: np.ndarray  # (n_years,) most cost likewise
     carry_over: bool
-    each_sites: np.ndarray
-    each_money: np.ndarray
+    must: np.ndarray  # (n_carriers, n_sites) bool
 
 
 def solve_years(
@@ -86,7 +83,10 @@ def solve_years(
     xy_m: ArrayLike | None = None,
     spacing_m: float = 0.0,
     in_place: Any = None,
+    fixed: Any = None,
     forbidden: Any = None,
+    budget: Any = None,
+    programme_budget: float | None = None,
     seed: int = 0,
     effort: Effort | None = None,
 ) -> YearsPlan:
@@ -103,10 +103,10 @@ def solve_years(
         & \sum_{cs} x_{cis} \le K_i, \text{ spacing between a carrier's sites of all years}
 
     (the multi-period MCLP of Gunawardane 1982; sites once built stay). Without carry-over each
-    year's limits hold by themselves. The whole horizon is one covering model, whose bound is
-    valid for every schedule and which is solved exactly where it is small; besides, the years are
-    planned one after the other, each for the demand of all years to come, and the better
-    schedule is kept.
+    year's limits hold by themselves. The whole horizon is one model of what *stands* in each year
+    (:mod:`tdh.siting.horizon`), whose relaxation bounds every schedule; schedules come from greedy
+    choice and annealed moves of sites and years, and where the relaxation leaves much open and the
+    model is small enough, from branch and cut, which tightens the bound as well.
 
     Parameters
     ----------
@@ -126,6 +126,12 @@ def solve_years(
         Whether what a year leaves may be spent later.
     in_place : pairs (carrier, site), optional
         Sites that serve from the start; they cost nothing and count for sharing and spacing.
+    fixed : pairs (carrier, site), optional
+        Choices that have to be made, in whatever year is best.
+    budget : float or sequence, optional
+        Most cost of what a carrier builds over all years.
+    programme_budget : float, optional
+        Most cost over all years and carriers.
 
     Returns
     -------
@@ -156,30 +162,23 @@ def solve_years(
         cost,
         discount,
         carry_over,
+        fixed,
         xy_m=xy_m,
         spacing_m=spacing_m,
         fixed=in_place,
         forbidden=forbidden,
+        budget=budget,
+        programme_budget=programme_budget,
     )
-    infeasible.check_fixed(years.request)
-    model = _model(years)
-    solution = solving.solve(model.arrays, seed=seed, effort=effort)
     request = years.request
-    shape = (len(request.fixed), len(years.factor), request.fixed.shape[1])
-    found, method = None, solution.method
-    if solution.chosen is not None:
-        found = np.zeros(shape, dtype=bool)
-        found.ravel()[model.site[solution.chosen]] = True
-    reproducible = solution.reproducible
-    if not solution.proven:
-        rolled, sure = _roll(years, seed, effort)
-        reproducible &= sure
-        if found is None or _value(years, rolled) > _value(years, found):
-            found, method = rolled, "year after year; bound: " + solution.method
-    assert found is not None  # nothing built is a schedule
-    schedule, covered = _schedule(years, found)
+    h = horizon.horizon_of(request, years.demand, years.must, _accounts(years))
+    found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort)
+    chosen = np.zeros((len(years.factor), *request.fixed.shape), dtype=bool)
+    built = np.flatnonzero(found.when < h.n_years)
+    chosen.reshape(len(chosen), -1)[found.when[built], h.pair[built]] = True
+    schedule, covered = _schedule(years, chosen)
     objective = float(covered @ years.factor)
-    bound = max(objective, solution.bound + model.base)
+    bound = max(objective, found.bound)
     spent = np.bincount(schedule["year"], schedule["cost"], len(years.factor))
     return YearsPlan(
         schedule,
@@ -188,8 +187,8 @@ def solve_years(
         objective,
         bound,
         Status.OPTIMAL if bound - objective <= 1e-6 * bound else Status.FEASIBLE,
-        method,
-        reproducible,
+        found.method,
+        found.reproducible,
         time.perf_counter() - begun,
     )
 
@@ -204,6 +203,7 @@ def _check(
     cost: ArrayLike | None,
     discount: float,
     carry_over: bool,
+    must: Any,
     **limits: Any,
 ) -> _Years:
     checks = Checks()
@@ -239,132 +239,41 @@ def _check(
     wanted = checks.numbers(wanted, (count, n_carriers, n_cells), "demand")
     checks.done()
     request = check(rows, wanted[0], None, sharing_capacity, cost=cost, **limits)
+    wanted_pairs = Checks().pairs(must, n_carriers, rows[0].shape[0], "fixed") & ~request.fixed
+    # What is in place costs nothing; what has to be built must be possible beside it.
+    in_place = (request.cost * request.fixed).sum(axis=1)
+    request = replace(
+        request,
+        budget=request.budget + in_place,
+        programme_budget=request.programme_budget + float(in_place.sum()),
+    )
+    infeasible.check_fixed(replace(request, fixed=request.fixed | wanted_pairs))
     factor = discount ** np.arange(count)
     return _Years(
         request,
         wanted * factor[:, None, None],
         factor,
-        np.cumsum(each, axis=0),
-        np.cumsum(money),
+        np.cumsum(each, axis=0) if carry_over else each,
+        np.cumsum(money) if carry_over else money,
         carry_over,
-        each,
-        money,
+        wanted_pairs,
     )
 
 
-def _model(years: _Years) -> Model:
-    """The whole horizon; pairs are ordered by carrier, year and site."""
-    request = years.request
-    n_years, (n_carriers, n_sites) = len(years.factor), request.fixed.shape
-    usable, _, _, rows = limits_of(request)
-    block = n_years * n_sites
-
-    def position(c: np.ndarray, t: int, i: np.ndarray) -> np.ndarray:
-        return c * block + t * n_sites + i
-
-    members, coefs, limits = [], [], []
-    for pairs, coef, limit in zip(rows.pairs, rows.coefs, rows.limits, strict=True):
-        c, i = pairs // n_sites, pairs % n_sites
-        members.append(np.concatenate([position(c, t, i) for t in range(n_years)]))
-        coefs.append(np.tile(coef, n_years))
-        limits.append(limit)
-    every = np.arange(n_sites)
-    counted = bool(np.isfinite(years.sites).all())
-    for t in range(n_years):
-        since = 0 if years.carry_over else t
-        for c in range(n_carriers):
-            most = (years.sites if years.carry_over else years.each_sites)[t, c]
-            if np.isfinite(most):
-                span = [position(np.array(c), s, every) for s in range(since, t + 1)]
-                members.append(np.concatenate(span))
-                coefs.append(np.ones(len(members[-1])))
-                limits.append(float(np.floor(most + 1e-9)))
-        most = (years.money if years.carry_over else years.each_money)[t]
-        if np.isfinite(most):
-            carriers = np.repeat(np.arange(n_carriers), n_sites)
-            sites = np.tile(every, n_carriers)
-            span = [position(carriers, s, sites) for s in range(since, t + 1)]
-            members.append(np.concatenate(span))
-            coefs.append(np.tile(request.cost.ravel(), t + 1 - since))
-            limits.append(float(most))
-    layers = []
-    for t in range(n_years):
-        parts = []
-        for footprint in request.footprints:
-            none = sparse.csr_array(footprint.shape, dtype=footprint.dtype)
-            parts.append(
-                sparse.vstack([footprint if s <= t else none for s in range(n_years)], format="csr")
-            )
-        cover = sparse.csr_array(sparse.block_diag(parts, format="csr"))
-        layers.append(stacked.Layer(cover, years.demand[t].ravel()))
-    cost = np.broadcast_to(request.cost[:, None, :], (n_carriers, n_years, n_sites))
-    affordable = cost <= (years.money if years.carry_over else years.each_money)[:, None] + 1e-9
-    may = (usable[:, None, :] & affordable).ravel()
-    fixed = np.zeros((n_carriers, n_years, n_sites), dtype=bool)
-    fixed[:, 0] = request.fixed
-    if counted:
-        ptr = np.arange(n_carriers + 1, dtype=np.int64) * block
-        budgets = stacked.Budgets(ptr, np.ones(may.size), np.floor(years.sites[-1] + 1e-9))
-    else:
-        most = years.money[-1] if np.isfinite(years.money[-1]) else float(cost.sum())
-        ptr = np.array([0, may.size], dtype=np.int64)
-        budgets = stacked.Budgets(ptr, np.ascontiguousarray(cost).ravel(), np.array([most]))
-    return stacked.stack(layers, may, fixed.ravel(), budgets, Rows(members, coefs, limits))
-
-
-def _roll(years: _Years, seed: int, effort: Effort) -> tuple[np.ndarray, bool]:
-    """One year after the other, each for the demand of all years to come."""
-    request = years.request
-    n_years, (n_carriers, n_sites) = len(years.factor), request.fixed.shape
-    out = np.zeros((n_carriers, n_years, n_sites), dtype=bool)
-    first = float((request.cost * request.fixed).sum())
-    had, sure = request.fixed.sum(axis=1), True
-    held = request.fixed.copy()
-    part = Effort(effort.gap, effort.work / n_years, effort.time_limit_s)
-    for t in range(n_years):
-        if years.carry_over:
-            most, money = had + years.sites[t], first + years.money[t]
-        else:
-            most = held.sum(axis=1) + years.each_sites[t]
-            money = float((request.cost * held).sum()) + years.each_money[t]
-        ahead = replace(
-            request,
-            demand=years.demand[t:].sum(axis=0),
-            fixed=held,
-            max_sites=most.astype(np.float64),
-            programme_budget=float(money),
-        )
-        try:
-            plan = answer(ahead, seed, part)
-        except NoSolutionError:
-            break
-        sure &= plan.reproducible
-        new = np.zeros_like(held)
-        new[tuple(plan.selected.T)] = True
-        out[:, t] = new & ~held
-        held = held | new
-    return out, sure
-
-
-def _counts(years: _Years, chosen: np.ndarray) -> np.ndarray:
-    """Discounted demand covered in each year."""
-    request = years.request
-    covered = np.zeros(years.demand.shape[1:], dtype=bool)
-    totals = np.zeros(len(years.factor))
-    for t in range(len(totals)):
-        for c, matrix in enumerate(request.footprints):
-            new = chosen[c, t] | request.fixed[c] if t == 0 else chosen[c, t]
-            covered[c, matrix[np.flatnonzero(new)].indices] = True
-        totals[t] = years.demand[t][covered].sum()
-    return totals
-
-
-def _value(years: _Years, chosen: np.ndarray) -> float:
-    return float(_counts(years, chosen).sum())
+def _accounts(years: _Years) -> horizon.Accounts:
+    """Each carrier's sites, and the programme's money."""
+    n_carriers, n_sites = years.request.fixed.shape
+    every = np.arange(n_carriers * n_sites)
+    sites = sparse.csr_array(
+        (np.ones(len(every)), (every // n_sites, every)), shape=(n_carriers, len(every))
+    )
+    uses = sparse.vstack([sites, sparse.csr_array(years.request.cost.reshape(1, -1))], format="csr")
+    limits = np.vstack([np.floor(years.sites.T + 1e-9), years.money])
+    return horizon.Accounts(sparse.csr_array(uses), limits, years.carry_over)
 
 
 def _schedule(years: _Years, chosen: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """The choices that add something, each year's greedily, and the demand covered in each year."""
+    """The choices that add something or must be, each year's greedily, and the demand covered."""
     request = years.request
     open_ = np.ones(years.demand.shape[1:], dtype=bool)
     for c, i in np.argwhere(request.fixed).tolist():
@@ -372,7 +281,7 @@ def _schedule(years: _Years, chosen: np.ndarray) -> tuple[pd.DataFrame, np.ndarr
     rows, covered = [], []
     for t in range(len(years.factor)):
         ahead = years.demand[t:].sum(axis=0)
-        left = {(c, i) for c, i in np.argwhere(chosen[:, t]).tolist()}
+        left = {(c, i) for c, i in np.argwhere(chosen[t]).tolist()}
 
         def worth(pair: tuple[int, int], demand: np.ndarray) -> float:
             cells = cells_of(request, *pair)
@@ -382,7 +291,9 @@ def _schedule(years: _Years, chosen: np.ndarray) -> tuple[pd.DataFrame, np.ndarr
             values = {pair: worth(pair, ahead) for pair in left}
             pair = max(left, key=lambda p: (values[p], -p[0], -p[1]))
             if values[pair] <= 0:
-                break
+                left = {p for p in left if years.must[p]}
+                if pair not in left:
+                    continue
             gain = worth(pair, years.demand[t]) / years.factor[t]
             rows.append((t, *pair, float(request.cost[pair]), gain))
             open_[pair[0], cells_of(request, *pair)] = False

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from tdh.errors import InfeasibleError, InputError
-from tdh.siting import Effort, Status, solve_mclp, solve_years, solving, verify_years
+from tdh.siting import Effort, Status, planning, solve_mclp, solve_years, verify_years
 
 
 @st.composite
@@ -41,10 +41,15 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
         out["max_sites"] = rng.integers(0, 3, n_years)
     if draw(st.integers(0, 2)) == 0:
         out["in_place"] = [(0, int(rng.integers(n_sites)))]
+    elif draw(st.booleans()):
+        out["fixed"] = [(n_carriers - 1, int(rng.integers(n_sites)))]
+        out["budget"] = rng.integers(1, 4, n_carriers).astype(float)
+        out["programme_budget"] = 2.0
     return out
 
 
-def best_of_all(problem: dict[str, Any]) -> float:
+def best_of_all(problem: dict[str, Any]) -> float | None:
+    """The value of the best schedule; None if none keeps the limits."""
     covers = [f.toarray() for f in problem["footprints"]]
     n_carriers, n_sites = len(covers), covers[0].shape[0]
     n_years = len(problem["yearly_budget"])
@@ -53,9 +58,19 @@ def best_of_all(problem: dict[str, Any]) -> float:
     start = problem.get("in_place", [])
     most = problem.get("max_sites", np.full(n_years, 99))
     every = [(c, i) for c in range(n_carriers) for i in range(n_sites) if (c, i) not in start]
-    xy, best = problem["xy_m"], 0.0
+    xy, must = problem["xy_m"], set(problem.get("fixed", []))
+    best = None
     for k in range(4):
         for pairs in itertools.combinations(every, k):
+            if not must <= set(pairs):
+                continue
+            spent = np.bincount(
+                [c for c, _ in pairs], [problem["cost"][p] for p in pairs], n_carriers
+            )
+            if (spent > problem.get("budget", np.inf)).any():
+                continue
+            if spent.sum() > problem.get("programme_budget", np.inf):
+                continue
             both = [*pairs, *start]
             used = np.bincount([i for _, i in both], minlength=n_sites)
             if (used > problem["sharing_capacity"]).any():
@@ -83,30 +98,38 @@ def best_of_all(problem: dict[str, Any]) -> float:
                     for c, i in [*start, *(p for p, s in zip(pairs, when, strict=True) if s <= t)]:
                         hit[c] |= covers[c][i]
                     value += problem["discount"] ** t * demand[t][hit].sum()
-                best = max(best, value)
+                best = value if best is None else max(best, value)
     return best
 
 
-@pytest.mark.parametrize("small", [solving.SMALL, -1])
-def test_against_enumeration(small: int) -> None:
-    """Both ways: straight to branch and cut, and by bound, search and one year after the other."""
+@pytest.mark.parametrize(("small", "whole"), [(planning.SMALL, 0), (-1, 0), (-1, planning.WHOLE)])
+def test_against_enumeration(small: int, whole: int) -> None:
+    """Straight to branch and cut; by bound and moves; and with what the bound leaves open."""
 
     @given(problems())
     @settings(max_examples=40, deadline=None, derandomize=True)
     def run(problem: dict[str, Any]) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(solving, "SMALL", small)
-            patch.setattr(solving, "WORK", 1e7)
+            patch.setattr(planning, "SMALL", small)
+            patch.setattr(planning, "WORK", 1e7)
+            patch.setattr(planning, "WHOLE", whole)
+            best = best_of_all(problem)
+            if best is None:
+                with pytest.raises(InfeasibleError):
+                    solve_years(**problem)
+                return
             plan = solve_years(**problem)
-        best = best_of_all(problem)
         assert verify_years(plan, **problem) == []
         assert plan.objective <= best + 1e-6
         assert plan.bound >= best * (1 - 1e-6)
         if small > 0:
             assert plan.status is Status.OPTIMAL
             assert plan.objective == pytest.approx(best)
+        elif whole:
+            assert plan.objective >= 0.997 * best
+            assert plan.bound <= best * 1.003 + 1e-6
         else:
-            assert plan.objective >= 0.8 * best
+            assert plan.objective >= 0.95 * best
 
     run()
 
