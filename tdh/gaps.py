@@ -13,7 +13,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from scipy import ndimage, sparse
+from scipy import ndimage
 from scipy.special import ndtr
 
 from tdh import schemas
@@ -30,6 +30,17 @@ REASONS = {
     "capacity": Text("signal is there, throughput is low", "電波は届くが速度が不足"),
 }
 """Why a region is a gap: values of ``gap_regions.reason`` in words."""
+CAUSES = ("", "indoors_only", "blocked", "no_site_near")
+"""Why a cell is a gap, from served (0) to what takes most to mend."""
+INDOORS_ONLY, BLOCKED, NO_SITE_NEAR = 1, 2, 3
+
+_PEOPLE = {
+    "population": "unmet_people",
+    "population_day": "unmet_people_day",
+    "population_night": "unmet_people_night",
+    "population_disaster": "unmet_people_disaster",
+}
+
 Thresholds = Mapping[str, float] | Mapping[tuple[str, str], float]
 
 
@@ -358,92 +369,96 @@ def probability_of_margins(
     return out
 
 
-def regions(
-    gaps: pd.DataFrame,
-    cells: gpd.GeoDataFrame,
-    grid: Grid,
-    sites: gpd.GeoDataFrame,
-    *,
-    least_cells: int = 4,
-    near_m: float = 300.0,
-    indoors: np.ndarray | None = None,
-) -> gpd.GeoDataFrame:
-    """Gaps as areas: each carrier's gap cells that touch side by side, with a reason.
+def causes(
+    gap: np.ndarray, *, outdoors: np.ndarray, usual: np.ndarray, near: np.ndarray
+) -> np.ndarray:
+    """Why cells are gaps: the first of these that holds, as a position in :data:`CAUSES`.
 
     Parameters
     ----------
-    gaps, cells : DataFrame
-        Tables ``gaps`` and ``cells``.
-    grid : Grid
-        The plan's grid.
-    sites : GeoDataFrame
-        Table ``sites``: the carriers' present sites.
-    least_cells : int
-        Smaller regions are left out.
-    near_m : float
-        A region has a site near if one of the carrier's stands within this of its middle cell.
-    indoors : ndarray of bool, shape (n_cells,), optional
-        Cells without an open place: if most of a region's are such, it is a gap indoors only.
+    gap : ndarray of bool, shape (n_cells,)
+    outdoors : ndarray of bool, shape (n_cells,)
+        The receiver is indoors, and outdoors the level would be enough: ``indoors_only``.
+    usual, near : ndarray of bool, shape (n_cells,)
+        A site at its distance would usually be enough, or stands near: ``blocked``.
 
     Returns
     -------
-    GeoDataFrame
-        Table ``gap_regions``, most people first. ``reason`` is ``no_site_near``, ``blocked``
-        (a site stands near, yet its signal does not arrive) or ``indoors_only``.
+    ndarray of uint8, shape (n_cells,)
+
+    Examples
+    --------
+    >>> no, yes = np.array([False, False]), np.array([True, False])
+    >>> causes(~no, outdoors=no, usual=yes, near=no).tolist()
+    [2, 3]
     """
-    rows, cols = cells["row"].to_numpy(), cells["col"].to_numpy()
-    hidden = np.zeros(len(cells), dtype=bool) if indoors is None else np.asarray(indoors)
-    frames = []
-    for carrier, own in gaps.groupby("carrier_id", observed=True, sort=False):
-        at = _positions(own["cell_id"], pd.Index(cells.index))
-        raster = np.zeros(grid.shape, dtype=bool)
-        raster[rows[at], cols[at]] = True
-        labels, n = ndimage.label(raster)
-        label = labels[rows[at], cols[at]] - 1
-        sums = sparse.csr_array((np.ones(at.size), (label, np.arange(at.size))), shape=(n, at.size))
-        facts = np.column_stack(
-            [
-                np.ones(at.size),
-                own["unmet_people"].to_numpy(float),
-                hidden[at],
-                own["shortfall_db"].fillna(30.0).to_numpy(float),
-            ]
-        )
-        total = sums @ facts
-        kept = np.flatnonzero(total[:, 0] >= least_cells)
-        middle = _middle_cells(label, rows[at], cols[at], n)[kept]
-        x, y = grid.centres(rows[at][middle], cols[at][middle])
-        distance = nearest_m(sites[sites["carrier_id"] == carrier], x, y)
-        share_hidden = total[kept, 2] / total[kept, 0]
-        reason = np.where(
-            share_hidden > 0.5,
-            "indoors_only",
-            np.where(distance <= near_m, "blocked", "no_site_near"),
-        )
-        frames.append(
-            gpd.GeoDataFrame(
-                {
-                    "carrier_id": str(carrier),
-                    "at_least": 1,
-                    "cells": total[kept, 0].astype(np.int64),
-                    "area_m2": total[kept, 0] * grid.cell_size_m**2,
-                    "unmet_people": total[kept, 1],
-                    "shortfall_db": total[kept, 3] / total[kept, 0],
-                    "nearest_site_m": distance,
-                    "reason": reason,
-                },
-                geometry=_outlines(labels, kept, grid),
-                crs=grid.crs,
-            )
-        )
-    if not frames:
-        frames = [_no_regions(grid)]
-    merged = pd.concat(frames, ignore_index=True)
-    order = ["unmet_people", "carrier_id", "cells"]
-    merged = merged.sort_values(order, ascending=[False, True, False], kind="stable")
-    merged.index = pd.Index([f"gap-{i:05d}" for i in range(1, len(merged) + 1)], dtype="str")
-    merged.index.name = "region_id"
-    return schemas.conform(gpd.GeoDataFrame(merged, geometry="geometry"), "gap_regions")
+    reasons = [INDOORS_ONLY, BLOCKED]
+    cause = np.select([outdoors, usual | near], reasons, NO_SITE_NEAR)
+    return np.where(gap, cause, 0).astype(np.uint8)
+
+
+def regions(
+    mask: np.ndarray,
+    cells: pd.DataFrame,
+    grid: Grid,
+    lack_db: np.ndarray,
+    cause: np.ndarray | None = None,
+    *,
+    share: float = 1.0,
+    least_cells: int = 4,
+) -> tuple[np.ndarray, gpd.GeoDataFrame]:
+    """Gaps as areas: cells that touch side by side, with their people and a reason.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n_cells,)
+        The gap.
+    cells : DataFrame
+        Table ``cells``.
+    grid : Grid
+        The plan's grid.
+    lack_db : ndarray of float, shape (n_cells,)
+        What is missing to the threshold; below 0 counts as 0.
+    cause : ndarray of uint8, shape (n_cells,), optional
+        As of :func:`causes`. A region's reason is that of most of its people (of its cells, where
+        nobody lives); without causes it is ``capacity``.
+    share : float
+        Of the residents who count.
+    least_cells : int
+        Smaller regions are left out.
+
+    Returns
+    -------
+    region : ndarray of int64, shape (n_cells,)
+        Region of each cell, from 0; −1 outside of all.
+    table : GeoDataFrame
+        The columns of ``gap_regions`` that follow from the cells, in the order of the regions.
+    """
+    region, outlines = connected(mask, cells, grid, least_cells)
+    n, at = len(outlines), np.flatnonzero(region >= 0)
+    own = region[at]
+    count = np.bincount(own, minlength=n)
+    columns: dict[str, object] = {
+        "cells": count,
+        "area_m2": count * grid.cell_size_m**2,
+        "shortfall_db": np.bincount(own, np.clip(lack_db[at], 0, None), minlength=n) / count,
+        "reason": "capacity",
+    }
+    for column, target in _PEOPLE.items():
+        known = column in cells
+        people = cells[column].to_numpy(float)[at] if known else np.full(at.size, np.nan)
+        columns[target] = np.bincount(own, people, minlength=n) * share
+    if cause is not None:
+        kinds = len(CAUSES)
+        place, people = own * kinds + cause[at], cells["population"].to_numpy(float)[at]
+        by_cells = np.bincount(place, minlength=n * kinds).reshape(n, kinds)
+        by_people = np.bincount(place, people, minlength=n * kinds).reshape(n, kinds)
+        inhabited = by_people.sum(axis=1, keepdims=True) > 0
+        most = np.where(inhabited, by_people, by_cells).argmax(axis=1)
+        columns["reason"] = np.array(CAUSES)[most]
+        for number, name in enumerate(CAUSES[1:], 1):
+            columns[f"people_{name}"] = by_people[:, number] * share
+    return region, gpd.GeoDataFrame(columns, index=range(n), geometry=outlines, crs=grid.crs)
 
 
 def connected(
@@ -528,11 +543,3 @@ def _outlines(labels: np.ndarray, kept: np.ndarray, grid: Grid) -> list[shapely.
     order = np.argsort(label, kind="stable")
     pieces = np.split(boxes[order], np.flatnonzero(np.diff(label[order])) + 1)
     return [shapely.union_all(part) for part in pieces] if kept.size else []
-
-
-def _no_regions(grid: Grid) -> gpd.GeoDataFrame:
-    names = [
-        c for c in schemas.columns("gap_regions")["column"] if c not in ("region_id", "geometry")
-    ]
-    empty: dict[str, list[object]] = {name: [] for name in names}
-    return gpd.GeoDataFrame(empty, geometry=[], crs=grid.crs)

@@ -29,14 +29,11 @@ from tdh.radio.model import Model
 from tdh.results import Run
 from tdh.surface import Surface
 
-REASONS = ("", "indoors_only", "blocked", "no_site_near")
-"""What a cell's number means, from served (0) to what takes most to mend."""
-INDOORS_ONLY, BLOCKED, NO_SITE_NEAR = 1, 2, 3
-
 Causes = Mapping[tuple[str, str], np.ndarray]
-"""(carrier, band) to positions in :data:`REASONS`: uint8, (n_cells,)."""
+"""(carrier, band) to positions in :data:`tdh.gaps.CAUSES`: uint8, (n_cells,)."""
 
 _FLOOR_DBM = -150.0
+_DECLARED = CODES["declared"]
 
 
 def of_cells(run: Run, surface: Surface | None, model: Model) -> Causes:
@@ -77,34 +74,53 @@ def _of_band(
 ) -> np.ndarray:
     row, col = run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
     gap = np.flatnonzero(~(run.signal(*key)[row, col] >= band.covered_dbm))
+    missing = np.ones(gap.size, dtype=bool)
+    near, usual, outdoors = ~missing, ~missing, ~missing
+    if len(sites) and gap.size:
+        cells, height_m = run.cells.iloc[gap], run.scenario.coverage.receiver_height_m
+        in_a_usual_town = coverage.compute(
+            sites,
+            None,
+            cells,
+            band,
+            grid=run.grid,
+            receiver_height_m=height_m,
+            model=replace(model, indoor=None),
+        )
+        usual = in_a_usual_town.best_server()[0] >= band.covered_dbm
+        x, y = run.grid.centres(row[gap], col[gap])
+        near = gaps.nearest_m(sites, x, y) <= run.scenario.gaps.near_m
+        if surface is not None:
+            evidence = run.evidence(*key)
+            modelled = missing if evidence is None else evidence[row[gap], col[gap]] < _DECLARED
+            outdoors = _enough_outdoors(run, band, sites, surface, model, cells, modelled)
     cause = np.zeros(len(run.cells), dtype=np.uint8)
-    cause[gap] = NO_SITE_NEAR
-    if sites.empty or gap.size == 0:
-        return cause
-    cells, grid = run.cells.iloc[gap], run.grid
+    cause[gap] = gaps.causes(missing, outdoors=outdoors, usual=usual, near=near)
+    return cause
+
+
+def _enough_outdoors(
+    run: Run,
+    band: Band,
+    sites: gpd.GeoDataFrame,
+    surface: Surface,
+    model: Model,
+    cells: gpd.GeoDataFrame,
+    modelled: np.ndarray,
+) -> np.ndarray:
+    """Cells indoors, of those with a level of the model, where outdoors it would be enough."""
     height_m = run.scenario.coverage.receiver_height_m
-    outdoors = replace(model, indoor=None)
-    usual = coverage.compute(
-        sites, None, cells, band, grid=grid, receiver_height_m=height_m, model=outdoors
-    )
-    x, y = grid.centres(row[gap], col[gap])
-    near = gaps.nearest_m(sites, x, y) <= run.scenario.gaps.near_m
-    cause[gap[near | (usual.best_server()[0] >= band.covered_dbm)]] = BLOCKED
-    if surface is None:
-        return cause
-    inside = receivers(cells, surface, grid, height_m).inside > 0
-    if model.indoor is not None:
-        inside[:] = True
-    evidence = run.evidence(*key)
-    if evidence is not None:
-        inside &= evidence[row[gap], col[gap]] < CODES["declared"]
+    inside = modelled.copy()
+    if model.indoor is None:
+        inside &= receivers(cells, surface, run.grid, height_m).inside > 0
+    enough = np.zeros(len(cells), dtype=bool)
     if inside.any():
         level = coverage.compute(
             sites,
             surface,
             cells[inside],
             band,
-            grid=grid,
+            grid=run.grid,
             receiver_height_m=height_m,
             floor_dbm=_FLOOR_DBM,
             model=model,
@@ -112,5 +128,5 @@ def _of_band(
         # The loss at level incidence is the least: nothing is said to be enough that is not.
         building = model.indoor or model.indoor_cells
         level = level + tables.entry_table(band.frequency_ghz, building, model.entry_percent)[0]
-        cause[gap[inside][level >= band.covered_dbm]] = INDOORS_ONLY
-    return cause
+        enough[inside] = level >= band.covered_dbm
+    return enough

@@ -17,13 +17,6 @@ from tdh.results import Run
 UNRECEIVED_DB = 30.0
 """What counts as missing where nothing is received, and the most that counts."""
 
-PEOPLE = {
-    "population": "unmet_people",
-    "population_day": "unmet_people_day",
-    "population_night": "unmet_people_night",
-    "population_disaster": "unmet_people_disaster",
-}
-
 
 def gap_regions(context: Context) -> dict[str, Any]:
     """Write today's gaps as areas."""
@@ -66,7 +59,7 @@ def find(run: Run, why: causes.Causes) -> gpd.GeoDataFrame:
         own = {c: [k for k in wanted if k[0] == c] for c in carriers}
         # What each carrier lacks in the band that lacks least; a carrier without such a band, all.
         least = np.full((len(carriers), len(cells)), UNRECEIVED_DB, dtype=np.float32)
-        cause = np.full(least.shape, causes.NO_SITE_NEAR, dtype=np.uint8)
+        cause = np.full(least.shape, gaps.NO_SITE_NEAR, dtype=np.uint8)
         for number, keys in enumerate(own.values()):
             for key in keys:
                 np.fmin(least[number], lacks[key], out=least[number])
@@ -137,40 +130,30 @@ class _Asked:
         slow: np.ndarray | None = None,
     ) -> gpd.GeoDataFrame:
         """Rows of table ``gap_regions``, of slow cells if they are given."""
-        run = self.run
-        cells, grid = run.cells, run.grid
-        mask = lack_db > 0 if slow is None else slow
-        region, outlines = gaps.connected(mask, cells, grid, run.scenario.gaps.least_cells)
-        n = len(outlines)
-        at = np.flatnonzero(region >= 0)
-        own = region[at]
-        count = np.bincount(own, minlength=n)
-        missing = np.bincount(own, np.clip(lack_db[at], 0, None), minlength=n)
+        run, cells = self.run, self.run.cells
+        region, table = gaps.regions(
+            lack_db > 0 if slow is None else slow,
+            cells,
+            run.grid,
+            lack_db,
+            cause if slow is None else None,
+            share=share,
+            least_cells=run.scenario.gaps.least_cells,
+        )
+        n, at = len(table), np.flatnonzero(region >= 0)
         distance = self._distance_m(gaps.middles(region, cells))
         levels = {run.bands[key].covered_dbm for key in self.keys}
-        columns = {
-            "carrier_id": self.carrier,
-            "band_class": self.band_class,
-            "at_least": self.at_least,
-            "threshold_dbm": levels.pop() if len(levels) == 1 else np.nan,
-            "cells": count,
-            "area_m2": count * grid.cell_size_m**2,
-            "shortfall_db": missing / count,
-            "nearest_site_m": np.where(np.isinf(distance), np.nan, distance),
-            "reason": "capacity",
-        }
-        if slow is None:
-            columns |= _reasons(own, cause[at], cells["population"].to_numpy(float)[at], n, share)
-        for column, target in PEOPLE.items():
-            people = (
-                cells[column].to_numpy(float)[at] if column in cells else np.full(at.size, np.nan)
-            )
-            columns[target] = np.bincount(own, people, minlength=n) * share
-        codes = _most_common(own, cells["municipality_code"].iloc[at], n)
-        columns["municipality_code"] = codes
-        columns["municipality"] = codes.map(_municipality_names(run)).to_numpy()
-        columns |= _places_inside(run, region, n)
-        return gpd.GeoDataFrame(columns, index=range(n), geometry=outlines, crs=grid.crs)
+        codes = _most_common(region[at], cells["municipality_code"].iloc[at], n)
+        return table.assign(
+            carrier_id=self.carrier,
+            band_class=self.band_class,
+            at_least=self.at_least,
+            threshold_dbm=levels.pop() if len(levels) == 1 else np.nan,
+            nearest_site_m=np.where(np.isinf(distance), np.nan, distance),
+            municipality_code=codes,
+            municipality=codes.map(_municipality_names(run)).to_numpy(),
+            **_places_inside(run, region, n),
+        )
 
     def _distance_m(self, middle: np.ndarray) -> np.ndarray:
         """From the regions' middle cells to the nearest site; of several carriers', the k-th."""
@@ -184,23 +167,6 @@ class _Asked:
         each = [gaps.nearest_m(counted[counted["carrier_id"] == c], x, y) for c in carriers]
         nearest: np.ndarray = np.sort(np.vstack(each), axis=0)[self.at_least - 1]
         return nearest
-
-
-def _reasons(
-    region: np.ndarray, cause: np.ndarray, people: np.ndarray, n: int, share: float
-) -> dict[str, Any]:
-    """The reason of most people of each region (or of most cells), and people by reason."""
-    kinds = len(causes.REASONS)
-    place = region * kinds + cause
-    by_cells = np.bincount(place, minlength=n * kinds).reshape(n, kinds)
-    by_people = np.bincount(place, people, minlength=n * kinds).reshape(n, kinds)
-    inhabited = by_people.sum(axis=1, keepdims=True) > 0
-    most = np.where(inhabited, by_people, by_cells).argmax(axis=1)
-    told: dict[str, Any] = {"reason": np.array(causes.REASONS)[most]}
-    for number, name in enumerate(causes.REASONS):
-        if name:
-            told[f"people_{name}"] = by_people[:, number] * share
-    return told
 
 
 def _municipality_names(run: Run) -> dict[str, str]:

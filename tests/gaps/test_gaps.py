@@ -126,31 +126,44 @@ def test_probability_of_at_least_k_against_draws() -> None:
         assert np.allclose(got, expected, atol=0.004)
 
 
+def test_causes_in_their_order() -> None:
+    """What takes least to mend comes first; a cell that is served has none."""
+    every = np.indices((2, 2, 2, 2)).reshape(4, -1).astype(bool)
+    found = gaps.causes(every[0], outdoors=every[1], usual=every[2], near=every[3])
+    for gap, outdoors, usual, near, cause in zip(*every, found, strict=True):
+        reason = "indoors_only" if outdoors else "blocked" if usual or near else "no_site_near"
+        assert gaps.CAUSES[cause] == (reason if gap else "")
+
+
 def test_regions_by_hand() -> None:
-    """Two regions of a 4 x 4 grid, one of them too small; reasons by distance and indoors."""
+    """Two regions of a 4 x 4 grid, one of them too small; reasons by people."""
     grid = Grid(0, 0, 25, 4, 4, "EPSG:6677")
-    cells = cells_of([5.0] * 16, 4)
-    signal = np.full(16, -90.0)
-    signal[[0, 1, 4, 5]] = -115.0  # north-west
-    signal[[11, 14, 15, 10]] = np.nan  # south-east
-    signal[3] = -120.0  # north-east, alone
-    found = gaps.find(cells, {("a", "n78"): signal}, {"n78": -110.0}, {"a": 1.0})
-    sites = gpd.GeoDataFrame({"carrier_id": ["a"]}, geometry=[shapely.Point(0, 0)], crs="EPSG:6677")
-    areas = gaps.regions(found, cells, grid, sites, near_m=40)
+    cells = cells_of([5.0, 9.0, 5.0, 5.0] * 4, 4)
+    lack = np.full(16, -20.0)
+    lack[[0, 1, 4, 5]] = 5.0  # north-west
+    lack[[11, 14, 15, 10]] = 30.0  # south-east
+    lack[3] = 10.0  # north-east, alone
+    cause = np.full(16, gaps.BLOCKED, dtype=np.uint8)
+    cause[[0, 4, 10, 11, 14]] = gaps.INDOORS_ONLY
+    region, areas = gaps.regions(lack > 0, cells, grid, lack, cause, share=0.5)
+    assert region[[0, 1, 4, 5]].tolist() == [0] * 4 and region[3] == -1
     assert areas["cells"].tolist() == [4, 4]
-    assert areas["unmet_people"].tolist() == [20.0, 20.0]
+    assert areas["unmet_people"].tolist() == [14.0, 10.0]
     assert areas.area.tolist() == [2500.0, 2500.0] == areas["area_m2"].tolist()
-    by_place = areas.assign(x=areas.centroid.x).sort_values("x")
-    assert by_place["reason"].tolist() == ["blocked", "no_site_near"]
-    assert by_place["shortfall_db"].tolist() == [5.0, 30.0]
-    assert by_place.geometry.iloc[0].equals(shapely.box(0, -50, 50, 0))
-    hidden = np.isnan(signal)
-    again = gaps.regions(found, cells, grid, sites, near_m=40, indoors=hidden)
-    assert sorted(again["reason"]) == ["blocked", "indoors_only"]
-    alone = gaps.regions(found, cells, grid, sites.iloc[:0], least_cells=1)
-    assert len(alone) == 3
-    assert alone["area_m2"].sum() == 9 * 625
-    assert set(alone["reason"]) == {"no_site_near"}
+    # Two cells of nine people outweigh two of five.
+    assert areas["reason"].tolist() == ["blocked", "indoors_only"]
+    assert areas["people_blocked"].tolist() == [9.0, 2.5]
+    assert areas["people_indoors_only"].tolist() == [5.0, 7.5]
+    assert areas["shortfall_db"].tolist() == [5.0, 30.0]
+    assert areas.geometry.iloc[0].equals(shapely.box(0, -50, 50, 0))
+    nobody = cells.assign(population=0.0)
+    _, empty = gaps.regions(lack > 0, nobody, grid, lack, cause, least_cells=1)
+    assert len(empty) == 3 and empty["area_m2"].sum() == 9 * 625
+    # Where nobody lives, cells count: three of four; of two and two the one that is mended first.
+    by_place = empty.set_index(empty.centroid.x.round().astype(int))["reason"]
+    assert by_place.to_dict() == {25: "indoors_only", 88: "blocked", 75: "indoors_only"}
+    _, slow = gaps.regions(lack > 0, cells, grid, lack)
+    assert set(slow["reason"]) == {"capacity"} and "people_blocked" not in slow
 
 
 def test_no_gap_no_region() -> None:
@@ -158,5 +171,6 @@ def test_no_gap_no_region() -> None:
     cells = cells_of([1.0, 1.0])
     found = gaps.find(cells, {("a", "n78"): np.full(2, -80.0)}, {"n78": -110.0}, {"a": 1.0})
     assert found.empty
-    sites = gpd.GeoDataFrame({"carrier_id": ["a"]}, geometry=[shapely.Point(0, 0)], crs=grid.crs)
-    assert gaps.regions(found, cells, grid, sites).empty
+    none = np.zeros(2, dtype=bool)
+    region, areas = gaps.regions(none, cells, grid, np.zeros(2), none.astype(np.uint8))
+    assert areas.empty and region.tolist() == [-1, -1]

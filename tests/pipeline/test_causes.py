@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tdh import coverage
+from tdh import coverage, gaps
 from tdh.grid import Grid
 from tdh.pipeline import causes
 from tdh.present import CODES
@@ -83,7 +83,7 @@ class Street:
         """Reason of each cell, in words."""
         run: Any = self
         found = causes.of_cells(run, surface or self.surface, self.model)
-        return np.array(causes.REASONS)[found[KEY]]
+        return np.array(gaps.CAUSES)[found[KEY]]
 
     def among(self, start: float, end: float) -> set[str]:
         """Reasons of the cells between two metres of the street."""
@@ -149,7 +149,7 @@ def test_without_sites_none_is_near() -> None:
     street.sites = street.sites.iloc[:0]
     run: Any = SimpleNamespace(**{**vars(street), "signal": _nothing, "evidence": lambda *_: None})
     found = causes.of_cells(run, None, street.model)
-    assert set(found[KEY]) == {causes.NO_SITE_NEAR}
+    assert set(found[KEY]) == {gaps.NO_SITE_NEAR}
 
 
 def _nothing(carrier: str, band: str) -> np.ndarray:
