@@ -18,7 +18,8 @@ from tdh.siting.recounting import served
 def year_limits(scenario: Scenario) -> tuple[np.ndarray, np.ndarray | None]:
     """Most new sites of each carrier, (n_years, n_carriers), and yen, (n_years,) or None, by year.
 
-    With carry-over what counts is the sum so far, so that a limit over all years caps the sums.
+    With carry-over what counts is the sum so far, so that a limit over all years caps the sums: the
+    same schedules, and a tighter relaxation.
     """
     rules, n_years = scenario.siting, len(scenario.siting.years)
     sites = np.empty((n_years, len(scenario.carriers)))
@@ -27,7 +28,7 @@ def year_limits(scenario: Scenario) -> tuple[np.ndarray, np.ndarray | None]:
         each = np.array([np.inf if n is None else n for n in given], dtype=float)
         sites[:, k] = _capped(each, carrier.max_sites) if rules.carry_over else each
     yen = np.array([np.inf if y.budget_yen is None else y.budget_yen for y in rules.years])
-    if rules.budget_yen is not None:
+    if rules.budget_yen is not None and rules.carry_over:
         yen = _capped(yen, rules.budget_yen)
     return sites, None if np.isinf(yen).all() else yen
 
@@ -61,9 +62,14 @@ def by_years(
         "carry_over": scenario.siting.carry_over,
         "xy_m": limits["xy_m"],
         "spacing_m": limits["spacing_m"],
+        "fixed": limits["fixed"],
         "forbidden": limits["forbidden"],
+        "budget": limits.get("budget"),
+        "programme_budget": limits.get("programme_budget"),
     }
-    found = siting.solve_years(footprints, unmet, seed=scenario.seed, **problem)
+    found = siting.solve_years(
+        footprints, unmet, seed=scenario.seed, max_total=limits["max_sites"], **problem
+    )
     broken = siting.verify_years(found, footprints, unmet, **problem)
     # The schedule's gains are those of greedy choice within a year, so they tell its order.
     table = found.schedule.sort_values(

@@ -6,6 +6,31 @@ from tdh.errors import Problem
 from tdh.language import Text
 from tdh.scenario.models import Scenario
 
+_YEARS_INSTEAD = Text(
+    "plan without years first; then give its offers as [[siting.choices]] with offer = true, and "
+    "the years settle when each is made",
+    "先に年度なしで計画し、その結果を [[siting.choices]](offer = true)に書けば、年度計画が実施年度を"
+    "決めます",
+)
+_WHY_NOT_IN_YEARS = {
+    "first": Text(
+        "a schedule maximises one sum over all years, and has no order of objectives in it",
+        "年度計画は全年度の合計を最大化するもので、目的の優先順を扱えません",
+    ),
+    "backup": Text(
+        "a schedule counts who is served at all in a year, not who is served twice",
+        "年度計画が数えるのは各年度にカバーされる人で、二重のカバーは数えません",
+    ),
+    "floors": Text(
+        "a floor does not say by which year it has to be reached",
+        "下限には達成年度の定めがありません",
+    ),
+    "shared_saving": Text(
+        "what an offer costs would depend on whether another carrier came in an earlier year",
+        "費用が、他社がそれ以前の年度に入ったかどうかで変わってしまいます",
+    ),
+}
+
 
 def contradictions(scenario: Scenario, where: str) -> list[Problem]:
     """Where the rules under ``[siting]`` and ``[costs]`` exclude each other."""
@@ -77,18 +102,25 @@ def _of_years(scenario: Scenario, where: str) -> list[Problem]:
     rules = scenario.siting
     if not rules.years:
         return []
-    problems = _together(
-        where,
-        "siting.years",
-        {
-            "siting.first": bool(rules.first),
-            "siting.backup": rules.backup is not None,
-            "siting.floors": bool(rules.floors),
-            "siting.choices (offer = true)": any(c.offer for c in rules.choices),
-            "carriers.budget_yen": any(c.budget_yen is not None for c in scenario.carriers),
-            "costs.shared_saving": scenario.costs.shared_saving > 0,
-        },
-    )
+    problems = [
+        Problem(
+            Text("it cannot go with years: {why}", "年度計画とは併用できません。{why}", why=why),
+            value=name,
+            where=f"{where}: siting.years",
+            fix=_YEARS_INSTEAD,
+        )
+        for name, is_set, why in (
+            ("siting.first", bool(rules.first), _WHY_NOT_IN_YEARS["first"]),
+            ("siting.backup", rules.backup is not None, _WHY_NOT_IN_YEARS["backup"]),
+            ("siting.floors", bool(rules.floors), _WHY_NOT_IN_YEARS["floors"]),
+            (
+                "costs.shared_saving",
+                scenario.costs.shared_saving > 0,
+                _WHY_NOT_IN_YEARS["shared_saving"],
+            ),
+        )
+        if is_set
+    ]
     years = [y.fiscal_year for y in rules.years]
     if sorted(set(years)) != years:
         problems.append(
@@ -111,8 +143,6 @@ def _of_years(scenario: Scenario, where: str) -> list[Problem]:
             for name in named
             if name not in known
         ]
-    if not rules.carry_over:
-        problems += _without_carry_over(scenario, where)
     return problems
 
 
@@ -120,36 +150,6 @@ def sites_of_year(scenario: Scenario, year: int, carrier: int) -> int | None:
     """Most new assets of a carrier in the year at a position; None: no limit of its own."""
     given = scenario.siting.years[year].max_sites
     return given.get(scenario.carriers[carrier].id) if isinstance(given, dict) else given
-
-
-def _without_carry_over(scenario: Scenario, where: str) -> list[Problem]:
-    """Each year's limits stand alone then, and cannot be held to a limit over all years."""
-    rules, problems = scenario.siting, []
-    if rules.budget_yen is not None:
-        problems.append(_apart(where, "siting.budget_yen", "siting.carry_over = false"))
-    for k, carrier in enumerate(scenario.carriers):
-        each = [sites_of_year(scenario, t, k) for t in range(len(rules.years))]
-        total = None if None in each else sum(n for n in each if n is not None)
-        if total is None or total > carrier.max_sites:
-            problems.append(
-                Problem(
-                    Text(
-                        "without carry-over, every year needs a max_sites, and together they must "
-                        "not exceed the carrier's",
-                        "繰越なしの場合、各年度に max_sites が必要で、その合計は事業者の max_sites "
-                        "以下でなければなりません",
-                    ),
-                    value=total,
-                    expected=f"<= {carrier.max_sites} ({carrier.id})",
-                    where=f"{where}: siting.years",
-                    fix=Text(
-                        "give each year max_sites, raise the carrier's, or set carry_over = true",
-                        "各年度の max_sites を書くか、事業者の max_sites を増やすか、carry_over = "
-                        "true にしてください",
-                    ),
-                )
-            )
-    return problems
 
 
 def _of_backup(scenario: Scenario, where: str) -> list[Problem]:

@@ -85,6 +85,7 @@ def solve_years(
     in_place: Any = None,
     fixed: Any = None,
     forbidden: Any = None,
+    max_total: Any = None,
     budget: Any = None,
     programme_budget: float | None = None,
     seed: int = 0,
@@ -128,6 +129,8 @@ def solve_years(
         Sites that serve from the start; they cost nothing and count for sharing and spacing.
     fixed : pairs (carrier, site), optional
         Choices that have to be made, in whatever year is best.
+    max_total : int or sequence, optional
+        Most sites that a carrier builds over all years.
     budget : float or sequence, optional
         Most cost of what a carrier builds over all years.
     programme_budget : float, optional
@@ -167,6 +170,7 @@ def solve_years(
         spacing_m=spacing_m,
         fixed=in_place,
         forbidden=forbidden,
+        total=max_total,
         budget=budget,
         programme_budget=programme_budget,
     )
@@ -204,6 +208,7 @@ def _check(
     discount: float,
     carry_over: bool,
     must: Any,
+    total: Any,
     **limits: Any,
 ) -> _Years:
     checks = Checks()
@@ -238,12 +243,13 @@ def _check(
         money = checks.numbers(yearly_budget, (count,), "yearly_budget")
     wanted = checks.numbers(wanted, (count, n_carriers, n_cells), "demand")
     checks.done()
-    request = check(rows, wanted[0], None, sharing_capacity, cost=cost, **limits)
+    request = check(rows, wanted[0], total, sharing_capacity, cost=cost, **limits)
     wanted_pairs = Checks().pairs(must, n_carriers, rows[0].shape[0], "fixed") & ~request.fixed
     # What is in place costs nothing; what has to be built must be possible beside it.
     in_place = (request.cost * request.fixed).sum(axis=1)
     request = replace(
         request,
+        max_sites=request.max_sites + request.fixed.sum(axis=1),
         budget=request.budget + in_place,
         programme_budget=request.programme_budget + float(in_place.sum()),
     )

@@ -15,7 +15,7 @@ from tdh.cli import main
 from tdh.pipeline import connected, kpis, planned, recounts, stages, standing, tenants, yearly
 from tdh.pipeline.context import Context
 from tdh.results import Run, read_run
-from tdh.scenario import Costs, PlaceSource, Scenario
+from tdh.scenario import Costs, Floor, PlaceSource, Scenario
 from tdh.scenario.models import Backup, Choice, FiscalYear
 from tdh.scenario.problems import contradictions
 
@@ -130,6 +130,31 @@ def test_years_take_what_they_may_and_carry_over(
     moved = read_run(folder)
     moved.__dict__["plan"] = run.plan.assign(fiscal_year="2026")
     assert any("a year's limit is exceeded" in str(p) for p in recounts.verify(moved))
+
+
+@pytest.mark.parametrize("carry_over", [True, False])
+def test_years_with_choices_that_must_be_made_and_money_over_all_years(
+    demo_run: Run, folder: Path, carry_over: bool
+) -> None:
+    some = all_but(demo_run, 8)
+    carrier = demo_run.carriers[0].id
+    own = demo_run.plan[demo_run.plan["carrier_id"] == carrier]
+    worst = own.sort_values("people_gained")["asset_id"].iloc[0]
+    some = [c for c in some if (c.carrier, c.asset) != (carrier, worst)]
+    must = Choice(carrier=carrier, asset=worst, offer=True)
+    rules = {
+        "years": [FiscalYear(fiscal_year=2026, max_sites=1), FiscalYear(fiscal_year=2027)],
+        "choices": [*some, must],
+        "carry_over": carry_over,
+        "budget_yen": 40e6,
+    }
+    wanted = changed(demo_run, rules, Costs(yen=YEN), max_sites=3, budget_yen=12e6)
+    run = planned_again(demo_run, wanted, folder)
+    assert recounts.verify(run) == []
+    assert ((run.plan["carrier_id"] == carrier) & (run.plan["asset_id"] == worst)).sum() == 1
+    assert run.plan.groupby("carrier_id")["cost_yen"].sum().max() <= 12e6
+    assert run.plan["cost_yen"].sum() <= 40e6
+    assert run.plan["carrier_id"].value_counts().max() <= 3
 
 
 def test_years_without_an_offer(demo_run: Run, folder: Path) -> None:
@@ -315,9 +340,18 @@ def test_two_carriers_come_first_and_are_counted_with_todays(
         (
             {"years": [FiscalYear(fiscal_year=2026)], "first": ["places"], "backup": Backup()},
             {},
-            "siting.years, siting.first, siting.backup",
+            "no order of objectives",
         ),
-        ({"years": [FiscalYear(fiscal_year=2026)], "carry_over": False}, {}, "without carry-over"),
+        (
+            {"years": [FiscalYear(fiscal_year=2026)], "floors": [Floor(share=0.1)]},
+            {},
+            "by which year",
+        ),
+        (
+            {"years": [FiscalYear(fiscal_year=2026)]},
+            {"yen": YEN, "shared_saving": 0.2},
+            "[[siting.choices]]",
+        ),
         (
             {"years": [FiscalYear(fiscal_year=2027), FiscalYear(fiscal_year=2026)]},
             {},
