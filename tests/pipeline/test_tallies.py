@@ -6,15 +6,18 @@ import json
 import shutil
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import shapely
 from scipy import stats
 
 from tdh.cli import main
 from tdh.errors import InputError
 from tdh.pipeline import checks, kpis, tallies
+from tdh.pipeline.context import Context
 from tdh.results import Run, read_run
 
 TABLES = (
@@ -139,6 +142,50 @@ def test_command(demo_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     main(["verify", str(demo_run.folder), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] and [t["table"] for t in told["tables"]] == list(TABLES)
+
+
+def test_places_areas_and_roads_are_counted_again(
+    folder: Path, demo_run: Run, tmp_path: Path
+) -> None:
+    """Shapes across the border and all directions, and places of known and other kinds."""
+    rng = np.random.default_rng(3)
+    x0, y0, x1, y1 = demo_run.municipalities.total_bounds
+    wide, high = x1 - x0, y1 - y0
+    lines = rng.uniform([x0 - 0.1 * wide, y0], [x1, y1 + 0.1 * high], (12, 7, 2))
+    roads = gpd.GeoSeries(shapely.linestrings(lines), crs=demo_run.crs)
+    roads.to_file(tmp_path / "roads.gpkg")
+    spots = shapely.points(rng.uniform([x0, y0], [x1, y1], (9, 2)))
+    areas = gpd.GeoSeries(shapely.buffer(spots, 333.3), crs=demo_run.crs)
+    areas.to_file(tmp_path / "areas.gpkg")
+    kinds = ["town_hall", "station", "school"] * 40
+    at = rng.uniform([x0, y0], [x1, y1], (120, 2))
+    gpd.GeoDataFrame(
+        {"name": "p", "kind": kinds, "priority": 1.0},
+        index=pd.Index([f"p{i}" for i in range(120)], name="place_id"),
+        geometry=gpd.points_from_xy(*at.T),
+        crs=demo_run.crs,
+    ).to_parquet(folder / "places.parquet")
+    given = {"commercial": tmp_path / "areas.gpkg", "roads": tmp_path / "roads.gpkg"}
+    demand = demo_run.scenario.demand.model_copy(update=given)
+    wanted = demo_run.scenario.model_copy(update={"demand": demand})
+    context = Context(wanted, folder)
+    context.run.manifest["grid"] = demo_run.manifest["grid"]
+    kpis.goals(context)
+    manifest = {**demo_run.manifest, "scenario": wanted.model_dump(mode="json")}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (tally,) = [t for t in tallies.of_run(read_run(folder)) if t.table == "kpis"]
+    assert tally.problems == [] and tally.largest < 1e-6 and tally.skipped is None
+    table = pd.read_parquet(folder / "kpis.parquet")
+    assert {"commercial_uncovered_ha", "roads", "places_station", "places_other"} <= set(
+        table.loc[table["total"] > 10, "kpi"]
+    )
+    table.loc[table["kpi"] == "roads", "covered_after"] += 0.01
+    table.to_parquet(folder / "kpis.parquet")
+    (tally,) = [t for t in tallies.of_run(read_run(folder)) if t.table == "kpis"]
+    assert tally.problems and all("roads" in str(p) for p in tally.problems[:5])
+    (tmp_path / "roads.gpkg").unlink()
+    (tally,) = [t for t in tallies.of_run(read_run(folder)) if t.table == "kpis"]
+    assert tally.problems == [] and "roads.gpkg" in str(tally.line)
 
 
 def test_a_table_without_shapes_is_told_as_such(demo_run: Run, tmp_path: Path) -> None:
