@@ -15,7 +15,14 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from tdh.siting import Effort, solve_allocation, solve_mclp, verify
+from tdh.siting import (
+    Effort,
+    solve_allocation,
+    solve_mclp,
+    solve_years,
+    verify,
+    verify_years,
+)
 
 WIDTH_M, HEIGHT_M = 45_000.0, 25_000.0
 
@@ -203,3 +210,24 @@ def test_allocation(benchmark: BenchmarkFixture, n_sites: int, n_cells: int, flo
     footprints, demand = problem.pop("footprints"), problem.pop("demand")
     assert verify(plan, footprints, demand, **problem) == []
     assert plan.gap <= 0.05
+
+
+@pytest.mark.parametrize("money", [False, True])
+@pytest.mark.parametrize(
+    ("n_sites", "n_cells"),
+    [(500, 20_000), pytest.param(2_000, 100_000, marks=LARGE)],
+)
+def test_years(benchmark: BenchmarkFixture, n_sites: int, n_cells: int, money: bool) -> None:
+    """Three years of an allocation; with money, too, that carries over and costs of three levels."""
+    problem = carriers(n_sites, n_cells, 0, 0.0)
+    most = np.array(problem.pop("max_sites"))
+    problem["max_sites"] = np.array([most // 3, most // 3, most - 2 * (most // 3)])
+    if money:
+        cost = np.random.default_rng(7).choice([3.0, 5.0, 9.0], n_sites)
+        problem["cost"] = np.broadcast_to(cost, (4, n_sites))
+        problem["yearly_budget"] = np.full(3, most.sum() * 4.0 / 3)
+    plan = benchmark.pedantic(solve_years, (), problem, rounds=1)
+    benchmark.extra_info.update(gap=plan.gap, method=plan.method)
+    footprints, demand = problem.pop("footprints"), problem.pop("demand")
+    assert verify_years(plan, footprints, demand, **problem) == []
+    assert plan.gap <= 0.02
