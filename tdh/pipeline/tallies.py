@@ -6,7 +6,7 @@ footprints; what is counted is compared number by number with what the tables sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -178,14 +178,26 @@ class Ground:
         return found
 
     @cached_property
+    def probabilities(self) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+        """People of each cell in the columns of ``expected_people``, by carrier and band."""
+        return _probabilities(self)
+
+    @cached_property
     def moments(self) -> dict[str, np.ndarray]:
         """People by column of ``cells``."""
         names = [c for c in self.run.cells if c.startswith("population")]
         return {c: self.run.cells[c].to_numpy(float) for c in names}
 
 
-def of_run(run: Run) -> list[Tally]:
-    """Every table that a run holds of these: people expected, loads, gaps as areas, indicators."""
+def of_run(run: Run, only: Collection[str] | None = None) -> list[Tally]:
+    """Every table that a run holds of these: people expected, loads, gaps as areas, indicators.
+
+    Parameters
+    ----------
+    run : Run
+    only : collection of str, optional
+        Names of tables; by default all.
+    """
     from tdh.pipeline import kpi_tallies
 
     ground = Ground(run)
@@ -197,7 +209,12 @@ def of_run(run: Run) -> list[Tally]:
         ("gap_regions", gap_regions),
         ("kpis", kpi_tallies.kpis),
     ]
-    return [count(ground) for table, count in asked if getattr(run, table) is not None]
+    wanted = [table for table, _ in asked if only is None or table in only]
+    return [
+        count(ground)
+        for table, count in asked
+        if table in wanted and getattr(run, table) is not None
+    ]
 
 
 # --- people by probability -----------------------------------------------------------------------
@@ -285,7 +302,7 @@ def expected_people(ground: Ground) -> Tally:
     counted = pd.DataFrame(
         {
             who: {"people": ground.people.sum()} | {k: v.sum() for k, v in row.items()}
-            for who, row in _probabilities(ground).items()
+            for who, row in ground.probabilities.items()
         }
     ).T
     said = ground.run.expected_people.set_index(["carrier_id", "band"])
@@ -302,7 +319,7 @@ def expected_municipalities(ground: Ground) -> Tally:
     known = pd.notna(ground.municipality)
     codes = ground.municipality[known].astype(str)
     parts = {}
-    for (who, band), row in _probabilities(ground).items():
+    for (who, band), row in ground.probabilities.items():
         if band == "":
             frame = pd.DataFrame({"people": ground.people, **row})[known]
             parts[who] = frame.groupby(codes).sum()
