@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tdh.cli import options
 from tdh.language import Text, current
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command(
@@ -21,18 +25,146 @@ from tdh.language import Text, current
 )
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--carrier", help=str(Text("Only this carrier.", "この事業者だけ。")))
+@click.option(
+    "--not-chosen",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=str(
+        Text(
+            "Instead: why assets are not offered, the N that would add most for each carrier.",
+            "代わりに、選ばれなかった理由を、事業者ごとに追加効果の大きい順にN件。",
+        )
+    ),
+)
+@click.option(
+    "--curve",
+    metavar="SITES",
+    help=str(
+        Text(
+            "Instead: what other numbers of sites a carrier would bring, with proven bounds: 2,4,8.",
+            "代わりに、事業者あたりの局数を変えた場合の効果(上界つき)。例: 2,4,8。",
+        )
+    ),
+)
+@click.option(
+    "--alternatives",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=str(
+        Text(
+            "Instead: up to N other plans, each with 30 % other choices and 2 % fewer people at "
+            "most.",
+            "代わりに、3割以上が異なり効果の低下が2%以内の代替案を最大N件。",
+        )
+    ),
+)
+@click.option(
+    "--compare",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="OTHER",
+    help=str(
+        Text("Instead: side by side with the plan of the run folder OTHER.", "別の計画と比べます。")
+    ),
+)
 @options.as_json
 @options.lang
-def command(run: Path, carrier: str | None, as_json: bool) -> None:
+def command(
+    run: Path,
+    carrier: str | None,
+    not_chosen: int | None,
+    curve: str | None,
+    alternatives: int | None,
+    compare: Path | None,
+    as_json: bool,
+) -> None:
+    asked = [x for x in (not_chosen, curve, alternatives, compare) if x is not None]
+    if len(asked) > 1 or (carrier is not None and curve is not None):
+        raise click.UsageError(
+            str(
+                Text(
+                    "give one of --not-chosen, --curve, --alternatives, --compare; the curve is of "
+                    "all carriers together",
+                    "--not-chosen、--curve、--alternatives、--compare はどれか一つだけ指定して"
+                    "ください。--curve は全事業者の合計です",
+                )
+            )
+        )
+    steps = _numbers(curve)
+
     import tdh
     from tdh.cli import tables
+    from tdh.pipeline import weighing
 
     opened = tdh.read_run(run)
-    table = options.only_carrier(opened, opened.plan.drop(columns="geometry"), carrier)
+    if steps is not None:
+        table = weighing.curve(opened, steps)
+        table["gap"] = [f"{gap:.2%}" for gap in table["gap"]] if not as_json else table["gap"]
+        tables.show(table, "plan_curve", as_json)
+        return
+    if not_chosen is not None:
+        found = weighing.not_chosen(opened)
+        name, table = "not_chosen", found.groupby("carrier_id", sort=False).head(not_chosen)
+        columns = ["carrier_id", "asset_id", "name", "people_gained", "people_changed"]
+        columns += [c for c in ("enters_at_sites", "enters_at_yen") if table[c].notna().any()]
+        columns += ["reason", "by_asset_id"] if as_json else []
+        columns.append(f"reason_{current()}")
+    elif alternatives is not None:
+        name, table = "plan_alternatives", weighing.alternatives(opened, alternatives)
+        columns = ["alternative", "people_served", "carrier_id", "order", "asset_id", "name"]
+        columns += ["people_gained", "in_plan"]
+        if table.empty and not as_json:
+            click.echo(str(_NO_OTHER.render(current())), err=True)
+    elif compare is not None:
+        name, table = "plan_compared", weighing.compared(opened, tdh.read_run(compare))
+        columns = ["carrier_id", "asset_id", "name", "where", "people_in_one", "people_in_other"]
+    else:
+        name, table = "plan", opened.plan.drop(columns="geometry")
+        columns = ["carrier_id", "order", "asset_id", "name", "people_gained"]
+        columns += ["people_lost_without", f"reason_{current()}"]
+        if "fiscal_year" in table and table["fiscal_year"].notna().any():
+            columns.insert(1, "fiscal_year")
+    table = options.only_carrier(opened, table, carrier)
     table = table.join(opened.assets["name"], on="asset_id")
-    columns = ["carrier_id", "order", "asset_id", "name", "people_gained", "people_lost_without"]
-    if "fiscal_year" in table and table["fiscal_year"].notna().any():
-        columns.insert(1, "fiscal_year")
     if not as_json:
         table = options.named_carriers(opened, table)
-    tables.show(table[[*columns, f"reason_{current()}"]], "plan", as_json)
+        if name in ("plan_alternatives", "plan_compared"):
+            table = _worded(table)
+    tables.show(table[columns], name, as_json)
+
+
+_NO_OTHER = Text(
+    "no other plan that differs by 30 % comes within 2 % of this one",
+    "3割以上異なり、効果の差が2%以内の代替案はありません",
+)
+_WORDS = {
+    "both": Text("both", "両方"),
+    "one": Text("only this", "この計画のみ"),
+    "other": Text("only the other", "比較先のみ"),
+    True: Text("yes", "はい"),
+    False: Text("no", "いいえ"),
+}
+
+
+def _worded(table: pd.DataFrame) -> pd.DataFrame:
+    """Codes in words."""
+    for column in table.columns.intersection(["where", "in_plan"]):
+        table[column] = [_WORDS[value].render(current()) for value in table[column]]
+    return table
+
+
+def _numbers(given: str | None) -> list[int] | None:
+    """Numbers of sites with commas between them."""
+    if given is None:
+        return None
+    parts = [part.strip() for part in given.split(",") if part.strip()]
+    if not parts or not all(part.isascii() and part.isdigit() for part in parts):
+        raise click.BadParameter(
+            str(
+                Text(
+                    "write whole numbers with commas between: 2,4,8",
+                    "整数をカンマ区切りで書いてください: 2,4,8",
+                )
+            ),
+            param_hint="--curve",
+        )
+    return [int(part) for part in parts]
