@@ -58,6 +58,24 @@ def matrix(m: Arrays) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
     return sparse.csr_matrix(whole), lower, upper
 
 
+def _alone(m: Arrays) -> tuple[Arrays, np.ndarray]:
+    """The model without groups that one pair alone covers, and what those are worth to each pair.
+
+    Choosing the pair is what covers them: they need no variable unless a floor counts them.
+    """
+    degree = np.diff(m.group_ptr)
+    floors = np.diff(m.floor_ptr)
+    alone = (degree == 1) & (floors == 0)
+    worth = np.bincount(m.group_idx[m.group_ptr[:-1][alone]], m.weight[alone], m.n_pairs)
+    rest = m._replace(
+        group_ptr=np.concatenate([[0], np.cumsum(degree[~alone])]),
+        group_idx=m.group_idx[np.repeat(~alone, degree)],
+        weight=m.weight[~alone],
+        floor_ptr=np.concatenate([[0], np.cumsum(floors[~alone])]),
+    )
+    return rest, worth
+
+
 def solve(m: Arrays, *, nodes: int, seed: int, time_limit_s: float | None = None) -> Outcome:
     """Solve a model to optimality or to a limit of branch-and-bound nodes.
 
@@ -72,19 +90,21 @@ def solve(m: Arrays, *, nodes: int, seed: int, time_limit_s: float | None = None
     time_limit_s : float, optional
         Wall clock; makes the outcome depend on the machine.
     """
-    n_x, n_y = m.n_pairs, m.n_groups
+    n_x = m.n_pairs
     if n_x == 0:
         lacking = bool((m.need > kernels.TOLERANCE).any())
         return Outcome(None if lacking else np.zeros(0, dtype=bool), 0.0, True)
-    rows, lower, upper = matrix(m)
+    rest, worth = _alone(m)
+    n_y = rest.n_groups
+    rows, lower, upper = matrix(rest)
     # Weights near one keep the solver's absolute tolerances relative.
-    unit = float(m.weight.max()) if n_y else 1.0
+    unit = float(m.weight.max()) if m.n_groups else 1.0
     model = helper.ModelBuilderHelper()
     fill: Any = model.fill_model_from_sparse_data  # its stub names no type of array that exists
     fill(
         np.zeros(n_x + n_y),
         np.ones(n_x + n_y),
-        np.concatenate([np.zeros(n_x), m.weight / unit]),
+        np.concatenate([worth, rest.weight]) / unit,
         lower,
         upper,
         rows,
