@@ -79,7 +79,10 @@ def hostile_run() -> Any:
 
 @pytest.fixture
 def open_map(context: Any) -> Any:
-    """Open a saved map; the page's requests, errors and dialogs are kept in its ``seen``."""
+    """Open a saved map; the page's requests, errors and dialogs are kept in its ``seen``.
+
+    Its ``until`` waits for a condition in JavaScript.
+    """
 
     def opener(path: Path, fragment: str = "") -> Any:
         page = context.new_page()
@@ -100,6 +103,16 @@ def open_map(context: Any) -> Any:
             dialog.dismiss()
 
         page.on("dialog", refuse)
+
+        def until(condition: str) -> None:
+            # Playwright's own waiting evaluates text, which the page's security policy forbids.
+            for _ in range(200):
+                if page.evaluate(condition):
+                    return
+                page.wait_for_timeout(50)
+            raise AssertionError(f"never so: {condition}")
+
+        page.until = until
         page.goto(f"{path.as_uri()}{fragment}")
         page.wait_for_selector("html[data-tdh=ready]", timeout=20_000)
         return page

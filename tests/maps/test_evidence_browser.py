@@ -79,7 +79,7 @@ def test_estimated_sites_have_a_mark_of_their_own(
 ) -> None:
     page = open_map(known_map)
     page.locator("#tdh-layers input[value=sites]").check()
-    page.wait_for_function("TDH.app.siteTable !== undefined")
+    page.until("TDH.app.siteTable !== undefined")
     marked = page.evaluate("Array.from(TDH.app.siteTable.estimated).reduce((a, b) => a + b, 0)")
     assert marked == (known_run.sites["evidence"] == "estimated").sum()
     assert "推定した既存局" in page.locator("#tdh-legend").inner_text()

@@ -278,7 +278,7 @@ def test_keyboard_and_measure(open_map: Any, map_file: Path) -> None:
     page.wait_for_timeout(500)  # a map that still glides to the popup takes no clicks
     for n, x in enumerate((300, 400), start=1):
         page.mouse.click(box["x"] + x, box["y"] + 400)
-        page.wait_for_function(f"TDH.app.measure.points.length === {n}")
+        page.until(f"TDH.app.measure.points.length === {n}")
     said = page.locator("#tdh-say").inner_text()
     expected = page.evaluate(
         "TDH.app.map.distance(TDH.app.measure.points[0], TDH.app.measure.points[1])"

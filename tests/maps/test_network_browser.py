@@ -211,7 +211,7 @@ def test_throughput_is_shown_as_measured(
     drawn = page.evaluate("document.querySelectorAll('.leaflet-after-pane canvas').length")
     assert drawn > 0
     page.check("#tdh-view input[value=gap]")
-    page.wait_for_function("!TDH.app.map.hasLayer(TDH.app.tileLayer)")
+    page.until("!TDH.app.map.hasLayer(TDH.app.tileLayer)")
     assert page.locator("#tdh-readout p.measured").count() == 0
     assert page.seen == {"requests": [network_map.as_uri()], "errors": [], "dialogs": []}
 
@@ -325,7 +325,7 @@ def test_an_offer_tells_what_it_would_carry(
 @pytest.mark.browser
 def test_a_click_opens_a_site(open_map: Any, network_map: Path, network_run: Any) -> None:
     page = open_map(network_map, "#who=1&layers=sites")
-    page.wait_for_function("TDH.app.siteLayer && TDH.app.map.hasLayer(TDH.app.siteLayer)")
+    page.until("TDH.app.siteLayer && TDH.app.map.hasLayer(TDH.app.siteLayer)")
     legend = page.locator("#tdh-legend").inner_text()
     busy = int((network_run.site_load["load"] >= 1).sum())
     assert f"{busy:,} 局" in legend

@@ -133,7 +133,7 @@ def test_popup_tells_antennas_gain_and_the_way_to_the_report(
 def test_newly_served_cells_stand_out(open_map: Any, map_file: Path, fake_run: Any) -> None:
     asset, carrier = offer(fake_run)
     page = open_map(map_file, f"#asset={asset}&who=0")
-    page.wait_for_function("TDH.app.fresh !== undefined")
+    page.until("TDH.app.fresh !== undefined")
     served = np.zeros(len(fake_run.cells), dtype=bool)
     for (owner, band), spec in fake_run.bands.items():
         if owner == carrier:

@@ -56,7 +56,7 @@ def test_present_sites_are_those_of_the_tables(page: Any, demo_run: Run) -> None
     page.evaluate("TDH.app.map.setZoom(12, {animate: false})")
     loads = demo_run.site_load
     assert loads is not None
-    page.wait_for_function(
+    page.until(
         f"document.querySelectorAll('#tdh-sites-sheet tbody tr').length === {len(demo_run.sites)}"
     )
     heights = demo_run.sites["antenna_height_agl_m"]
