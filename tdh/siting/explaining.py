@@ -57,8 +57,10 @@ _TEXTS = {
         "選ばれた候補地{by}に近すぎます(入れ替えた場合の増減 {change:+,.0f})",
     ),
     Reason.BUDGET: (
-        "the budget is spent; it would add {gain:,.0f}, and is number {rank} among those next",
-        "予算を使い切りました(追加できた需要 {gain:,.0f}、次点順位 {rank})",
+        "the sites or the money that are allowed went to better ones; "
+        "it would add {gain:,.0f}, and is number {rank} among those next",
+        "認められた局数または予算は、より効果の大きい候補地に使われています"
+        "(追加できた需要 {gain:,.0f}、次点順位 {rank})",
     ),
 }
 
