@@ -24,7 +24,7 @@ import tdh
 from tdh import exchange, matching, schemas
 from tdh.coverage import Coverage
 from tdh.grid import Grid
-from tdh.manifest import FORMAT
+from tdh.manifest import FORMAT, versions
 from tdh.radio import bands
 from tdh.scenario import Scenario
 from tdh.surface import Surface
@@ -87,6 +87,7 @@ def write_run(folder: Path, n_assets: int, offers: int) -> tdh.Run:
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {
         "format": FORMAT,
+        "versions": versions(),
         "scenario": scenario.model_dump(mode="json"),
         "grid": asdict(grid),
         "bands": [{"carrier_id": c, "band": asdict(band)} for c in carriers],
