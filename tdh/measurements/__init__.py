@@ -1,0 +1,25 @@
+"""Drive tests, and coverage calibrated by them.
+
+:func:`read_drive_test` reads what phones and scanners write, :func:`thin` averages points that say
+the same thing, :func:`link_features` describes each point as seen from its cell, and
+:class:`MeasuredCoverage` calibrates a law of propagation by them, learns the rest only where that
+helps at places left out, and says how far it may be wrong. :func:`calibrate_model` corrects the
+model that a run predicts with.
+"""
+
+from tdh.measurements.estimator import MeasuredCoverage
+from tdh.measurements.links import link_features, read_drive_test, thin
+from tdh.measurements.models import calibrate_model, model_of, read_model, write_model
+from tdh.measurements.trust import trust_map
+
+__all__ = [
+    "MeasuredCoverage",
+    "calibrate_model",
+    "link_features",
+    "model_of",
+    "read_drive_test",
+    "read_model",
+    "thin",
+    "trust_map",
+    "write_model",
+]

@@ -1,0 +1,277 @@
+"""The estimator: a calibrated law, what is learnt of the rest, and how far it may be wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.optimize import least_squares
+from scipy.spatial import cKDTree
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.model_selection import GroupKFold
+from sklearn.utils.validation import check_is_fitted
+
+from tdh.errors import InputError, Problem
+from tdh.language import Text
+from tdh.measurements.links import half_turn
+
+_LEAST_POINTS = 60
+_LEAST_BLOCKS = 4
+REFERENCE_M = 100.0
+_LAW = ("level_dbm", "slope_db", "far_slope_db", "beamwidth_deg", "limit_db", "trust", "turn_deg")
+_MOST_TURN_DEG = 20.0
+"""A common error of all azimuths: magnetic north instead of true north is 4–10° off."""
+_WORTHWHILE = 0.95
+"""Trees that lower the error at what was left out by less than 5 % are not worth their risk."""
+
+
+class MeasuredCoverage(RegressorMixin, BaseEstimator):
+    """SS-RSRP from a calibrated law, and what trees learn of the rest.
+
+    Parameters
+    ----------
+    residual : {"auto", "always", "never"}
+        Whether trees learn the residual; "auto": only if that lowers the error at blocks
+        left out and at sites left out.
+    block_m : float
+        Side of the spatial blocks that are left out together.
+    floor_dbm : float
+        Receivers report nothing below; the law bends towards it.
+    random_state : int
+
+    Attributes
+    ----------
+    law_ : dict of str to float
+        ``level_dbm`` at 100 m on boresight, ``slope_db`` per decade, ``far_slope_db`` added beyond
+        100 m, ``beamwidth_deg``, ``limit_db`` of the pattern; with ``predicted_dbm`` in X, the
+        same as corrections of that prediction, with ``trust`` its factor. ``turn_deg``: how far
+        clockwise of their stated azimuths all antennas point, as a register of magnetic bearings
+        makes them; 0 where X has no ``turn_deg``.
+    offsets_ : dict of (site, device) to float
+        dB of each measured pair, shrunk to 0; a pair that was not measured gets its device's mean.
+    block_rmse_, site_rmse_ : dict of str to float
+        Error at blocks, and at whole sites, left out: ``calibrated`` and ``residual``.
+    residual_used_ : bool
+    errors_db_ : ndarray
+        Absolute errors at whole sites left out (blocks, with one site): what intervals
+        are made of.
+    """
+
+    def __init__(
+        self,
+        residual: str = "auto",
+        block_m: float = 100.0,
+        floor_dbm: float = -140.0,
+        random_state: int = 0,
+    ) -> None:
+        self.residual = residual
+        self.block_m = block_m
+        self.floor_dbm = floor_dbm
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: ArrayLike) -> MeasuredCoverage:
+        """Calibrate and learn.
+
+        Parameters
+        ----------
+        X : DataFrame
+            :func:`link_features`; further numeric columns go to the trees.
+        y : array_like, shape (n,)
+            Measured SS-RSRP in dBm.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than 60 points or fewer than 4 blocks: too little to learn from.
+        """
+        signal = np.asarray(y, dtype=float)
+        blocks = self._blocks(X)
+        self._refuse_too_little(X, signal, blocks)
+        self._fit_parts(X, signal)
+        self.block_rmse_ = self._errors_without(X, signal, blocks)
+        sites = X["site"].to_numpy(str)
+        groups = sites if np.unique(sites).size >= 2 else blocks
+        self.site_rmse_ = self._errors_without(X, signal, groups)
+        better = all(
+            e["residual"] < _WORTHWHILE * e["calibrated"]
+            for e in (self.block_rmse_, self.site_rmse_)
+        )
+        self.residual_used_ = self.residual == "always" or (self.residual == "auto" and better)
+        self.errors_db_ = np.sort(np.abs(self._left_out(X, signal, groups)))
+        self.tree_ = cKDTree(self._place(X))
+        spacing = self.tree_.query(self._place(X), k=2)[0][:, 1]
+        self.reach_ = float(max(3.0 * np.quantile(spacing, 0.95), 0.25))
+        return self
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Median SS-RSRP in dBm, float64 (n,)."""
+        check_is_fitted(self)
+        out = self._law(X, self.parameters_) + self._offset(X)
+        if self.residual_used_ and self.trees_ is not None:
+            out = out + self.trees_.predict(self._features(X))
+        return out
+
+    def predict_interval(
+        self, X: pd.DataFrame, level: float = 0.8
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper bound that hold the truth at a new site with probability ``level``.
+
+        Split conformal: the quantile of absolute errors at what was left out.
+
+        Returns
+        -------
+        low, high : ndarray of float64, shape (n,)
+        """
+        middle = self.predict(X)
+        n = self.errors_db_.size
+        rank = min(int(np.ceil(level * (n + 1))), n) - 1
+        half = self.errors_db_[rank]
+        return middle - half, middle + half
+
+    def trusted(self, X: pd.DataFrame) -> np.ndarray:
+        """Whether something like each link was measured: bool (n,). Elsewhere it extrapolates."""
+        check_is_fitted(self)
+        return self.strangeness(X) <= 1.0
+
+    def strangeness(self, X: pd.DataFrame) -> np.ndarray:
+        """How far each link is from all that were measured: float64 (n,).
+
+        By distance (in decades) and angle off boresight; 1 is three times what lies between
+        neighbours among the measured ones.
+        """
+        check_is_fitted(self)
+        far: np.ndarray = self.tree_.query(self._place(X))[0]
+        return far / self.reach_
+
+    # --- parts ---------------------------------------------------------------------------------
+
+    def _refuse_too_little(self, X: pd.DataFrame, y: np.ndarray, blocks: np.ndarray) -> None:
+        problems = []
+        n_blocks = np.unique(blocks).size
+        for value, least, what in (
+            (len(X), _LEAST_POINTS, Text("too few measurements", "測定点が少なすぎます")),
+            (
+                n_blocks,
+                _LEAST_BLOCKS,
+                Text("measurements lie too close together", "測定点が1か所に集まりすぎています"),
+            ),
+        ):
+            if value < least:
+                problems.append(
+                    Problem(
+                        what,
+                        value=value,
+                        expected=f">= {least}",
+                        fix=Text(
+                            "use the prediction as it is, or measure more",
+                            "予測値をそのまま使うか、測定を追加してください",
+                        ),
+                    )
+                )
+        if not np.isfinite(y).all():
+            problems.append(Problem(Text("signals are missing", "信号に欠測があります")))
+        if problems:
+            raise InputError(*problems)
+
+    def _blocks(self, X: pd.DataFrame) -> np.ndarray:
+        cells = np.floor(X[["x_m", "y_m"]].to_numpy(float) / self.block_m)
+        return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
+
+    def _fit_parts(self, X: pd.DataFrame, y: np.ndarray) -> None:
+        pairs = X["site"].astype("str") + "\n" + X["device"].astype("str")
+        number, names = pd.factorize(pairs)
+        start = np.array([0.0, 0.0, 0.0, 50.0, 25.0, 1.0, 0.0])
+        if "predicted_dbm" not in X.columns:
+            start[:3] = np.median(y), -35.0, 0.0
+        # Priors: 3GPP's slope (36.7 dB a decade in UMi), its element's width and limit.
+        weight = np.array([0.0, 0.5, 0.5, 0.3, 0.5, 60.0, 0.5])
+
+        n = len(start)
+
+        def rest(q: np.ndarray) -> np.ndarray:
+            error = y - self._law(X, q[:n]) - q[n:][number]
+            return np.concatenate([error, weight * (q[:n] - start), 3.0 * q[n:]])
+
+        wide = np.full(len(names), 40.0)
+        low = np.concatenate([[-250, -120, -120, 20, 5, 0.0, -_MOST_TURN_DEG], -wide])
+        high = np.concatenate([[250, 60, 60, 180, 60, 2.0, _MOST_TURN_DEG], wide])
+        guess = np.concatenate([start, np.zeros(len(names))])
+        found = least_squares(rest, guess, bounds=(low, high), loss="soft_l1", f_scale=8.0)
+        self.parameters_ = found.x[:n]
+        offsets = found.x[n:] - found.x[n:].mean()
+        self.parameters_[0] += found.x[n:].mean()
+        self.law_ = dict(zip(_LAW, self.parameters_.tolist(), strict=True))
+        self.offsets_ = {
+            tuple(n.split("\n")): float(v) for n, v in zip(names, offsets, strict=True)
+        }
+        by_device = pd.Series(self.offsets_).groupby(level=1).mean()
+        self.device_offsets_ = {str(k): float(v) for k, v in by_device.items()}
+        self.features_ = [
+            c
+            for c in X.columns
+            if c not in ("site", "device", "x_m", "y_m", "turn_deg")
+            and pd.api.types.is_numeric_dtype(X[c])
+        ]
+        self.trees_ = None
+        if self.residual != "never":
+            error = y - self._law(X, self.parameters_) - self._offset(X)
+            self.trees_ = ExtraTreesRegressor(
+                60, min_samples_leaf=10, random_state=self.random_state
+            ).fit(self._features(X), error)
+
+    def _law(self, X: pd.DataFrame, q: np.ndarray) -> np.ndarray:
+        decades = np.log10(np.maximum(X["distance_m"].to_numpy(float), 1.0) / REFERENCE_M)
+        off = X["off_deg"].to_numpy(float)
+        if "turn_deg" in X.columns:
+            turned = np.abs(half_turn(X["turn_deg"].to_numpy(float) - q[6]))
+            off = np.where(np.isnan(turned), off, turned)
+        pattern = q[4] * -np.expm1(-12.0 * (off / q[3]) ** 2 / q[4])
+        median = q[0] + q[1] * decades + q[2] * np.maximum(decades, 0.0) - pattern
+        if "predicted_dbm" in X.columns:
+            median = median + q[5] * X["predicted_dbm"].to_numpy(float)
+        knee = 3.0
+        bent: np.ndarray = self.floor_dbm + knee * np.logaddexp(
+            0.0, (median - self.floor_dbm) / knee
+        )
+        return bent
+
+    def _offset(self, X: pd.DataFrame) -> np.ndarray:
+        pairs = zip(X["site"].astype("str"), X["device"].astype("str"), strict=True)
+        return np.array([self.offsets_.get(p, self.device_offsets_.get(p[1], 0.0)) for p in pairs])
+
+    def _features(self, X: pd.DataFrame) -> np.ndarray:
+        return X[self.features_].to_numpy(float)
+
+    def _place(self, X: pd.DataFrame) -> np.ndarray:
+        """Links in units that count alike: 0.15 decades of distance, 20° off boresight."""
+        decades = np.log10(np.maximum(X["distance_m"].to_numpy(float), 1.0))
+        return np.column_stack([decades / 0.15, X["off_deg"].to_numpy(float) / 20.0])
+
+    def _errors_without(
+        self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray
+    ) -> dict[str, float]:
+        """RMSE at groups left out, of the law alone and with the trees."""
+        folds = GroupKFold(min(5, np.unique(groups).size)).split(X, groups=groups)
+        error = {"calibrated": np.zeros(len(X)), "residual": np.full(len(X), np.nan)}
+        for train, test in folds:
+            model = clone(self)
+            model._fit_parts(X.iloc[train], y[train])
+            held = X.iloc[test]
+            error["calibrated"][test] = y[test] - model._law(held, model.parameters_)
+            error["calibrated"][test] -= model._offset(held)
+            if model.trees_ is not None:
+                learnt = model.trees_.predict(model._features(held))
+                error["residual"][test] = error["calibrated"][test] - learnt
+        return {k: float(np.sqrt(np.mean(v**2))) for k, v in error.items()}
+
+    def _left_out(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Errors at groups that the fit did not see."""
+        error = np.zeros(len(X))
+        n = np.unique(groups).size
+        for train, test in GroupKFold(min(n, 10)).split(X, groups=groups):
+            model = clone(self)
+            model._fit_parts(X.iloc[train], y[train])
+            model.residual_used_ = self.residual_used_
+            error[test] = y[test] - model.predict(X.iloc[test])
+        return error
