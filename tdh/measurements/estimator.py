@@ -14,7 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from tdh.errors import InputError, Problem
 from tdh.language import Text
+from tdh.measurements.conformal import half_width_db
 from tdh.measurements.links import half_turn
+from tdh.measurements.places import Places
 
 _LEAST_POINTS = 60
 _LEAST_BLOCKS = 4
@@ -23,17 +25,26 @@ _LAW = ("level_dbm", "slope_db", "far_slope_db", "beamwidth_deg", "limit_db", "t
 _MOST_TURN_DEG = 20.0
 """A common error of all azimuths: magnetic north instead of true north is 4–10° off."""
 _WORTHWHILE = 0.95
-"""Trees that lower the error at what was left out by less than 5 % are not worth their risk."""
+"""What lowers the error at what was left out by less than 5 % is not worth its risk."""
+_MOST_FOLDS = 10
+_PARTS = {
+    (False, False): "calibrated",
+    (True, False): "residual",
+    (False, True): "places",
+    (True, True): "both",
+}
+"""What is predicted with trees, and with places, by its name in the errors."""
 
 
 class MeasuredCoverage(RegressorMixin, BaseEstimator):
-    """SS-RSRP from a calibrated law, and what trees learn of the rest.
+    """SS-RSRP from a calibrated law, what trees learn of the rest, and what places have in common.
 
     Parameters
     ----------
     residual : {"auto", "always", "never"}
-        Whether trees learn the residual; "auto": only if that lowers the error at blocks
-        left out and at sites left out.
+        Whether the residual is learnt: by trees of the features, and by the places of measured
+        links near by (:class:`tdh.measurements.places.Places`). "auto": trees only if they lower
+        the error at blocks left out and at sites left out, places only if they lower it at blocks.
     block_m : float
         Side of the spatial blocks that are left out together.
     floor_dbm : float
@@ -51,11 +62,13 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
     offsets_ : dict of (site, device) to float
         dB of each measured pair, shrunk to 0; a pair that was not measured gets its device's mean.
     block_rmse_, site_rmse_ : dict of str to float
-        Error at blocks, and at whole sites, left out: ``calibrated`` and ``residual``.
-    residual_used_ : bool
-    errors_db_ : ndarray
-        Absolute errors at whole sites left out (blocks, with one site): what intervals
-        are made of.
+        Error at blocks, and at whole sites, left out: of the law (``calibrated``), with trees
+        (``residual``), with places (``places``), with trees and places (``both``).
+    residual_used_, places_used_ : bool
+        Whether predictions use trees, and places.
+    errors_db_, block_errors_db_ : ndarray of float64, shape (n,)
+        Absolute errors, in the order of X, at whole sites left out (blocks, with one site) and at
+        blocks left out: what intervals are made of.
     """
 
     def __init__(
@@ -88,17 +101,17 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         signal = np.asarray(y, dtype=float)
         blocks = self._blocks(X)
         self._refuse_too_little(X, signal, blocks)
-        self._fit_parts(X, signal)
-        self.block_rmse_ = self._errors_without(X, signal, blocks)
         sites = X["site"].to_numpy(str)
         groups = sites if np.unique(sites).size >= 2 else blocks
-        self.site_rmse_ = self._errors_without(X, signal, groups)
-        better = all(
-            e["residual"] < _WORTHWHILE * e["calibrated"]
-            for e in (self.block_rmse_, self.site_rmse_)
-        )
-        self.residual_used_ = self.residual == "always" or (self.residual == "auto" and better)
-        self.errors_db_ = np.sort(np.abs(self._left_out(X, signal, groups)))
+        by_block, by_site = (self._left_out(X, signal, g) for g in (blocks, groups))
+        self.block_rmse_, self.site_rmse_ = _rmse(by_block), _rmse(by_site)
+        self.residual_used_, self.places_used_ = self._choose()
+        used = _PARTS[self.residual_used_, self.places_used_]
+        self.errors_db_, self.block_errors_db_ = np.abs(by_site[used]), np.abs(by_block[used])
+        self.error_sites_, self.error_blocks_ = groups, blocks
+        self._fit_parts(X, signal)
+        if self.places_used_:
+            self.places_ = self._places_of(X, signal, self.residual_used_)
         self.tree_ = cKDTree(self._place(X))
         spacing = self.tree_.query(self._place(X), k=2)[0][:, 1]
         self.reach_ = float(max(3.0 * np.quantile(spacing, 0.95), 0.25))
@@ -110,24 +123,39 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         out = self._law(X, self.parameters_) + self._offset(X)
         if self.residual_used_ and self.trees_ is not None:
             out = out + self.trees_.predict(self._features(X))
+        if self.places_used_:
+            out = out + self.places_.predict(*_where(X))
         return out
 
     def predict_interval(
         self, X: pd.DataFrame, level: float = 0.8
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper bound that hold the truth at a new site with probability ``level``.
+        """Lower and upper bound that hold the truth with probability ``level``.
 
-        Split conformal: the quantile of absolute errors at what was left out.
+        Links of a measured pair of site and device are held to the errors at blocks left out, all
+        others to those at sites left out, whose own level is not known. What is promised, where
+        :meth:`guaranteed` says so, is the probability for any link of a block (site) that is drawn
+        as the measured ones were: each counts once, with many links or few. Of the links of one
+        site that errs as a whole fewer are held, or more.
 
         Returns
         -------
         low, high : ndarray of float64, shape (n,)
         """
         middle = self.predict(X)
-        n = self.errors_db_.size
-        rank = min(int(np.ceil(level * (n + 1))), n) - 1
-        half = self.errors_db_[rank]
+        block, site = self._half_widths(level)
+        half = np.where(self._measured(X), block[0], site[0])
         return middle - half, middle + half
+
+    def guaranteed(self, X: pd.DataFrame, level: float = 0.8) -> np.ndarray:
+        """Whether there are sites (blocks, for a measured pair) enough for the level: bool (n,).
+
+        80 % need four sites; with fewer, :meth:`predict_interval` is as wide as those that there
+        are suggest (:func:`tdh.measurements.conformal.half_width_db`).
+        """
+        check_is_fitted(self)
+        block, site = self._half_widths(level)
+        return np.where(self._measured(X), block[1], site[1])
 
     def trusted(self, X: pd.DataFrame) -> np.ndarray:
         """Whether something like each link was measured: bool (n,). Elsewhere it extrapolates."""
@@ -145,6 +173,27 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         return far / self.reach_
 
     # --- parts ---------------------------------------------------------------------------------
+
+    def _choose(self) -> tuple[bool, bool]:
+        """Whether trees, and whether places, are used."""
+        if self.residual != "auto":
+            return self.residual == "always", self.residual == "always"
+        both = (self.block_rmse_, self.site_rmse_)
+        trees = all(e["residual"] < _WORTHWHILE * e["calibrated"] for e in both)
+        without, having = _PARTS[trees, False], _PARTS[trees, True]
+        places = self.block_rmse_[having] < _WORTHWHILE * self.block_rmse_[without]
+        return trees, places
+
+    def _half_widths(self, level: float) -> tuple[tuple[float, bool], tuple[float, bool]]:
+        return (
+            half_width_db(self.block_errors_db_, self.error_blocks_, level),
+            half_width_db(self.errors_db_, self.error_sites_, level),
+        )
+
+    def _measured(self, X: pd.DataFrame) -> np.ndarray:
+        """Whether the pair of site and device was measured."""
+        pairs = zip(X["site"].astype("str"), X["device"].astype("str"), strict=True)
+        return np.array([p in self.offsets_ for p in pairs], dtype=bool)
 
     def _refuse_too_little(self, X: pd.DataFrame, y: np.ndarray, blocks: np.ndarray) -> None:
         problems = []
@@ -220,6 +269,13 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
                 60, min_samples_leaf=10, random_state=self.random_state
             ).fit(self._features(X), error)
 
+    def _places_of(self, X: pd.DataFrame, y: np.ndarray, trees: bool) -> Places:
+        """What the law, and the trees, leave at the measured links."""
+        error = y - self._law(X, self.parameters_) - self._offset(X)
+        if trees and self.trees_ is not None:
+            error = error - self.trees_.predict(self._features(X))
+        return Places(*_where(X), error)
+
     def _law(self, X: pd.DataFrame, q: np.ndarray) -> np.ndarray:
         decades = np.log10(np.maximum(X["distance_m"].to_numpy(float), 1.0) / REFERENCE_M)
         off = X["off_deg"].to_numpy(float)
@@ -248,30 +304,32 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         decades = np.log10(np.maximum(X["distance_m"].to_numpy(float), 1.0))
         return np.column_stack([decades / 0.15, X["off_deg"].to_numpy(float) / 20.0])
 
-    def _errors_without(
+    def _left_out(
         self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray
-    ) -> dict[str, float]:
-        """RMSE at groups left out, of the law alone and with the trees."""
-        folds = GroupKFold(min(5, np.unique(groups).size)).split(X, groups=groups)
-        error = {"calibrated": np.zeros(len(X)), "residual": np.full(len(X), np.nan)}
-        for train, test in folds:
-            model = clone(self)
-            model._fit_parts(X.iloc[train], y[train])
-            held = X.iloc[test]
-            error["calibrated"][test] = y[test] - model._law(held, model.parameters_)
-            error["calibrated"][test] -= model._offset(held)
-            if model.trees_ is not None:
-                learnt = model.trees_.predict(model._features(held))
-                error["residual"][test] = error["calibrated"][test] - learnt
-        return {k: float(np.sqrt(np.mean(v**2))) for k, v in error.items()}
-
-    def _left_out(self, X: pd.DataFrame, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Errors at groups that the fit did not see."""
-        error = np.zeros(len(X))
+    ) -> dict[str, np.ndarray]:
+        """Errors at groups that the fit did not see, of each combination of parts."""
+        error = {part: np.full(len(X), np.nan) for part in _PARTS.values()}
         n = np.unique(groups).size
-        for train, test in GroupKFold(min(n, 10)).split(X, groups=groups):
+        for train, test in GroupKFold(min(n, _MOST_FOLDS)).split(X, groups=groups):
             model = clone(self)
-            model._fit_parts(X.iloc[train], y[train])
-            model.residual_used_ = self.residual_used_
-            error[test] = y[test] - model.predict(X.iloc[test])
+            seen, held = X.iloc[train], X.iloc[test]
+            model._fit_parts(seen, y[train])
+            left = y[test] - model._law(held, model.parameters_) - model._offset(held)
+            for trees in (False, True):
+                if trees:
+                    if model.trees_ is None:
+                        continue
+                    left = left - model.trees_.predict(model._features(held))
+                error[_PARTS[trees, False]][test] = left
+                if self.residual != "never":
+                    places = model._places_of(seen, y[train], trees)
+                    error[_PARTS[trees, True]][test] = left - places.predict(*_where(held))
         return error
+
+
+def _where(X: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return X[["x_m", "y_m"]].to_numpy(float), X["site"].to_numpy(str)
+
+
+def _rmse(errors: dict[str, np.ndarray]) -> dict[str, float]:
+    return {part: float(np.sqrt(np.mean(error**2))) for part, error in errors.items()}

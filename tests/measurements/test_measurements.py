@@ -11,6 +11,7 @@ import pytest
 
 from tdh import measurements
 from tdh.errors import InputError
+from tdh.measurements.conformal import half_width_db
 
 CRS = "EPSG:32617"
 
@@ -81,6 +82,67 @@ def test_trees_are_used_where_there_is_something_to_learn() -> None:
     plain = measurements.MeasuredCoverage(residual="never").fit(X, y)
     errors = [np.std(truth - m.predict(fresh)) for m in (model, plain)]
     assert errors[0] < errors[1] - 1.0
+
+
+def shadowed(seed: int, sites: str = "123") -> tuple[pd.DataFrame, np.ndarray]:
+    """The invented law under a roof of shadows, 7 dB strong, that all three sites share."""
+    X, y = invented(seed, n=1500)
+    waves = np.random.default_rng(99)  # the same ground whatever the seed of the links
+    k, phase = waves.normal(0, 1 / 40.0, (60, 2)), waves.uniform(0, 2 * np.pi, 60)
+    field = np.cos(X[["x_m", "y_m"]].to_numpy() @ k.T + phase).sum(axis=1) * 7.0 / np.sqrt(30.0)
+    own = X["site"].isin(list(sites)).to_numpy()
+    return X[own], (y + field)[own]
+
+
+def test_places_are_carried_to_blocks_and_sites_left_out() -> None:
+    X, y = shadowed(0)
+    model = measurements.MeasuredCoverage().fit(X, y)
+    assert model.places_used_
+    assert model.block_rmse_["places"] < model.block_rmse_["calibrated"] - 0.5
+    plain = measurements.MeasuredCoverage(residual="never").fit(X, y)
+    assert not plain.places_used_
+    fresh, truth = shadowed(1)
+    errors = [np.std(truth - m.predict(fresh)) for m in (model, plain)]
+    assert errors[0] < errors[1] - 1.0
+    # A third site over ground that two others have shown.
+    two = measurements.MeasuredCoverage().fit(*shadowed(0, "12"))
+    blind = measurements.MeasuredCoverage(residual="never").fit(*shadowed(0, "12"))
+    third, truth = shadowed(0, "3")
+    errors = [np.std(truth - m.predict(third)) for m in (two, blind)]
+    assert errors[0] < errors[1] - 0.15
+    far = third.assign(x_m=third["x_m"] + 1e5)  # nothing was measured there
+    assert two.predict(far) == pytest.approx(blind.predict(far))
+
+
+def test_intervals_hold_at_blocks_left_out() -> None:
+    X, y = shadowed(0)
+    y = y + X["site"].map({"1": 9.0, "2": 0.0, "3": -9.0}).to_numpy(float)
+    new = (X["x_m"] // 100 + X["y_m"] // 100).to_numpy() % 4 == 0
+    model = measurements.MeasuredCoverage().fit(X[~new], y[~new])
+    low, high = model.predict_interval(X[new], 0.8)
+    assert 0.75 <= np.mean((y[new] >= low) & (y[new] <= high)) <= 0.87
+    assert model.guaranteed(X[new], 0.8).all()
+    # A site that was not measured: its own level is not known, and three sites promise nothing.
+    other = X[new].assign(site="9")
+    wide = model.predict_interval(other, 0.8)
+    assert (wide[1] - wide[0]).min() > (high - low).max()
+    assert not model.guaranteed(other, 0.8).any()
+    assert model.guaranteed(other, 0.7).all()
+
+
+def test_conformal_width_holds_for_a_new_group_of_any_size() -> None:
+    """Groups of unequal sizes with levels of their own: drawn anew a thousand times."""
+    rng = np.random.default_rng(0)
+    share, guaranteed = [], []
+    for _ in range(1000):
+        size = rng.integers(1, 40, 7)
+        group = np.repeat(np.arange(7), size)
+        error = np.abs(rng.normal(0, 6, 7)[group] + rng.normal(0, 4, len(group)))
+        half, sure = half_width_db(error[group < 6], group[group < 6], 0.8)
+        share.append(np.mean(error[group == 6] <= half))
+        guaranteed.append(sure)
+    assert all(guaranteed)
+    assert 0.79 <= np.mean(share) <= 0.95
 
 
 def test_a_prediction_is_corrected() -> None:
@@ -165,13 +227,9 @@ def test_a_drive_test_without_signals_names_what_is_missing(tmp_path: Path) -> N
     assert len(caught.value.problems) == 3
 
 
-@pytest.mark.real
-def test_measured_cells_left_out_in_turn(data_dir: Path) -> None:
-    """Three cells at 3.6 GHz without building data: a regression guard, not the goal.
-
-    The goals of 7.5 dB calibrated and 6.5 dB with the residual are not reached: 8.2 dB, each
-    cell's and phone's mean removed. The 80 % intervals hold over all, not in every cell.
-    """
+@pytest.fixture(scope="module")
+def campus(data_dir: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Three cells at 3.6 GHz, without building data: links up to 1,000 m."""
     folder = data_dir / "measured"
     points, rejected = measurements.read_drive_test(folder / "duke_cbrs_rsrp.csv")
     assert len(points) == 26_430
@@ -183,7 +241,17 @@ def test_measured_cells_left_out_in_turn(data_dir: Path) -> None:
     mean = measurements.thin(points.to_crs(CRS))
     X = measurements.link_features(mean, sites)
     near = (X["distance_m"] < 1000).to_numpy()
-    X, y = X[near].reset_index(drop=True), mean["rsrp_dbm"].to_numpy()[near]
+    return X[near].reset_index(drop=True), mean["rsrp_dbm"].to_numpy()[near]
+
+
+@pytest.mark.real
+def test_measured_cells_left_out_in_turn(campus: tuple[pd.DataFrame, np.ndarray]) -> None:
+    """A regression guard, not the goal.
+
+    The goals of 7.5 dB calibrated and 6.5 dB with the residual are not reached: 8.2 and 8.0 dB,
+    each cell's and phone's mean removed. The 80 % intervals hold over all, not in every cell.
+    """
+    X, y = campus
     error, held = pd.Series(np.zeros(len(y))), np.zeros(len(y), dtype=bool)
     for cell in ("A", "C", "E"):
         out = (X["site"] == cell).to_numpy()
@@ -191,6 +259,24 @@ def test_measured_cells_left_out_in_turn(data_dir: Path) -> None:
         error[out] = y[out] - model.predict(X[out])
         low, high = model.predict_interval(X[out], 0.8)
         held[out] = (y[out] >= low) & (y[out] <= high)
+        assert not model.guaranteed(X[out], 0.8).any()  # by two cells nothing is promised
     error -= error.groupby([X["site"], X["device"]]).transform("mean")
-    assert np.sqrt((error**2).mean()) <= 8.4
+    assert np.sqrt((error**2).mean()) <= 8.1
     assert 0.75 <= held.mean() <= 0.85
+
+
+@pytest.mark.real
+def test_blocks_of_measured_cells_left_out(campus: tuple[pd.DataFrame, np.ndarray]) -> None:
+    """In cells that were driven, blocks of 100 m that were not: places take 40 % of the variance."""
+    X, y = campus
+    model = measurements.MeasuredCoverage().fit(X, y)
+    assert model.places_used_
+    assert not model.residual_used_
+    assert model.block_rmse_["calibrated"] >= 7.7
+    assert model.block_rmse_["places"] <= 6.4
+    new = ((X["x_m"] // 100 + 2 * (X["y_m"] // 100)) % 5 == 0).to_numpy()
+    model = measurements.MeasuredCoverage().fit(X[~new], y[~new])
+    assert np.sqrt(np.mean((y[new] - model.predict(X[new])) ** 2)) <= 6.4
+    low, high = model.predict_interval(X[new], 0.8)
+    assert 0.73 <= np.mean((y[new] >= low) & (y[new] <= high)) <= 0.87
+    assert model.guaranteed(X[new], 0.8).all()
