@@ -271,7 +271,7 @@ def explain_link(
         lines += more
     else:
         seen, loss, more, stretch = _over_surface(
-            surface, (x_m, y_m, z0), (x1, y1, z1), roof, indoors, band, los, nlos, model
+            surface, (x_m, y_m, z0), (x1, y1, z1), roof, indoors, band, los, nlos, law[8], model
         )
         lines += more
         profile, edge = _profile(surface, (x1, y1, z1), (x_m, y_m, z0), stretch, seen)
@@ -365,6 +365,7 @@ def _over_surface(
     band: Band,
     los: float,
     nlos: float,
+    weight: float,
     model: Model,
 ) -> tuple[bool, float, list[BudgetLine], tuple[float, float]]:
     grid = surface.grid
@@ -407,8 +408,8 @@ def _over_surface(
     if model.diffraction:
         distance = math.hypot(x0 - x1, y0 - y1)
         shift = -0.5 * math.log2(float(units.wavelength_m(band.frequency_ghz)))
-        over = los + model.diffraction_offset_db
-        over += float(prediction.edge_loss_db(math.log2(max(nu, 1e-6)) + shift, distance))
+        edge = float(prediction.edge_loss_db(math.log2(max(nu, 1e-6)) + shift, distance))
+        over = los + weight * edge + model.diffraction_offset_db
         loss = float(prediction.blend_db(los, nlos, over))
         lines.append(
             BudgetLine(

@@ -4,12 +4,13 @@
 the same thing, :func:`link_features` describes each point as seen from its cell, and
 :class:`MeasuredCoverage` calibrates a law of propagation by them, learns the rest only where that
 helps at places left out, and says how far it may be wrong. :func:`calibrate_model` corrects the
-model that a run predicts with.
+model that a run predicts with, by :func:`predict_links`.
 """
 
 from tdh.measurements.estimator import MeasuredCoverage
 from tdh.measurements.links import link_features, read_drive_test, thin
 from tdh.measurements.models import calibrate_model, model_of, read_model, write_model
+from tdh.measurements.predicted import predict_links
 from tdh.measurements.trust import trust_map
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "calibrate_model",
     "link_features",
     "model_of",
+    "predict_links",
     "read_drive_test",
     "read_model",
     "thin",

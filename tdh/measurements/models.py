@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +16,120 @@ from tdh.errors import InputError, Problem
 from tdh.files import atomic
 from tdh.language import Text
 from tdh.measurements.estimator import REFERENCE_M, MeasuredCoverage
-from tdh.radio.antenna import BEAMWIDTH_DEG, pattern_db
+from tdh.measurements.predicted import EDGE, LINE, STREET
+from tdh.radio.antenna import pattern_db
 from tdh.radio.model import Model
 from tdh.scenario import Scenario
 
 _BUILDINGS = {None, "traditional", "efficient"}
 _SECTORS_DEG = (0.0, 30.0, 90.0, 180.0)
 """Ahead of an antenna, beside it and behind it: what has to be measured to fit a pattern."""
+_SURE = 0.15
+"""Standard error of a weight, or of a beamwidth as a share of itself, up to which it is believed."""
+_ASKED = ("height", "UMa", "UMi", "RMa")
+"""What is kept only if the data are sure of it."""
+_PULL = {
+    "slope": 0.5,
+    "width": 20.0,
+    "limit": 20.0,
+    "height": 5.0,
+    "UMa": 5.0,
+    "UMi": 5.0,
+    "RMa": 5.0,
+}
+"""How strongly a parameter is held to the base's, in dB for its unit."""
+_SCALE_DB = 8.0
+"""Errors beyond count less than their square."""
+_TEN = 10.0 / np.log(10.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Links:
+    """Columns of X as arrays, and what is predicted for them if the model is changed."""
+
+    base: Model
+    decades: np.ndarray
+    seen: np.ndarray
+    off: np.ndarray
+    down: np.ndarray
+    tilt: np.ndarray
+    has_sector: np.ndarray
+    environment: np.ndarray
+    line: np.ndarray | None
+    street: np.ndarray | None
+    edge: np.ndarray | None
+
+    @classmethod
+    def of(cls, X: pd.DataFrame, base: Model) -> _Links:
+        def column(name: str, default: float) -> np.ndarray:
+            if name in X.columns:
+                return X[name].to_numpy(float)
+            return np.full(len(X), default)
+
+        parts: list[np.ndarray | None] = [None, None, None]
+        if base.diffraction and {LINE, STREET, EDGE} <= set(X.columns):
+            parts = [X[name].to_numpy(float) for name in (LINE, STREET, EDGE)]
+        return cls(
+            base,
+            np.log10(np.maximum(X["distance_m"].to_numpy(float), 1.0) / REFERENCE_M),
+            column("line_of_sight", 1.0) > 0,
+            X["off_deg"].to_numpy(float),
+            -column("elevation_deg", 0.0) if "tilt_deg" in X.columns else np.zeros(len(X)),
+            column("tilt_deg", 0.0),
+            X["turn_deg"].notna().to_numpy(),
+            X["environment"].to_numpy(str) if "environment" in X.columns else np.full(len(X), ""),
+            *parts,
+        )
+
+    def change_db(self, q: dict[str, float]) -> np.ndarray:
+        """By how much the signal grows."""
+        loss = np.where(self.seen, q["los"], q["nlos"]) + q["slope"] * self.decades
+        if self.edge is not None:
+            loss = self._loss_db(q) - self._loss_db({})
+        gain = self._gain_db(q) - self._gain_db({})
+        out: np.ndarray = np.where(self.has_sector, gain, 0.0) - loss
+        return out
+
+    def _gain_db(self, q: dict[str, float]) -> np.ndarray:
+        return pattern_db(self.off, self.down, self.tilt, _pattern(self.base, q))
+
+    def _loss_db(self, q: dict[str, float]) -> np.ndarray:
+        """Loss by the laws and edges: :mod:`tdh.radio.prediction`."""
+        assert self.line is not None and self.street is not None and self.edge is not None
+        line = self.line + q.get("los", 0.0) + q.get("slope", 0.0) * self.decades
+        street = self.street + q.get("nlos", 0.0) + q.get("slope", 0.0) * self.decades
+        street = np.maximum(line, street)
+        weight = np.ones(len(line))
+        for name, before in self.base.diffraction_weights.items():
+            weight[self.environment == name] = before + q.get(name, 0.0)
+        over = line + weight * self.edge + self.base.diffraction_offset_db
+        over = over + q.get("nlos", 0.0) - q.get("los", 0.0)
+        blocked = np.maximum(-_TEN * np.logaddexp(-over / _TEN, -street / _TEN), line)
+        out: np.ndarray = np.where(self.seen, line, blocked)
+        return out
+
+    def candidates(self) -> list[str]:
+        """What may be fitted besides offsets and slope, before the data are asked."""
+        names = []
+        if _covers_pattern(self.off[self.has_sector]):
+            names += ["width", "limit"]
+        if self.down.any() and self.has_sector.any():
+            names.append("height")
+        if self.edge is not None:
+            hidden = self.environment[~self.seen]
+            names += [n for n in self.base.diffraction_weights if (hidden == n).any()]
+        return names
 
 
 def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) -> Model:
-    """The model whose predictions fit measurements best: offsets of LOS and NLOS, slope, pattern.
+    """The model whose predictions fit measurements best: offsets, slope, pattern, diffraction.
 
     Parameters
     ----------
     X : DataFrame
-        :func:`link_features` with ``predicted_dbm``, what ``base`` predicts with the antennas'
-        pattern, and ``line_of_sight`` (bool), where it is known; without, one offset fits all.
+        :func:`predict_links` by ``base``; or :func:`link_features` with ``predicted_dbm``, what
+        ``base`` predicts with the antennas' pattern, and ``line_of_sight`` (bool), where it is
+        known; without, one offset fits all. Links ``indoors`` (bool) are left out.
     y : array_like, shape (n,)
         Measured SS-RSRP in dBm.
     base : Model, optional
@@ -44,10 +141,17 @@ def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) ->
         For :func:`tdh.coverage.compute`, and for a run by :func:`write_model`. The blocked links'
         offset goes to both of their ways, around and over the edges, and the slope is common, so
         that predictions move by what was fitted; only that no blocked link may lose less than one
-        in sight still holds. The antennas' horizontal beamwidth and their limit are fitted, in
-        logarithms and held near the base's, where enough links lie ahead of, beside and behind the
-        antennas (:data:`_SECTORS_DEG`); else they stay. Each pair of site and
-        device has an offset of its own, shrunk to 0, that is not the model's.
+        in sight still holds. Each pair of site and device has an offset of its own, shrunk to 0,
+        that is not the model's. What the data do not identify stays as in ``base``:
+
+        * the antennas' horizontal beamwidth and their limit, unless enough links lie ahead of,
+          beside and behind the antennas (:data:`_SECTORS_DEG`);
+        * the vertical beamwidth, fitted only with the columns of :func:`predict_links`, unless
+          its standard error is below :data:`_SURE` of itself;
+        * the weight of diffraction in each environment, likewise, unless its standard error is
+          below :data:`_SURE`.
+
+        Standard errors count blocks of 100 m, not links.
 
     Raises
     ------
@@ -61,51 +165,87 @@ def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) ->
             Problem(Text("a column is missing", "列がありません"), expected="predicted_dbm")
         )
     signal, helper = np.asarray(y, dtype=float), MeasuredCoverage()
-    helper._refuse_too_little(X, signal, helper._blocks(X))
-    decades = np.log10(np.maximum(X["distance_m"].to_numpy(float), 1.0) / REFERENCE_M)
-    seen = np.ones(len(X)) if "line_of_sight" not in X else X["line_of_sight"].to_numpy(float)
-    number, names = pd.factorize(X["site"].astype("str") + "\n" + X["device"].astype("str"))
-    error = X["predicted_dbm"].to_numpy(float) - signal
-    off = X["off_deg"].to_numpy(float)
-    has_sector = X["turn_deg"].notna().to_numpy()
-    before = _horizontal_db(off, base.beamwidth_deg, base.pattern_limit_db)
-    covers_pattern = _covers_pattern(off[has_sector])
-
-    def rest(q: np.ndarray) -> np.ndarray:
-        loss = q[0] * seen + q[1] * (1.0 - seen) + q[2] * decades
-        gain = np.zeros(len(off))
-        if covers_pattern:
-            width, limit = _scaled(base, q[3:5])
-            gain = np.where(has_sector, _horizontal_db(off, width, limit) - before, 0.0)
-        # A kind of link that was hardly measured keeps near the other's offset.
-        prior = np.array([0.5 * (q[0] - q[1]), 0.5 * q[2], *(20.0 * q[3:5])])
-        return np.concatenate([error + gain - loss - q[5:][number], prior, 3.0 * q[5:]])
-
-    found = least_squares(rest, np.zeros(5 + len(names)), loss="soft_l1", f_scale=8.0).x
-    common = float(found[5:].mean())
-    width, limit = _scaled(base, found[3:5] if covers_pattern else np.zeros(2))
-    los, nlos, slope = float(found[0]) + common, float(found[1]) + common, float(found[2])
+    if "indoors" in X.columns:
+        outside = ~X["indoors"].to_numpy(bool)
+        X, signal = X[outside], signal[outside]
+    blocks = helper._blocks(X)
+    helper._refuse_too_little(X, signal, blocks)
+    links = _Links.of(X, base)
+    names = ["los", "nlos", "slope", *links.candidates()]
+    found, doubt = _fit(links, X, signal, blocks, names)
+    sure = [n for n in names if n not in _ASKED or doubt[n] <= _SURE]
+    if sure != names:
+        found, _ = _fit(links, X, signal, blocks, sure)
+    wide, high, limit = _pattern(base, found)
+    los, nlos, slope = found["los"], found["nlos"], found["slope"]
+    weights = {n: w + found.get(n, 0.0) for n, w in base.diffraction_weights.items()}
     return replace(
         base,
-        beamwidth_deg=width,
+        beamwidth_deg=wide,
+        vertical_beamwidth_deg=high,
         pattern_limit_db=limit,
         los_offset_db=base.los_offset_db + los,
         nlos_offset_db=base.nlos_offset_db + nlos,
         diffraction_offset_db=base.diffraction_offset_db + nlos - los,
         los_slope_db=base.los_slope_db + slope,
         nlos_slope_db=base.nlos_slope_db + slope,
+        diffraction_weight_uma=weights["UMa"],
+        diffraction_weight_umi=weights["UMi"],
+        diffraction_weight_rma=weights["RMa"],
     )
 
 
-def _horizontal_db(off_deg: np.ndarray, width_deg: float, limit_db: float) -> np.ndarray:
-    """The pattern at the horizon (:func:`tdh.radio.antenna.pattern_db`)."""
-    return pattern_db(off_deg, 0.0, 0.0, (width_deg, BEAMWIDTH_DEG, limit_db))
+def _fit(
+    links: _Links, X: pd.DataFrame, signal: np.ndarray, blocks: np.ndarray, names: list[str]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Each parameter's value, and its standard error by blocks."""
+    number, pairs = pd.factorize(X["site"].astype("str") + "\n" + X["device"].astype("str"))
+    error = X["predicted_dbm"].to_numpy(float) - signal
+    n = len(names)
+    pull = np.array([_PULL.get(name, 0.0) for name in names])
+
+    def rest(p: np.ndarray) -> np.ndarray:
+        q = dict(zip(names, p[:n].tolist(), strict=True))
+        # A kind of link that was hardly measured keeps near the other's offset.
+        prior = np.append(pull * p[:n], 0.5 * (q["los"] - q["nlos"]))
+        return np.concatenate([error + links.change_db(q) - p[n:][number], prior, 3.0 * p[n:]])
+
+    low = np.full(n + len(pairs), -np.inf)
+    for i, name in enumerate(names):
+        if name in links.base.diffraction_weights:
+            low[i] = min(-links.base.diffraction_weights[name], -1e-6)
+    fit = least_squares(
+        rest, np.zeros(n + len(pairs)), bounds=(low, np.inf), loss="soft_l1", f_scale=_SCALE_DB
+    )
+    # Cluster-robust: the scores of a block's links add up before they are squared. What only holds
+    # parameters to the base's is not evidence, so it does not count.
+    damped = np.sqrt(1.0 + (fit.fun / _SCALE_DB) ** 2)
+    curvature = np.maximum(damped**-3, np.finfo(float).eps) ** 0.5
+    score = fit.jac * (fit.fun / damped / curvature)[:, None]
+    by_block = np.zeros((blocks.max() + 1, score.shape[1]))
+    np.add.at(by_block, blocks, score[: len(X)])
+    by_block *= np.sqrt(len(by_block) / (len(by_block) - 1.0))
+    told = np.delete(fit.jac, np.arange(len(X), len(X) + n), axis=0)
+    inverse = np.linalg.inv(told.T @ told + 1e-6 * np.eye(score.shape[1]))
+    noise = np.mean((fit.fun[: len(X)] / damped[: len(X)]) ** 2)
+    spread = np.maximum(
+        np.diag(inverse @ (by_block.T @ by_block) @ inverse), noise * np.diag(inverse)
+    )
+    doubt = np.sqrt(spread)
+    values = dict(zip(names, fit.x[:n].tolist(), strict=True))
+    common = float(fit.x[n:].mean())
+    values["los"], values["nlos"] = values["los"] + common, values["nlos"] + common
+    return values, dict(zip(names, doubt[:n].tolist(), strict=True))
 
 
-def _scaled(base: Model, logs: np.ndarray) -> tuple[float, float]:
-    """Beamwidth (at most a whole turn) and limit of a base, each times a power of e."""
-    width = min(base.beamwidth_deg * float(np.exp(logs[0])), 360.0)
-    return width, base.pattern_limit_db * float(np.exp(logs[1]))
+def _pattern(base: Model, q: dict[str, float]) -> tuple[float, float, float]:
+    """Beamwidths (at most a whole turn) and limit of a base, each times a power of e."""
+    wide, high, limit = base.pattern
+    return (
+        min(wide * float(np.exp(q.get("width", 0.0))), 360.0),
+        min(high * float(np.exp(q.get("height", 0.0))), 360.0),
+        limit * float(np.exp(q.get("limit", 0.0))),
+    )
 
 
 def _covers_pattern(off_deg: np.ndarray) -> bool:

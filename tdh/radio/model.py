@@ -23,6 +23,9 @@ class Model:
         Without it they follow the NLOS law alone.
     diffraction_offset_db : float
         Added to the diffraction loss before the two ways are summed.
+    diffraction_weight_uma, diffraction_weight_umi, diffraction_weight_rma : float
+        Factors of the diffraction loss, by the environment of the site: over the roofs, along the
+        streets, in the country.
     los_offset_db, nlos_offset_db : float
         Added to the LOS and the NLOS law.
     los_slope_db, nlos_slope_db : float
@@ -49,6 +52,9 @@ class Model:
 
     diffraction: bool = True
     diffraction_offset_db: float = 0.0
+    diffraction_weight_uma: float = 1.0
+    diffraction_weight_umi: float = 1.0
+    diffraction_weight_rma: float = 1.0
     los_offset_db: float = 0.0
     nlos_offset_db: float = 0.0
     los_slope_db: float = 0.0
@@ -69,6 +75,15 @@ class Model:
         wide, high = float(self.beamwidth_deg), float(self.vertical_beamwidth_deg)
         return wide, high, float(self.pattern_limit_db)
 
+    @property
+    def diffraction_weights(self) -> dict[str, float]:
+        """Factor of the diffraction loss by environment."""
+        return {
+            "UMa": float(self.diffraction_weight_uma),
+            "UMi": float(self.diffraction_weight_umi),
+            "RMa": float(self.diffraction_weight_rma),
+        }
+
     def __post_init__(self) -> None:
         if not all(np.isfinite(v) and v > 0 for v in self.pattern):
             raise DomainError(
@@ -78,6 +93,16 @@ class Model:
                         "ビーム幅と指向性の下限は正の数でなければなりません",
                     ),
                     value=self.pattern,
+                )
+            )
+        if not all(np.isfinite(w) and w >= 0 for w in self.diffraction_weights.values()):
+            raise DomainError(
+                Problem(
+                    Text(
+                        "weights of diffraction must not be negative",
+                        "回折損失の係数は負にできません",
+                    ),
+                    value=self.diffraction_weights,
                 )
             )
         if not (self.rain_rate_mm_h >= 0 and self.own_building_m >= 0):

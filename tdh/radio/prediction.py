@@ -9,10 +9,10 @@ Blocked links
 A blocked signal arrives by two ways that add in power: over the controlling edges, and by
 reflection and scatter through the streets, of which the NLOS law of TR 38.901 is the mean::
 
-    L = max(L_LOS, -10 log10(10^(-(L_LOS + L_bull + offset)/10) + 10^(-L_NLOS/10)))
+    L = max(L_LOS, -10 log10(10^(-(L_LOS + w L_bull + offset)/10) + 10^(-L_NLOS/10)))
 
 So loss grows continuously as an edge rises into the path, and never exceeds the NLOS law. The
-offset of diffraction and offset and slope of both laws are what a calibration fits
+weight and offset of diffraction and offset and slope of both laws are what a calibration fits
 (:class:`tdh.radio.model.Model`).
 
 A corner that a line clips between two points of its profile still blocks it, by the exact walk,
@@ -254,7 +254,7 @@ def _losses_db(law, x, flat, direct, blocked, nu_log2, shift, edges, offset, out
         if edges:
             place = int((nu_log2[i] + move - low) * per_step + half)
             edge = _EDGE_DB[np.uint64(min(max(place, 0), last_edge))]
-            over = los + edge + np.float32(2e-5) * flat[i] + more
+            over = los + c[8] * (edge + np.float32(2e-5) * flat[i]) + more
             apart = int(abs(loss - over) * np.float32(_APART_STEPS) + half)
             loss = max(min(loss, over) - _SUM_DB[np.uint64(min(apart, last_sum))], los)
         out[i] = loss if blocked[i] else los

@@ -17,17 +17,18 @@ def law_constants(
     ut_height_m: float,
     model: Model,
 ) -> np.ndarray:
-    """TR 38.901's lines for each site with the model's offsets, float64 (n_sites, 8).
+    """TR 38.901's lines for each site with the model's offsets, float64 (n_sites, 9).
 
-    Columns as :class:`tdh.radio.tr38901.Coefficients`; ``environments`` holds positions in
-    ``tr38901.SCENARIOS``.
+    Columns as :class:`tdh.radio.tr38901.Coefficients`, then the weight of diffraction;
+    ``environments`` holds positions in ``tr38901.SCENARIOS``.
     """
-    out = np.empty((len(environments), 8))
+    out = np.empty((len(environments), 9))
     for position, scenario in enumerate(tr38901.SCENARIOS):
         rows = environments == position
         if rows.any():
             law = tr38901.coefficients(scenario, frequency_ghz, bs_height_m[rows], ut_height_m)
-            out[rows] = np.stack(law, axis=1)
+            out[rows, :8] = np.stack(law, axis=1)
+            out[rows, 8] = model.diffraction_weights[scenario]
     for column, offset, slope in (
         (0, model.los_offset_db, model.los_slope_db),
         (4, model.los_offset_db, model.los_slope_db),

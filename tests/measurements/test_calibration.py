@@ -119,6 +119,124 @@ def test_the_antennas_pattern_is_found_again() -> None:
     assert (kept.beamwidth_deg, kept.pattern_limit_db) == (65.0, 30.0)
 
 
+def drive(
+    truth: Model, seed: int, shares: int = 4
+) -> tuple[pd.DataFrame, np.ndarray, gpd.GeoDataFrame, Surface]:
+    """A town driven under three roofs and two poles, with what the plain model predicts."""
+    sites, surface, cells, _ = town()
+    poles = gpd.GeoDataFrame(
+        {"antenna_height_agl_m": [8.0, 8.0], "placement": "pole", "eirp_dbm": 50.0},
+        index=["p", "q"],
+        geometry=gpd.points_from_xy([-14694, -14525], [-35602, -35490]),
+        crs=CRS,
+    )
+    sites["azimuth_deg"], sites["tilt_deg"] = [40.0, 200.0, 300.0], 8.0
+    sites = pd.concat([sites, poles]).rename_axis("site")
+    rng = np.random.default_rng(seed)
+    x, y = cells.geometry.x.to_numpy(), cells.geometry.y.to_numpy()
+    street = np.flatnonzero(
+        (surface.building_height_m(x, y) == 0) & (np.arange(len(x)) % shares == 0)
+    )
+    site = np.repeat(sites.index.to_numpy(), len(street))
+    points = gpd.GeoDataFrame(
+        {"site": site, "device": "p"},
+        geometry=np.tile(cells.geometry.to_numpy()[street], len(sites)),
+        crs=CRS,
+    )
+    near = points.distance(sites.geometry.loc[site].reset_index(drop=True)) < 600
+    points = points[near].reset_index(drop=True)
+    X = measurements.predict_links(points, sites, surface, bands.get("n78"))
+    wanted = measurements.predict_links(points, sites, surface, bands.get("n78"), truth)
+    y = wanted["predicted_dbm"].to_numpy() + rng.normal(0, 4, len(X))
+    return X, y, sites, surface
+
+
+def test_links_are_predicted_as_a_run_predicts_them() -> None:
+    model = Model(
+        nlos_offset_db=4.0,
+        diffraction_weight_uma=0.7,
+        diffraction_weight_umi=1.4,
+        rain_rate_mm_h=20,
+    )
+    _, _, sites, surface = drive(Model(), 0, shares=40)
+    rng = np.random.default_rng(0)
+    at = gpd.points_from_xy(rng.uniform(-14990, -14210, 150), rng.uniform(-35990, -35210, 150))
+    points = gpd.GeoDataFrame({"site": rng.choice(sites.index, 150)}, geometry=at, crs=CRS)
+    X = measurements.predict_links(points, sites, surface, bands.get("n78"), model)
+    assert 5 <= X["line_of_sight"].sum() <= 145
+    assert 5 <= X["indoors"].sum() <= 145
+    assert set(X["environment"]) == {"UMa", "UMi"}
+    for (_, row), place in zip(
+        X[~X["indoors"]].iterrows(), points[~X["indoors"]].geometry, strict=True
+    ):
+        link = coverage.explain_link(
+            sites, row["site"], place.x, place.y, surface, bands.get("n78"), model=model
+        )
+        assert row["predicted_dbm"] == pytest.approx(link.rsrp_dbm, abs=0.02)
+        assert row["line_of_sight"] == link.line_of_sight
+    # The compiled core, at the cells whose centre is a street.
+    _, _, cells, grid = town()
+    found = coverage.compute(sites, surface, cells, bands.get("n78"), grid=grid, model=model)
+    x, y = cells.geometry.x.to_numpy(), cells.geometry.y.to_numpy()
+    site = np.repeat(sites.index.to_numpy(), np.diff(found.signal.indptr))
+    at_street = (surface.building_height_m(x, y) == 0)[found.signal.indices]
+    street = gpd.GeoDataFrame(
+        {"site": site[at_street]},
+        geometry=cells.geometry.to_numpy()[found.signal.indices[at_street]],
+        crs=CRS,
+    )
+    X = measurements.predict_links(street, sites, surface, bands.get("n78"), model)
+    stored = coverage.to_dbm(found.signal.data)[at_street]
+    assert np.abs(X["predicted_dbm"] - stored).max() <= 0.35  # steps of half a decibel
+    assert (X["line_of_sight"].to_numpy() == found.line_of_sight[at_street]).all()
+    with pytest.raises(InputError, match="different CRS"):
+        measurements.predict_links(points.to_crs(4326), sites, surface, bands.get("n78"))
+
+
+def test_weights_of_diffraction_are_found_again_for_each_environment() -> None:
+    truth = Model(
+        diffraction_weight_uma=0.5,
+        diffraction_weight_umi=0.7,
+        los_offset_db=3.0,
+        nlos_offset_db=6.0,
+        diffraction_offset_db=3.0,
+    )
+    X, y, _, _ = drive(truth, 5)
+    found = measurements.calibrate_model(X, y)
+    assert found.diffraction_weight_uma == pytest.approx(0.5, abs=0.08)
+    assert found.diffraction_weight_umi == pytest.approx(0.7, abs=0.12)
+    assert found.diffraction_weight_rma == 1.0  # no such site
+    assert found.los_offset_db == pytest.approx(3.0, abs=1.0)
+    assert found.nlos_offset_db == pytest.approx(6.0, abs=1.0)
+    # Links in sight say nothing of edges.
+    seen = X["line_of_sight"].to_numpy()
+    kept = measurements.calibrate_model(X[seen], y[seen])
+    assert set(kept.diffraction_weights.values()) == {1.0}
+
+
+def test_the_vertical_beamwidth_is_found_again_or_kept() -> None:
+    truth = Model(vertical_beamwidth_deg=14.0, los_offset_db=2.0, nlos_offset_db=2.0)
+    X, y, _, _ = drive(truth, 6)
+    found = measurements.calibrate_model(X, y)
+    assert found.vertical_beamwidth_deg == pytest.approx(14.0, abs=1.5)
+    # Far away all links leave the antenna at the same small angle.
+    far = (X["distance_m"] > 350).to_numpy()
+    kept = measurements.calibrate_model(X[far], y[far])
+    assert kept.vertical_beamwidth_deg == Model().vertical_beamwidth_deg
+    # Nor is it fitted where the antennas' tilts are not told.
+    kept = measurements.calibrate_model(X.drop(columns="tilt_deg"), y)
+    assert kept.vertical_beamwidth_deg == Model().vertical_beamwidth_deg
+
+
+def test_nothing_is_changed_that_was_right() -> None:
+    X, y, _, _ = drive(Model(), 7)
+    found = measurements.calibrate_model(X, y)
+    assert found.los_offset_db == pytest.approx(0.0, abs=0.7)
+    assert found.nlos_offset_db == pytest.approx(0.0, abs=0.7)
+    assert found.diffraction_weight_uma == pytest.approx(1.0, abs=0.15)
+    assert found.beamwidth_deg == pytest.approx(65.0, abs=4.0)
+
+
 def test_a_model_goes_to_a_file_and_back(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     measurements.write_model(TRUTH, path)
