@@ -197,7 +197,23 @@ class Run:
                     kinds_ja="・".join(_KIND_JA[kind] for kind in kinds),
                 )
             )
-        return notices + self._of_demand()
+        return notices + self._of_calibration() + self._of_demand()
+
+    def _of_calibration(self) -> list[Text]:
+        """How much of the prediction is like what it was calibrated by."""
+        told = self.manifest.get("calibrated")
+        if not told or not told["cells"]:
+            return []
+        return [
+            Text(
+                "The prediction is calibrated by measurements; {share:.0f} % of the predicted cells "
+                "are served by links unlike any that was measured and must not be trusted more than "
+                "without it (coverage/*-trust.tif)",
+                "予測は実測で較正していますが、予測セルの{share:.0f}%は実測に似た例のない条件"
+                "(距離・方向・見通し)にあり、較正の効果は確かめられていません(coverage/*-trust.tif)",
+                share=100.0 * (1.0 - told["like_measured"] / told["cells"]),
+            )
+        ]
 
     def _of_demand(self) -> list[Text]:
         """What is derived or learnt of people, where the scenario asks for it."""
@@ -436,6 +452,17 @@ class Run:
             :data:`tdh.present.CODES`; 255 where no cell is. None in a run that has none yet.
         """
         return self._codes(f"coverage/{carrier}-{band}-source.tif")
+
+    def trust(self, carrier: str, band: str) -> np.ndarray | None:
+        """Whether each cell's calibrated prediction is by a kind of link that was measured.
+
+        Returns
+        -------
+        array of uint8, shape (grid.n_rows, grid.n_cols), or None
+            0 nothing is predicted, 1 like links that were measured, 2 unlike: do not trust; 255
+            where no cell is. None in a run without calibration.
+        """
+        return self._codes(f"coverage/{carrier}-{band}-trust.tif")
 
     def server(self, carrier: str, band: str) -> np.ndarray | None:
         """Which present site serves each cell.

@@ -9,7 +9,7 @@ model that a run predicts with, by :func:`predict_links`.
 
 from tdh.measurements.estimator import MeasuredCoverage
 from tdh.measurements.links import link_features, read_drive_test, thin
-from tdh.measurements.models import calibrate_model, model_of, read_model, write_model
+from tdh.measurements.models import calibrate_model, model_of, read_kinds, read_model, write_model
 from tdh.measurements.predicted import predict_links
 from tdh.measurements.trust import trust_map
 
@@ -20,6 +20,7 @@ __all__ = [
     "model_of",
     "predict_links",
     "read_drive_test",
+    "read_kinds",
     "read_model",
     "thin",
     "trust_map",

@@ -16,11 +16,13 @@ from tdh.errors import InputError, Problem
 from tdh.files import atomic
 from tdh.language import Text
 from tdh.measurements.estimator import REFERENCE_M, MeasuredCoverage
+from tdh.measurements.kinds import Kinds
 from tdh.measurements.predicted import EDGE, LINE, STREET
 from tdh.radio.antenna import pattern_db
 from tdh.radio.model import Model
 from tdh.scenario import Scenario
 
+_LEARNT_FROM = "learnt_from"
 _BUILDINGS = {None, "traditional", "efficient"}
 _SECTORS_DEG = (0.0, 30.0, 90.0, 180.0)
 """Ahead of an antenna, beside it and behind it: what has to be measured to fit a pattern."""
@@ -254,25 +256,53 @@ def _covers_pattern(off_deg: np.ndarray) -> bool:
     return bool((counts >= max(10.0, 0.05 * off_deg.size)).all())
 
 
-def write_model(model: Model, path: str | os.PathLike[str]) -> None:
-    """Write a model as JSON, for ``[coverage] calibration`` of a scenario."""
+def write_model(model: Model, path: str | os.PathLike[str], X: pd.DataFrame | None = None) -> None:
+    """Write a model as JSON, for ``[coverage] calibration`` of a scenario.
+
+    Parameters
+    ----------
+    model : Model
+    path : path
+    X : DataFrame, optional
+        The links that it was calibrated by: the file then tells which kinds of links those were
+        (:class:`tdh.measurements.kinds.Kinds`; no places), and a run says where it meets others.
+    """
+    told = asdict(model)
+    if X is not None:
+        told[_LEARNT_FROM] = Kinds.of(X).told()
     with atomic(path) as draft:
-        draft.write_text(json.dumps(asdict(model), indent=1) + "\n", encoding="utf-8")
+        draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def read_model(path: str | os.PathLike[str]) -> Model:
-    """Read what :func:`write_model` wrote; what is left out keeps its default.
+    """Read the model that :func:`write_model` wrote; what is left out keeps its default.
 
     Raises
     ------
     InputError
         If it is not such a file, or holds a key or value that a model does not have.
     """
+    return _read(path)[0]
+
+
+def read_kinds(path: str | os.PathLike[str]) -> Kinds:
+    """The kinds of links that a file's model was calibrated by; none where it does not say.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_model`.
+    """
+    return _read(path)[1]
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[Model, Kinds]:
     known = {f.name: f.default for f in fields(Model)}
     try:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(told, dict):
             raise ValueError("not a table")
+        kinds = Kinds.from_told(told.pop(_LEARNT_FROM)) if _LEARNT_FROM in told else Kinds()
         for key, value in told.items():
             if key not in known:
                 raise ValueError(f"{key}: unknown")
@@ -283,7 +313,7 @@ def read_model(path: str | os.PathLike[str]) -> Model:
                 raise ValueError(f"{key}: {value!r}")
         if not {told.get("indoor"), told.get("indoor_cells", "traditional")} <= _BUILDINGS:
             raise ValueError(f"indoor: {told.get('indoor')!r}, {told.get('indoor_cells')!r}")
-        return Model(**told)
+        return Model(**told), kinds
     except (OSError, ValueError) as error:
         raise InputError(
             Problem(

@@ -137,6 +137,11 @@ STAGES: tuple[Stage, ...] = (
             *_per_band("coverage/{carrier}-{band}-source.tif")(s),
             *_per_band("coverage/{carrier}-{band}-server.tif")(s),
             *_per_band("footprints/present-{carrier}-{band}.parquet")(s),
+            *(
+                _per_band("coverage/{carrier}-{band}-trust.tif")(s)
+                if s.coverage.calibration
+                else []
+            ),
         ],
         after=("cells",),
     ),

@@ -14,6 +14,7 @@ from tdh import demand, measurements, surface
 from tdh.files import atomic
 from tdh.grid import Grid
 from tdh.manifest import StageRecord
+from tdh.measurements.kinds import Kinds
 from tdh.pipeline.engine import Report
 from tdh.radio import bands
 from tdh.radio.bands import Band
@@ -76,6 +77,8 @@ class Context:
             self.run.manifest["grid"] = record.facts["grid"]
         if record.name == "cells":
             self.run.manifest["placing"] = record.facts["placing"]
+        if record.name == "present" and "calibrated" in record.facts:
+            self.run.manifest["calibrated"] = record.facts["calibrated"]
 
     @property
     def grid(self) -> Grid:
@@ -91,6 +94,12 @@ class Context:
     def model(self) -> Model:
         """How signals are predicted."""
         return measurements.model_of(self.scenario)
+
+    @cached_property
+    def learnt_from(self) -> Kinds:
+        """The kinds of links that the calibration was learnt from."""
+        path = self.scenario.coverage.calibration
+        return Kinds() if path is None else measurements.read_kinds(path)
 
     @cached_property
     def surface(self) -> Surface | None:

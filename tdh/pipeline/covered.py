@@ -12,7 +12,7 @@ from scipy import sparse
 from tdh import coverage, gaps, kpi, mesh, networks, schemas
 from tdh.coverage import Coverage
 from tdh.errors import InputError, Problem
-from tdh.pipeline import known, loads, standing
+from tdh.pipeline import known, loads, standing, trusted
 from tdh.pipeline.context import Context, write_table
 from tdh.present import CODES, Evidence, combine
 from tdh.radio.bands import Band
@@ -54,7 +54,7 @@ def present(context: Context) -> dict[str, Any]:
     scenario, table, facts = context.scenario, context.run.cells, {}
     told = known.read(scenario)
     problems: list[Problem] = []
-    kept, every, rows, carried = [], [], [], []
+    kept, every, rows, carried, learnt = [], [], [], [], []
     for carrier_id, network in read_networks(scenario).items():
         every.append(network.sites.assign(evidence="known"))
         near = _near(context, every[-1])
@@ -78,14 +78,19 @@ def present(context: Context) -> dict[str, Any]:
             signals = _predicted(context, near, band)
             strongest, server = _strongest(context, signals)
             layers.append(Evidence.of_signal("predicted", strongest))
-            followed = [signals]
+            followed, sites_of = [signals], [near]
             if guessed is not None:
                 signals = _predicted(context, guessed, band)
                 strongest, other = _strongest(context, signals)
                 layers.append(Evidence.of_signal("estimated", strongest))
                 followed.append(signals)
+                sites_of.append(guessed)
                 before = 0 if followed[0] is None else len(followed[0].site_ids)
                 server = np.where((server < 0) & (other >= 0), other + before, server)
+            trusted.path_of(context.folder, carrier_id, band_id).unlink(missing_ok=True)
+            if scenario.coverage.calibration is not None:
+                layers_of = list(zip(followed, sites_of, strict=True))
+                learnt.append(trusted.write(context, carrier_id, band_id, layers_of))
             found = [s for s in followed if s is not None]
             standing.keep(context, carrier_id, band_id, found)
             rsrp, source = combine(layers, len(table))
@@ -119,6 +124,9 @@ def present(context: Context) -> dict[str, Any]:
     throughput = known.write_throughput(context)
     if throughput:
         facts["throughput"] = throughput
+    if learnt:
+        predicted, like = np.sum(learnt, axis=0).tolist()
+        facts["calibrated"] = {"cells": predicted, "like_measured": like}
     with_sites = [frame for frame in kept if len(frame)] or kept[:1]
     merged = gpd.GeoDataFrame(pd.concat(with_sites), geometry="geometry", crs=scenario.crs)
     write_table(schemas.conform(merged, "sites"), context.folder, "sites")

@@ -265,7 +265,10 @@ def test_too_little_or_no_prediction_is_refused() -> None:
 def test_a_run_predicts_with_its_calibration(demo_run: Run, tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     changed = Model(los_offset_db=6.0, nlos_offset_db=6.0)  # everything 6 dB weaker
-    measurements.write_model(changed, path)
+    # Measured in all directions, in sight and blocked, up to 15 steps of distance: 178 m.
+    far, off = np.meshgrid(10.0 ** (0.15 * np.arange(15) + 0.07), np.arange(0.0, 181.0, 20.0))
+    driven = pd.DataFrame({"distance_m": far.ravel(), "off_deg": off.ravel()})
+    measurements.write_model(changed, path, pd.concat([driven] * 5))
     settings = demo_run.scenario.coverage.model_copy(update={"calibration": path})
     run = tdh.run(demo_run.scenario.model_copy(update={"coverage": settings}), tmp_path / "run")
     for carrier, band in run.bands:
@@ -274,11 +277,58 @@ def test_a_run_predicts_with_its_calibration(demo_run: Run, tmp_path: Path) -> N
         assert both.any()
         # Stored in steps of half a decibel; over the edges the two ways move together.
         assert np.abs((plain - weaker)[both] - 6.0).max() <= 0.5
+        assert demo_run.trust(carrier, band) is None
+        _links_within(run, carrier, band, 10.0**2.25)
     assert run.summary["people_in_gap_before"] > demo_run.summary["people_in_gap_before"]
+    told = [n.render("en") for n in run.notices if "calibrated" in n.render("en")]
+    share = run.manifest["calibrated"]["like_measured"] / run.manifest["calibrated"]["cells"]
+    assert 0.02 < share < 0.98
+    assert f"{100 * (1 - share):.0f} %" in told[0]
+    assert "trust.tif" in (run.folder / "report.html").read_text(encoding="utf-8")
     assert any(entry["part"] == "calibration" for entry in run.manifest["inputs"])
     record = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
     assert record["scenario"]["coverage"]["calibration"] == str(path)
     assert asdict(measurements.model_of(run.scenario)) == asdict(changed)
+
+
+def _links_within(run: Run, carrier: str, band: str, reach_m: float) -> None:
+    """The raster of trust tells the links up to a distance from all others."""
+    trust, server = run.trust(carrier, band), run.server(carrier, band)
+    assert trust is not None
+    assert server is not None
+    load = run.site_load
+    assert load is not None
+    ids = load[(load["carrier_id"] == carrier) & (load["band"] == band)].index.to_numpy()
+    sites = run.sites[run.sites["band"] == band]
+    row, col = run.cells["row"].to_numpy(), run.cells["col"].to_numpy()
+    at = server[row, col]
+    served = at >= 0
+    own = sites.loc[ids[at[served]]]
+    here = run.cells.geometry[served]
+    flat = np.hypot(
+        here.x.to_numpy() - own.geometry.x.to_numpy(), here.y.to_numpy() - own.geometry.y.to_numpy()
+    )
+    up = own["antenna_height_agl_m"].to_numpy() - run.scenario.coverage.receiver_height_m
+    assert (trust[row, col][served] == np.where(np.hypot(flat, up) < reach_m, 1, 2)).all()
+    assert (trust[row, col][np.isnan(run.signal(carrier, band)[row, col])] == 0).all()
+
+
+def test_a_model_tells_what_it_was_learnt_from(tmp_path: Path) -> None:
+    X, _, _, _ = drive(Model(), 0, shares=10)
+    path = tmp_path / "model.json"
+    measurements.write_model(TRUTH, path, X)
+    assert measurements.read_model(path) == TRUTH
+    kinds = measurements.read_kinds(path)
+    assert len(kinds.measured) > 10
+    like = kinds.like(*(X[c].to_numpy() for c in ("distance_m", "off_deg", "line_of_sight")))
+    assert like.mean() > 0.8  # kinds with fewer than five links do not count
+    assert not kinds.like(X["distance_m"].to_numpy() * 30, X["off_deg"], X["line_of_sight"]).any()
+    measurements.write_model(TRUTH, path)
+    assert measurements.read_kinds(path).measured == frozenset()
+    for wrong in ("[]", '{"kinds": []}', '{"distance_step_decades": 0.15, "kinds": [[1, 2]]}'):
+        path.write_text(f'{{"learnt_from": {wrong}}}', encoding="utf-8")
+        with pytest.raises(InputError, match="learnt_from"):
+            measurements.read_model(path)
 
 
 def test_a_scenario_names_a_file_that_is_not_there(demo_run: Run, tmp_path: Path) -> None:
