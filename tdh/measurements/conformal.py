@@ -8,8 +8,9 @@ import numpy as np
 def half_width_db(errors_db: np.ndarray, group: np.ndarray, level: float) -> tuple[float, bool]:
     """The error that a new link of a new group stays below with a given probability.
 
-    Hierarchical conformal prediction: each of k groups weighs 1/(k + 1), however many links it
-    has, and 1/(k + 1) is left to a group unlike any of them.
+    The wider of two. Hierarchical conformal prediction: each of k groups weighs 1/(k + 1), however
+    many links it has, and 1/(k + 1) is left to a group unlike any of them. And the quantile of all
+    links together, since groups with many links may err more than others.
 
     Parameters
     ----------
@@ -47,4 +48,5 @@ def half_width_db(errors_db: np.ndarray, group: np.ndarray, level: float) -> tup
     guaranteed = level * (k + 1) <= k + 1e-9
     wanted = level * (k + 1) if guaranteed else level * k
     at = min(int(np.searchsorted(share, wanted - 1e-9)), order.size - 1)
-    return float(errors_db[order[at]]), guaranteed
+    of_all = min(int(np.ceil(level * (order.size + 1))), order.size) - 1
+    return float(errors_db[order[max(at, of_all)]]), guaranteed
