@@ -132,5 +132,6 @@ def browser() -> Iterator[Any]:
 def context(browser: Any) -> Iterator[Any]:
     """A fresh profile; what the page asks for and says is recorded on it."""
     made = browser.new_context(viewport={"width": 1500, "height": 900}, accept_downloads=True)
+    made.set_default_timeout(60_000)  # the machine may be busy
     yield made
     made.close()
