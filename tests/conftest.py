@@ -74,6 +74,14 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         return tdh.demo(shared / "demo", overwrite=True)
 
 
+@pytest.fixture
+def rough_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans within five per cent of the best, for runs in which the plan is beside the point."""
+    from tdh.siting.solving import Effort
+
+    monkeypatch.setattr(Effort.__init__, "__defaults__", (0.05, 0.1, None))
+
+
 @pytest.fixture(scope="session")
 def recount() -> Callable[[Run], dict[str, float]]:
     """Count again, from the files of a run and nothing of tdh, the people whom the plan serves.
