@@ -238,7 +238,7 @@ def test_a_plan_is_completed_around_the_planners_choices(demo_run: Run, tmp_path
     assert again.summary["objective"] < demo_run.summary["objective"]
     check_limits(again)
     with pytest.raises(InputError, match="the asset is no candidate"):
-        tdh.run(with_choices(Choice(carrier=carrier, asset="nothing")), tmp_path / "other")
+        tdh.run(with_choices(Choice(carrier=carrier, asset="nothing")), folder, overwrite=True)
 
 
 def test_places_of_a_scenario_reach_scores_goals_and_map(tmp_path: Path, demo_run: Run) -> None:
