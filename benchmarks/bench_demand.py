@@ -110,6 +110,7 @@ def test_cells_of_the_23_wards(benchmark: Any) -> None:
     assert len(cells) > 900_000
 
 
+@pytest.mark.slow
 def test_learnt_placing_of_the_23_wards(benchmark: Any) -> None:
     """Learnt, tested on blocks held out, and 1 km sums divided: error against that by area."""
     if "TDH_DATA" not in os.environ:

@@ -29,15 +29,16 @@ def hydrants() -> Path:
 
 def test_hydrants_against_pandas(benchmark: Any) -> None:
     path = hydrants()
-    inventory.read_assets(path)
+    register = benchmark.pedantic(inventory.read_assets, (path,), rounds=3)
+    assert len(register.assets) == 134_734
+    if not benchmark.enabled:  # the smoke test: a busy machine may take any time
+        return
     start = time.process_time()
     pd.read_csv(path, encoding="cp932")
     plain = time.process_time() - start
     start = time.process_time()
     inventory.read_assets(path)
     ours = time.process_time() - start
-    register = benchmark.pedantic(inventory.read_assets, (path,), rounds=3)
-    assert len(register.assets) == 134_734
     benchmark.extra_info["pandas_cpu_seconds"] = plain
     benchmark.extra_info["ours_cpu_seconds"] = ours
     # Time of the processor, so that a busy machine does not spoil the comparison.

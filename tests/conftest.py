@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,11 @@ import pytest
 
 if TYPE_CHECKING:
     from tdh.results import Run
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 CHROMIUM_FLAGS = [
@@ -41,12 +47,39 @@ def data_dir() -> Path:
     return path
 
 
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Of the processes that share the tests, one at a time; the system lets go when one dies."""
+    with path.open("w") as held:
+        if fcntl is not None:
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The bundled sample, run once for all tests; they must not change its folder."""
+    """The bundled sample, run once for all tests; they must not change its folder.
+
+    With pytest-xdist the first process makes it, and the others wait for it: one of them
+    compiles the kernels, and all find them compiled.
+    """
     import tdh
 
-    return tdh.demo(tmp_path_factory.mktemp("demo"))
+    if "PYTEST_XDIST_WORKER" not in os.environ or fcntl is None:
+        return tdh.demo(tmp_path_factory.mktemp("demo"))
+    shared = tmp_path_factory.getbasetemp().parent
+    with one_at_a_time(shared / "demo.lock"):
+        if (shared / "demo" / "run" / "manifest.json").exists():
+            return tdh.read_run(shared / "demo" / "run")
+        return tdh.demo(shared / "demo", overwrite=True)
+
+
+@pytest.fixture
+def rough_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans within five per cent of the best, for runs in which the plan is beside the point."""
+    from tdh.siting.solving import Effort
+
+    monkeypatch.setattr(Effort.__init__, "__defaults__", (0.05, 0.1, None))
 
 
 @pytest.fixture(scope="session")
@@ -107,5 +140,6 @@ def browser() -> Iterator[Any]:
 def context(browser: Any) -> Iterator[Any]:
     """A fresh profile; what the page asks for and says is recorded on it."""
     made = browser.new_context(viewport={"width": 1500, "height": 900}, accept_downloads=True)
+    made.set_default_timeout(60_000)  # the machine may be busy
     yield made
     made.close()

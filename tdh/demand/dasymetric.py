@@ -196,6 +196,9 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
                 learning_rate=0.05,
                 min_samples_leaf=15,
                 l2_regularization=5.0,
+                # Of 255, scikit-learn 1.9 finds each by a weighted percentile of its own: two
+                # thirds of the fit, for errors on blocks held out that differ by half a per cent.
+                max_bins=64,
                 early_stopping=False,
                 random_state=self.random_state,
             ).fit(features, true - share, sample_weight=total[parent] ** 2 + 1.0)

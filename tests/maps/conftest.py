@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +24,22 @@ ATTACKS = [
     "<!-- ]]> <![CDATA[ <style>*{display:none}</style>",
     "<a href='https://evil.example/'>link</a>\u2028\u2029\x1f",
 ]
+
+
+PATIENCE_S = 60.0
+
+SETTLED = """
+() => new Promise((done) => {
+  const { map } = TDH.app;
+  let still = 0;
+  const look = () => {
+    const glides = map._animatingZoom || (map._panAnim && map._panAnim._inProgress);
+    still = glides ? 0 : still + 1;
+    if (still > 4) done(); else requestAnimationFrame(() => setTimeout(look, 20));
+  };
+  look();
+})
+"""
 
 
 def load(name: str) -> ModuleType:
@@ -81,7 +99,8 @@ def hostile_run() -> Any:
 def open_map(context: Any) -> Any:
     """Open a saved map; the page's requests, errors and dialogs are kept in its ``seen``.
 
-    Its ``until`` waits for a condition in JavaScript.
+    Its ``until`` waits for a condition, in JavaScript or a function; its ``settled`` until the map
+    no longer glides and what was asked for is drawn. A busy machine may take its time.
     """
 
     def opener(path: Path, fragment: str = "") -> Any:
@@ -104,17 +123,17 @@ def open_map(context: Any) -> Any:
 
         page.on("dialog", refuse)
 
-        def until(condition: str) -> None:
+        def until(condition: str | Callable[[], Any]) -> None:
             # Playwright's own waiting evaluates text, which the page's security policy forbids.
-            for _ in range(200):
-                if page.evaluate(condition):
-                    return
+            end = time.monotonic() + PATIENCE_S
+            while not (condition() if callable(condition) else page.evaluate(condition)):
+                assert time.monotonic() < end, f"never so: {condition}"
                 page.wait_for_timeout(50)
-            raise AssertionError(f"never so: {condition}")
 
         page.until = until
+        page.settled = lambda: page.evaluate(SETTLED)
         page.goto(f"{path.as_uri()}{fragment}")
-        page.wait_for_selector("html[data-tdh=ready]", timeout=20_000)
+        page.wait_for_selector("html[data-tdh=ready]")
         return page
 
     return opener

@@ -32,7 +32,7 @@ def app(page: Any, expression: str) -> Any:
 
 def screenshot(page: Any, path: Path) -> np.ndarray:
     """The map as it is seen: int, (rows, cols, 3)."""
-    page.wait_for_timeout(150)
+    page.settled()
     page.locator(".folium-map").screenshot(path=path)
     with pytest.warns(NotGeoreferencedWarning), rasterio.open(path) as opened:
         return opened.read([1, 2, 3]).astype(int).transpose(1, 2, 0)
@@ -220,11 +220,9 @@ def test_tabs_zoom_opacity_and_marks(open_map: Any, map_file: Path, fake_run: An
     start = app(page, "map.getZoom()")
     page.locator(".folium-map").focus()
     page.keyboard.press("+")
-    page.wait_for_timeout(500)  # the map glides
-    assert app(page, "map.getZoom()") > start
+    page.until(f"TDH.app.map.getZoom() > {start}")  # the map glides
     page.get_by_role("button", name="全体を表示").click()
-    page.wait_for_timeout(500)
-    assert app(page, "map.getZoom()") <= start
+    page.until(f"TDH.app.map.getZoom() <= {start}")
     page.locator("#tdh-opacity").focus()
     page.keyboard.press("Home")
     assert page.evaluate("TDH.app.map.getPane('after').style.opacity") == "0.1"
@@ -239,10 +237,8 @@ def test_tabs_zoom_opacity_and_marks(open_map: Any, map_file: Path, fake_run: An
 def test_link_is_offered(open_map: Any, map_file: Path) -> None:
     page = open_map(map_file, "#view=count")
     page.click("#tdh-link")
-    page.wait_for_timeout(100)
-    said = page.locator("#tdh-say").inner_text()
     # Copied where the browser lets a file do so, else shown to be copied by hand.
-    assert said or page.seen["dialogs"]
+    page.until(lambda: page.locator("#tdh-say").inner_text() or page.seen["dialogs"])
     assert "view=count" in page.evaluate("location.hash")
 
 
@@ -253,8 +249,8 @@ def test_only_an_online_map_asks_for_tiles(open_map: Any, fake_run: Any, tmp_pat
     assert page.seen["requests"] == [path.as_uri()]  # not before it is switched on
     page.context.route("https://**", lambda route: route.abort())
     page.check("#tdh-layers input[value=gsi]")
-    page.wait_for_timeout(300)
+    page.until(lambda: page.seen["requests"][1:])
+    page.settled()
     asked = page.seen["requests"][1:]
-    assert asked
     assert all(url.startswith("https://cyberjapandata.gsi.go.jp/xyz/") for url in asked)
     assert "地理院タイル" in page.locator(".leaflet-control-attribution").text_content()

@@ -33,7 +33,7 @@ def at_cell(page: Any, run: Any, row: int, col: int) -> None:
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x + 30, y)
     page.mouse.move(x, y)
-    page.wait_for_timeout(80)
+    page.settled()
 
 
 def test_no_request_and_no_error(open_map: Any, map_file: Path) -> None:
@@ -92,7 +92,7 @@ def test_pixels_follow_the_threshold(open_map: Any, map_file: Path, fake_run: An
         """() => { const s = document.getElementById("tdh-shift"); s.value = 30;
                    s.dispatchEvent(new Event("input")); }"""
     )
-    page.wait_for_timeout(200)
+    page.settled()
     orange = pixel(page, x, y)
     assert (signal[row, col] >= -80) == (orange[2] > orange[0])
     assert "-80 dBm" in page.locator("#tdh-shift-text").inner_text()
@@ -226,6 +226,12 @@ def test_regions_that_remain(open_map: Any, map_file: Path, fake_run: Any) -> No
     assert app(page, "outlines.getLayers().length") == (expected["carrier_id"] == "docomo").sum()
 
 
+def written(page: Any) -> str:
+    """The address once it tells all that is shown: it is written a moment later."""
+    page.until("location.hash === TDH.permalink.write(TDH.app.state, TDH.app.map)")
+    return str(page.evaluate("location.hash"))
+
+
 def test_permalink(open_map: Any, map_file: Path, fake_run: Any) -> None:
     page = open_map(map_file)
     page.check("#tdh-view input[value=signal]")
@@ -234,8 +240,7 @@ def test_permalink(open_map: Any, map_file: Path, fake_run: Any) -> None:
     page.uncheck("#tdh-layers input[value=assets]")
     page.fill("#tdh-q", "公園")
     page.evaluate("TDH.app.map.setView([35.668, 139.668], 15, {animate: false})")
-    page.wait_for_timeout(400)
-    link = page.evaluate("location.hash")
+    link = written(page)
     other = open_map(map_file, link)
     assert app(other, "state.view") == "signal"
     assert app(other, "state.who") == 2
@@ -275,7 +280,7 @@ def test_keyboard_and_measure(open_map: Any, map_file: Path) -> None:
     page.keyboard.press("Escape")
     page.get_by_role("button", name="距離を測る").click()
     box = page.locator(".folium-map").bounding_box()
-    page.wait_for_timeout(500)  # a map that still glides to the popup takes no clicks
+    page.settled()  # a map that still glides to the popup takes no clicks
     for n, x in enumerate((300, 400), start=1):
         page.mouse.click(box["x"] + x, box["y"] + 400)
         page.until(f"TDH.app.measure.points.length === {n}")
@@ -359,7 +364,7 @@ def test_no_serious_accessibility_violation(open_map: Any, map_file: Path) -> No
     for act in (None, "#tdh-tab-kpi", "#tdh-tab-regions", "#tdh-lang"):
         if act:
             page.click(act)
-        page.wait_for_timeout(100)
+        page.settled()
         script = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
         page.context.new_cdp_session(page).send("Page.setBypassCSP", {"enabled": True})
         page.evaluate(script)

@@ -49,13 +49,13 @@ def test_sectors_look_where_the_antennas_do(open_map: Any, map_file: Path, fake_
 def test_sectors_can_be_hidden_and_are_not_drawn_far_out(open_map: Any, map_file: Path) -> None:
     page = open_map(map_file, "#view=none&layers=chosen,sectors")
     page.evaluate("TDH.app.map.setZoom(15, {animate: false})")
-    page.wait_for_timeout(150)
+    page.settled()
     with_sectors = painted(page, "chosen")
     page.uncheck("#tdh-layers input[value=sectors]")
     without = painted(page, "chosen")
     assert with_sectors > 1.5 * without > 0
     page.evaluate("TDH.app.map.setZoom(12, {animate: false})")
-    page.wait_for_timeout(150)
+    page.settled()
     far = painted(page, "chosen")
     page.check("#tdh-layers input[value=sectors]")
     assert painted(page, "chosen") == far
@@ -192,14 +192,14 @@ def test_goal_by_municipality(open_map: Any, map_file: Path, fake_run: Any) -> N
     table = fake_run.kpis[fake_run.kpis["level"] == "municipality"].set_index("municipality_code")
     for when, column in (("before", "before"), ("after", "after")):
         page.check(f"#tdh-when input[value={when}]", force=True)
-        page.wait_for_timeout(60)
+        page.settled()
         for i, code in enumerate(codes):
             missing = 1 - table.loc[code, column]
             step = sum(missing >= s - 1e-9 for s in (0, 0.05, 0.15, 0.3)) - 1
             expected = page.evaluate(f"TDH.css(TDH.mix(TDH.KPI_RAMP, {step} * 0.25))")
             assert app(page, f"wards[{i}].options.fillColor") == expected
     assert "95–100%" in page.locator("#tdh-legend").inner_text()
-    page.wait_for_timeout(300)
+    page.until("location.hash === TDH.permalink.write(TDH.app.state, TDH.app.map)")
     other = open_map(map_file, page.evaluate("location.hash"))
     assert app(other, "state.goal") == "0.0"
     assert other.locator("#tdh-goal").input_value() == "0.0"

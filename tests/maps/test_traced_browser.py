@@ -81,6 +81,6 @@ def test_counts_of_assets(open_map: Any, map_file: Path, fake_run: Any) -> None:
     page = open_map(map_file)
     assert number(page.locator("#tdh-count").inner_text().split()[0]) == len(fake_run.assets)
     page.select_option("#tdh-f-status", "chosen")
-    page.wait_for_timeout(100)
+    page.settled()
     chosen = fake_run.plan["asset_id"].nunique()
     assert number(page.locator("#tdh-count").inner_text().split()[0]) == chosen

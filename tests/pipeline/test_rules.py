@@ -58,6 +58,7 @@ def served(run: Run) -> dict[tuple[str, str], tuple[float, float]]:
     return found
 
 
+@pytest.mark.usefixtures("rough_plan")
 def test_budgets_in_yen_hold_and_are_shown(demo_run: Run, folder: Path) -> None:
     wanted = changed(demo_run, {"budget_yen": 90e6}, budget_yen=25e6)
     run = tdh.run(wanted, folder, overwrite=True)
@@ -76,6 +77,7 @@ def test_budgets_in_yen_hold_and_are_shown(demo_run: Run, folder: Path) -> None:
     assert any("budget" in str(p) for p in verify(run))
 
 
+@pytest.mark.usefixtures("rough_plan")
 def test_floors_hold_by_municipality_and_carrier(demo_run: Run, folder: Path) -> None:
     before = served(demo_run)
     some = {key: v for key, v in before.items() if v[0] > 100}
@@ -101,6 +103,7 @@ def test_floors_hold_by_municipality_and_carrier(demo_run: Run, folder: Path) ->
     assert verify(run) == []
 
 
+@pytest.mark.usefixtures("rough_plan")
 def test_a_floor_out_of_reach_is_named(demo_run: Run, folder: Path) -> None:
     code = str(demo_run.cells["municipality_code"].dropna().iloc[0])
     first = demo_run.carriers[0].id
@@ -132,6 +135,7 @@ def reached_of(run: Run) -> np.ndarray:
     return found
 
 
+@pytest.mark.usefixtures("rough_plan")
 def test_places_and_whom_nobody_serves_come_before_people(demo_run: Run, folder: Path) -> None:
     carriers = [c.id for c in demo_run.carriers]
     missing = gaps.gap_matrix(demo_run.gaps, demo_run.cells, carriers)

@@ -64,6 +64,7 @@ def sources(demo_run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {"folder": folder, "inside": inside, "weak": weak, "strong": strong}
 
 
+@pytest.mark.usefixtures("rough_plan")
 def test_a_declared_area_and_a_drive_test_change_the_gap(
     demo_run: Run, sources: dict[str, object], tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_declared_area_and_a_drive_test_change_the_gap(
         assert (b"carrier-a's map" in content) == (name == carrier)
 
 
+@pytest.mark.usefixtures("rough_plan")
 def test_a_carrier_without_sites_stands_on_a_raster_and_estimated_sites(
     demo_run: Run, tmp_path: Path
 ) -> None:

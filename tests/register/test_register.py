@@ -333,7 +333,7 @@ def test_writers_that_are_killed_leave_every_event_that_was_told(
     make: Callable[[str], str],
 ) -> None:
     place = make("r")
-    kills = "40" if "://" in place else "200"
+    kills = "40" if "://" in place else "120"
     run = subprocess.run(
         [sys.executable, str(HERE / "killing.py"), place, kills],
         capture_output=True, text=True, timeout=200, check=False,

@@ -185,8 +185,12 @@ def test_style_table_is_registered(geopackage: Path) -> None:
 
 def test_hostile_geopackage(hostile_run: Any, tmp_path: Path) -> None:
     reports.write_geopackage(hostile_run, tmp_path / "a.gpkg")
-    for style in read_styles(tmp_path / "a.gpkg")["styleQML"]:
-        ET.fromstring(style.split("\n", 1)[1])
+    styles = read_styles(tmp_path / "a.gpkg")["styleQML"]
+    assert len(styles) >= 4
+    for style in styles:
+        assert ET.fromstring(style.split("\n", 1)[1]).tag == "qgis"
+    assets = gpd.read_file(tmp_path / "a.gpkg", layer="assets")
+    assert set(assets["owner"]) == set(hostile_run.assets["owner"])  # words stay words
 
 
 # --- report --------------------------------------------------------------------------------------
@@ -304,9 +308,14 @@ def test_an_empty_plan_is_no_error(fake_run: Any, tmp_path: Path) -> None:
     reports.write_workbook(run, tmp_path / "a.xlsx")
     reports.write_geopackage(run, tmp_path / "a.gpkg")
     reports.write_report(run, tmp_path / "a.html")
+    assert openpyxl.load_workbook(tmp_path / "a.xlsx")["提供計画"].max_row == 1  # its headings
+    assert len(gpd.read_file(tmp_path / "a.gpkg", layer="offers")) == 0
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "</html>" in page and 'id="asset-' not in page
     from tdh import maps
 
     maps.save(maps.plan_map(run), tmp_path / "map.html")
+    assert "</html>" in (tmp_path / "map.html").read_text(encoding="utf-8")
 
 
 # --- goals, paths and antennas ---------------------------------------------------------------------
