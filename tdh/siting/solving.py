@@ -31,7 +31,7 @@ HURRIED, HURRIED_CORE = 15_000, 6
 groups of cells are left to tell apart, so that each move is cheaper besides."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
-MOVES = ((0.72, 0.05), (0.48, 0.03))
+MOVES = ((0.9, 0.04), (0.3, 0.015))
 """The same of the rounds of :mod:`tdh.siting.swapping`."""
 WINDOWED, WINDOWS = 100_000, 6
 """Non-zeros of a model with floors up to which windows of it are decided anew, and how many."""

@@ -3,7 +3,8 @@
 Choices that overlap much hold each other in place: ruin and recreate, which takes several at a
 time, stays behind there. A plan gets better by moving one site to another near it (one that covers
 part of the same demand), often a little worse at first; the counts of how often each group is
-covered make a move cheap.
+covered make a move cheap. Most moves go to one of the sites that cover most nearly the same: they
+are taken more often, and only what the two do not share has to be counted.
 
 How many sites a part of the plane holds has to change too. A move from one end of the plane to the
 other is hardly ever an improvement by itself, so sites are also added and dropped singly, as in the
@@ -26,21 +27,25 @@ _njit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 OVERLAP = 8.0
 """Sites that cover a group, on average, from which moves find better plans than ruin and recreate."""
-MOVES = 0.7
-"""Share of the steps that move a site; the others add or drop one."""
+SHIFTS, MOVES = 0.7, 0.8
+"""Share of the steps that move a site to one of the nearest, and of those that move one at all; the
+others add or drop one."""
+NEAREST, LISTED = 24, 20_000_000
+"""How many sites are nearest, and how many entries of footprints all their lists may hold."""
+FEWEST = 8
+"""Nearest sites below which they are not listed: footprints so large change little by a shift."""
 PRICE = 0.35
 """Price of a site at the start, in mean gains of a choice; it adapts."""
 STIFFNESS = 0.1
 """How much the price of a site rises with each one above the wanted number, in mean gains."""
 ADAPTING = 0.1
 """Part of that rise that stays."""
-CHAINS = 2, 6
-"""Fewest and most independent searches, shared by the threads that there are."""
-PER_CHOICE = 10_000
-"""Steps for each choice of a plan from which a search of its own is worth while."""
-WORK, MOST = 4.4e9, 50_000
+CHAINS = 2
+"""Independent searches, shared by the threads that there are. Few long ones find better plans than
+many short ones, even where the plans are put together afterwards."""
+WORK, MOST = 4.4e9, 120_000
 """Elementary operations of all searches at effort 1, and steps for each choice of a plan."""
-HOT, COLD = 0.05, 0.002
+HOT, COLD = 0.04, 0.004
 """Starting and final heat, in mean gains of a choice."""
 
 
@@ -89,17 +94,21 @@ def improve(
     """
     number = number_of(m)
     start = np.flatnonzero(chosen)[:number].astype(np.int64)
-    chains = int(np.clip(steps // (PER_CHOICE * number), *CHAINS))
+    each = min(NEAREST, LISTED // max(1, len(m.cover_idx)))
+    near = _nearest(
+        m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight, each if each >= FEWEST else 0
+    )
+    apart = _apart(m.cover_ptr, m.cover_idx, near)
 
     def chain(k: int) -> tuple[np.ndarray, float]:
         return _anneal(
-            m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight,
-            start, number, steps // chains, seed * CHAINS[1] + k, hot, cold,
+            m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight, near, *apart,
+            start, number, steps // CHAINS, seed * CHAINS + k, hot, cold,
         )  # fmt: skip
 
-    with ThreadPoolExecutor(min(chains, available_threads())) as pool:
-        found = sorted(pool.map(chain, range(chains)), key=lambda plan: -plan[1])
-    out = np.zeros((chains, m.n_pairs), dtype=bool)
+    with ThreadPoolExecutor(min(CHAINS, available_threads())) as pool:
+        found = sorted(pool.map(chain, range(CHAINS)), key=lambda plan: -plan[1])
+    out = np.zeros((CHAINS, m.n_pairs), dtype=bool)
     for row, (sites, _) in zip(out, found, strict=True):
         row[sites] = True
     return list(out)
@@ -139,9 +148,82 @@ def _count(cover_ptr, cover_idx, count, site, by):  # type: ignore[no-untyped-de
 
 
 @_njit
+def _nearest(cover_ptr, cover_idx, group_ptr, group_idx, weight, each):  # type: ignore[no-untyped-def]
+    """The sites whose footprints differ least from a site's by weight, of those that overlap it."""
+    n = cover_ptr.size - 1
+    near = np.full((n, each), -1, np.int32)
+    if each == 0:
+        return near
+    whole = np.zeros(n)
+    for site in range(n):
+        for k in range(cover_ptr[site], cover_ptr[site + 1]):
+            whole[site] += weight[cover_idx[k]]
+    shared, meets = np.zeros(n), np.zeros(n, np.bool_)
+    met = np.empty(n, np.int32)
+    for site in range(n):
+        n_met = 0
+        meets[site] = True
+        for k in range(cover_ptr[site], cover_ptr[site + 1]):
+            j = cover_idx[k]
+            for q in range(group_ptr[j], group_ptr[j + 1]):
+                other = group_idx[q]
+                if other != site and not meets[other]:
+                    meets[other] = True
+                    met[n_met] = other
+                    n_met += 1
+                shared[other] += weight[j]
+        others = met[:n_met]
+        order = np.argsort(whole[others] - 2.0 * shared[others], kind="mergesort")
+        for r in range(min(each, n_met)):
+            near[site, r] = others[order[r]]
+        for k in range(n_met):
+            shared[others[k]], meets[others[k]] = 0.0, False
+        shared[site], meets[site] = 0.0, False
+    return near
+
+
+@_njit
+def _only(cover_ptr, cover_idx, one, other, out, at, write):  # type: ignore[no-untyped-def]
+    """Write down what one site covers and another does not; returns where the list ends."""
+    b, end = cover_ptr[other], cover_ptr[other + 1]
+    for a in range(cover_ptr[one], cover_ptr[one + 1]):
+        j = cover_idx[a]
+        while b < end and cover_idx[b] < j:
+            b += 1
+        if b == end or cover_idx[b] != j:
+            if write:
+                out[at] = j
+            at += 1
+    return at
+
+
+@_njit
+def _apart(cover_ptr, cover_idx, near):  # type: ignore[no-untyped-def]
+    """What a site covers that one near it does not, and the other way round, list after list."""
+    n, each = near.shape
+    ptr = np.zeros(2 * n * each + 1, np.int64)
+    idx = np.empty(0, np.int32)
+    for write in (False, True):
+        if write:
+            idx = np.empty(ptr[-1], np.int32)
+        at = 0
+        for site in range(n):
+            for r in range(each):
+                other, pair = near[site, r], 2 * (site * each + r)
+                if other >= 0:
+                    at = _only(cover_ptr, cover_idx, site, other, idx, at, write)
+                ptr[pair + 1] = at
+                if other >= 0:
+                    at = _only(cover_ptr, cover_idx, other, site, idx, at, write)
+                ptr[pair + 2] = at
+    return ptr, idx
+
+
+@_njit
 def _anneal(  # type: ignore[no-untyped-def]
-    cover_ptr, cover_idx, group_ptr, group_idx, weight, start, number, steps, seed, hot, cold
-):
+    cover_ptr, cover_idx, group_ptr, group_idx, weight, near, apart_ptr, apart_idx,
+    start, number, steps, seed, hot, cold,
+):  # fmt: skip
     n = cover_ptr.size - 1
     count = np.zeros(weight.size, np.int32)
     place = np.full(n, -1, np.int64)  # where a chosen site stands among the slots
@@ -161,14 +243,41 @@ def _anneal(  # type: ignore[no-untyped-def]
     mean = max(value, 1e-12) / number
     heat, stiffness, price = hot * mean, STIFFNESS * mean, PRICE * mean
     cooling = (cold / hot) ** (1.0 / max(1, steps - 1))
+    each = near.shape[1]
     moving = np.int64(MOVES * 1_000_000)
+    shifting = np.int64(SHIFTS * 1_000_000) if each else np.int64(0)
     for step in range(steps):
         heat *= cooling
         if step % 4096 == 0:
             # Where it is cold hardly any site comes or goes, and the price has to follow still.
             price += ADAPTING * stiffness * (size - number)
         what = _below(state, 1_000_000)
-        if what < moving:
+        if what < shifting:
+            if size == 0:
+                continue
+            r, to = _below(state, size), _below(state, each)
+            old = slots[r]
+            new = near[old, to]
+            if new < 0 or place[new] >= 0:
+                continue
+            pair = 2 * (old * each + to)
+            a, b, end = apart_ptr[pair], apart_ptr[pair + 1], apart_ptr[pair + 2]
+            change = 0.0
+            for k in range(a, b):
+                if count[apart_idx[k]] == 1:
+                    change -= weight[apart_idx[k]]
+            for k in range(b, end):
+                if count[apart_idx[k]] == 0:
+                    change += weight[apart_idx[k]]
+            if not _luck(state, math.exp(min(0.0, change / heat))):
+                continue
+            for k in range(a, b):
+                count[apart_idx[k]] -= 1
+            for k in range(b, end):
+                count[apart_idx[k]] += 1
+            slots[r], place[old], place[new] = new, -1, r
+            value += change
+        elif what < moving:
             if size == 0:
                 continue
             r = _below(state, size)
