@@ -20,7 +20,7 @@ from scipy import ndimage
 from scipy.optimize import minimize, nnls
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tdh import mesh
 from tdh.errors import InputError, Problem
@@ -124,6 +124,8 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
         meshes around: 0 does without, 1 takes it as it is.
     correct : bool
         Whether boosted trees learn what classes and occupancy leave unexplained.
+    least_parts : int
+        Fewer parts than this are too few to learn from.
     random_state : int
 
     Attributes
@@ -132,12 +134,19 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
         People per 1000 m³ of each class, relative to each other.
     trees_ : HistGradientBoostingRegressor or None
         Learns the rest of each part's share of its parent.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where X was a DataFrame.
 
     Notes
     -----
     Coefficients minimise the squared error of the parts' people given their parents' sums (not of
     densities), from a non-negative least squares start and pulled to it, by L-BFGS-B. Each part's
     people are its parent's times its share, so sums are kept exactly.
+
+    Which parent a part belongs to stands in its code, the index of X. An array has no codes: its
+    coefficients are those of non-negative least squares, and what is predicted are people by class
+    alone, as they are for any X whose sums are not told.
     """
 
     def __init__(
@@ -145,50 +154,64 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
         parent_digits: int = 8,
         occupancy: float = 1.0,
         correct: bool = True,
+        least_parts: int = LEAST_MESHES,
         random_state: int = 0,
     ) -> None:
         self.parent_digits = parent_digits
         self.occupancy = occupancy
         self.correct = correct
+        self.least_parts = least_parts
         self.random_state = random_state
 
-    def fit(self, X: pd.DataFrame, y: ArrayLike) -> DasymetricRegressor:
+    def fit(
+        self, X: pd.DataFrame | ArrayLike, y: ArrayLike, groups: ArrayLike | None = None
+    ) -> DasymetricRegressor:
         """Learn from parts whose people are known.
 
         Parameters
         ----------
-        X : DataFrame
+        X : DataFrame or array_like, shape (n_parts, n_classes)
             :func:`mesh_classes` of the parts, one level below the parents (four each).
         y : array_like, shape (n_parts,)
             People.
+        groups : array_like, shape (n_parts,), optional
+            What each part belongs to, where that is no mesh of ``parent_digits``. Occupancy and
+            trees, which need a part's place in its parent, are then not learnt.
 
         Raises
         ------
         InputError
-            If there are fewer than 100 parts: too few to learn from.
+            If there are fewer than ``least_parts`` parts: too few to learn from.
         """
-        people = np.asarray(y, dtype=float)
-        if len(X) < LEAST_MESHES:
+        volumes, people = validate_data(self, X, y, dtype=float, y_numeric=True)
+        if len(volumes) < self.least_parts:
             raise InputError(
                 Problem(
                     Text(
                         "too few meshes to learn where people live",
                         "人口の配分を学習するにはメッシュが足りません",
                     ),
-                    value=len(X),
-                    expected=f">= {LEAST_MESHES}",
+                    value=len(volumes),
+                    expected=f">= {self.least_parts}",
                     fix=Text(
                         "spread people by volume instead", "建物容積による配分を使ってください"
                     ),
                 )
             )
-        volumes = X.to_numpy(float)
-        parent = self._parents(X)
+        self.trees_ = None
+        if groups is not None:
+            parent = np.unique(np.asarray(groups), return_inverse=True)[1]
+            self.coef_ = _coefficients(volumes, people, parent, np.bincount(parent, people))
+            return self
+        codes = _codes(X)
+        if codes is None:
+            self.coef_ = nnls(volumes, people)[0]
+            return self
+        parent = self._parents(codes)
         total = np.bincount(parent, people)
         self.coef_ = _coefficients(volumes, people, parent, total)
-        self.trees_ = None
         if self.correct:
-            share, features = self._shares(X, parent, total)
+            share, features = self._shares(volumes, codes, parent, total)
             with np.errstate(invalid="ignore", divide="ignore"):
                 true = np.where(total[parent] > 0, people / total[parent], share)
             self.trees_ = HistGradientBoostingRegressor(
@@ -201,27 +224,45 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
             ).fit(features, true - share, sample_weight=total[parent] ** 2 + 1.0)
         return self
 
-    def predict(self, X: pd.DataFrame, totals: pd.Series) -> np.ndarray:
+    def predict(self, X: pd.DataFrame | ArrayLike, totals: pd.Series | None = None) -> np.ndarray:
         """People of parts.
 
         Parameters
         ----------
-        X : DataFrame
-            :func:`mesh_classes` of the parts.
-        totals : Series
+        X : DataFrame or array_like, shape (n_parts, n_classes)
+            :func:`mesh_classes` of the parts; a DataFrame where ``totals`` are given.
+        totals : Series, optional
             People by code of the parents. Those of parents around help, whether or not their
             parts are wanted.
 
         Returns
         -------
         ndarray of float64, shape (n_parts,)
-            The parts of each parent in X add up to its total.
+            The parts of each parent in X add up to its total. Without totals: people by class.
         """
         check_is_fitted(self)
-        parent = self._parents(X)
-        codes = np.unique(mesh.parents(X.index.to_numpy(str), self.parent_digits))
-        total = totals.reindex(codes).fillna(0.0).to_numpy(float)
-        share, features = self._shares(X, parent, total)
+        volumes = validate_data(self, X, dtype=float, reset=False)
+        if totals is None:
+            by_class: np.ndarray = volumes @ self.coef_
+            return by_class
+        codes = _codes(X)
+        if codes is None:
+            raise InputError(
+                Problem(
+                    Text(
+                        "to divide sums, the parts' mesh codes are needed",
+                        "合計を分けるには各行のメッシュコードが必要です",
+                    ),
+                    fix=Text(
+                        "give a DataFrame with mesh codes as its index",
+                        "メッシュコードをindexにしたDataFrameを渡してください",
+                    ),
+                )
+            )
+        parent = self._parents(codes)
+        above = np.unique(mesh.parents(codes, self.parent_digits))
+        total = totals.reindex(above).fillna(0.0).to_numpy(float)
+        share, features = self._shares(volumes, codes, parent, total)
         if self.trees_ is not None:
             share = np.maximum(share + self.trees_.predict(features), 1e-3)
         whole = np.bincount(parent, share)
@@ -234,19 +275,17 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
         weights: np.ndarray = building_classes(surface, grid) @ self.coef_
         return weights
 
-    def _parents(self, X: pd.DataFrame) -> np.ndarray:
-        codes = mesh.parents(X.index.to_numpy(str), self.parent_digits)
-        return np.unique(codes, return_inverse=True)[1]
+    def _parents(self, codes: np.ndarray) -> np.ndarray:
+        return np.unique(mesh.parents(codes, self.parent_digits), return_inverse=True)[1]
 
     def _shares(
-        self, X: pd.DataFrame, parent: np.ndarray, total: np.ndarray
+        self, volumes: np.ndarray, codes: np.ndarray, parent: np.ndarray, total: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Each part's share of its parent by classes and occupancy, and features of the rest."""
-        volumes = X.to_numpy(float)
         lived = volumes @ self.coef_ + 1e-9
         whole = np.bincount(parent, lived)
         log_occupancy = np.log((total + _FEW_PEOPLE) / (whole + 0.02 * np.median(whole)))
-        around = _interpolated(X.index.to_numpy(str), self.parent_digits, parent, log_occupancy)
+        around = _interpolated(codes, self.parent_digits, parent, log_occupancy)
         plain = lived / whole[parent]
         adjusted = lived * np.exp(self.occupancy * around)
         adjusted /= np.bincount(parent, adjusted)[parent]
@@ -268,6 +307,14 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
             ]
         )
         return adjusted, features
+
+
+def _codes(X: pd.DataFrame | ArrayLike) -> np.ndarray | None:
+    """The mesh codes of a table's rows; None where rows are only numbered."""
+    if isinstance(X, pd.DataFrame) and not isinstance(X.index, pd.RangeIndex):
+        codes: np.ndarray = X.index.to_numpy(str)
+        return codes
+    return None
 
 
 def _coefficients(
