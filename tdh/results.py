@@ -34,8 +34,7 @@ _MOMENT = {
     "disaster": Text("people in a disaster", "災害時の人口"),
 }
 _WHY_NOT_LEARNT = {
-    "no_buildings": Text("no buildings are given", "建物データなし"),
-    "coarse_meshes": Text("no people per mesh of 500 m or finer", "500m以下のメッシュ人口なし"),
+    "coarse_meshes": Text("no people per mesh of 1 km or finer", "1km以下のメッシュ人口なし"),
     "few_meshes": Text("too few meshes", "メッシュが少なすぎる"),
     "few_blocks": Text("too few meshes outside a block", "区画外のメッシュが少なすぎる"),
     "no_better": Text("no better on blocks held out", "学習に使わない区画で改善なし"),
@@ -213,6 +212,13 @@ class Run:
                     meshes=placing["meshes"],
                     learnt=placing["rmse_classes"] / placing["rmse_areal"],
                     volume=placing["rmse_volume"] / placing["rmse_areal"],
+                )
+            )
+        elif placing.get("why_not") == "no_buildings":
+            told.append(
+                Text(
+                    "Residents are spread evenly inside a mesh: no buildings are given",
+                    "メッシュ内の人口は均等に配分(建物データなし)",
                 )
             )
         elif placing.get("why_not") in _WHY_NOT_LEARNT:

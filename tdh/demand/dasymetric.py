@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -84,13 +85,47 @@ def building_classes(surface: Surface, grid: Grid) -> np.ndarray:
 
 
 def _width_m(height: np.ndarray, cell_size_m: float) -> np.ndarray:
-    """Twice the greatest distance to the open nearby: float32, shape of ``height``."""
-    built = height > 0
-    if built.all():
-        return np.full(height.shape, np.inf, dtype=np.float32)
-    edge = ndimage.distance_transform_edt(built, sampling=cell_size_m).astype(np.float32)
-    width: np.ndarray = 2.0 * ndimage.maximum_filter(edge, size=_NEIGHBOURHOOD_CELLS)
+    """Twice the greatest distance to the open nearby: float32, shape of ``height``.
+
+    Infinite beyond the widest class, for wider is not told apart.
+    """
+    reach = math.ceil(WIDTHS_M[-1] / 2 / cell_size_m)
+    squared = _open_squared(np.ascontiguousarray(height > 0), reach)
+    most = ndimage.maximum_filter(squared, size=_NEIGHBOURHOOD_CELLS)
+    with np.errstate(over="ignore"):
+        width = np.sqrt(most.astype(np.float32)) * np.float32(2.0 * cell_size_m)
+    width[most > reach * reach] = np.inf
     return width
+
+
+@numba.njit(cache=True, nogil=True)
+def _open_squared(built, reach):  # type: ignore[no-untyped-def]
+    """Squared distance in cells to the nearest open cell, exact up to ``reach``, more beyond it."""
+    n_rows, n_cols = built.shape
+    far = reach + 1
+    along = np.empty((n_rows, n_cols), dtype=np.int32)
+    for r in range(n_rows):
+        since = far
+        for c in range(n_cols):
+            since = min(since + 1, far) if built[r, c] else 0
+            along[r, c] = since
+        since = far
+        for c in range(n_cols - 1, -1, -1):
+            since = min(since + 1, far) if built[r, c] else 0
+            along[r, c] = min(along[r, c], since)
+    out = np.empty((n_rows, n_cols), dtype=np.int32)
+    for r in range(n_rows):
+        first, last = max(0, r - reach), min(n_rows, r + reach + 1)
+        for c in range(n_cols):
+            best = far * far
+            if built[r, c]:
+                for k in range(first, last):
+                    there = along[k, c] * along[k, c] + (k - r) * (k - r)
+                    best = min(best, there)
+            else:
+                best = 0
+            out[r, c] = best
+    return out
 
 
 def mesh_classes(surface: Surface, codes: Iterable[str], cell_size_m: float = 25.0) -> pd.DataFrame:

@@ -25,7 +25,11 @@ _PARENTS_PER_BLOCK = (10, 5, 3, 2)
 """Sides of blocks, in meshes of the sums (of 1 km: 10 km, …); the largest that gives five."""
 WHY_NOT = ("no_buildings", "coarse_meshes", "few_meshes", "few_blocks", "no_better")
 """Why people are placed by volume though ``learnt`` was asked for."""
+_KILOMETRES = 8
+_FAR = 1_000_000
 _LEVEL_ABOVE = {9: 8, 10: 9, 11: 10}
+_SQUARE = 2
+"""Meshes to a side of the squares whose sums take the place of a level above, where none is near."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,8 @@ class Placing:
         ``used`` (volume or learnt); ``why_not`` (:data:`WHY_NOT`) if it is volume; ``meshes``
         learnt from, ``blocks``, ``divided`` sums; and of the blocks held out, in people per mesh,
         ``rmse_areal``, ``rmse_volume``, ``rmse_classes`` (volume weighted by class, which places
-        people in cells) and ``rmse_learnt`` (the whole regressor, which divides sums).
+        people in cells) and, where sums can be divided, ``rmse_learnt`` (the whole regressor, which
+        divides them).
     """
 
     weigh: Weigh | None
@@ -79,8 +84,13 @@ def learn_placing(
         By volume where there is no surface, fewer than 100 meshes or five blocks, or where on the
         blocks held out the classes do not beat volume. Where ``training`` is one level finer than
         a mesh of ``population`` wholly inside, the regressor divides it; sums are kept exactly.
+
+    Notes
+    -----
+    Kinds of buildings are learnt from the shares of meshes in the mesh above; from the shares of
+    1 km meshes, above which are only 10 km, in squares of 2 km.
     """
-    tried = {"asked": "learnt", "used": "volume"}
+    tried = {"asked": "learnt", "used": "area" if surface is None else "volume"}
 
     def without(why: str, **more: Any) -> Placing:
         return Placing(None, population, {**tried, "why_not": why, **more})
@@ -90,16 +100,16 @@ def learn_placing(
     known = population if training is None else training
     lengths = known["mesh_code"].str.len()
     level = int(lengths.max()) if len(lengths) else 0
-    if level not in _LEVEL_ABOVE:
+    if level != _KILOMETRES and level not in _LEVEL_ABOVE:
         return without("coarse_meshes")
     known = known[lengths == level].set_index("mesh_code")["population"]
-    above = _LEVEL_ABOVE[level]
-    whole = _within(np.unique(mesh.parents(known.index, above)), municipalities)
-    codes = mesh.children(whole, level).ravel()
+    codes, squares = _whole_parts(known.index, level, municipalities)
     if codes.size < LEAST_MESHES:
         return without("few_meshes", meshes=int(codes.size), least=LEAST_MESHES)
     people = known.reindex(codes).fillna(0.0).to_numpy(float)
-    blocks = _blocks(codes, above)
+    above = _LEVEL_ABOVE.get(level)
+    side = mesh.SIZE_IN_EIGHTHS[level] * _SQUARE
+    blocks = _blocks(codes, side)
     n_blocks = np.unique(blocks).size
     classes = mesh_classes(surface, codes)
     facts: dict[str, Any] = {
@@ -107,19 +117,39 @@ def learn_placing(
         "blocks": int(n_blocks),
         "from_digits": above,
     }
-    model = DasymetricRegressor(parent_digits=above, random_state=seed)
-    told = _held_out(model, classes, people, blocks) if n_blocks >= FOLDS else None
+    divides = training is not None and above is not None
+    model = DasymetricRegressor(parent_digits=above or level, correct=divides, random_state=seed)
+    told = _held_out(model, classes, people, blocks, squares) if n_blocks >= FOLDS else None
     if told is None:
         return without("few_blocks", least=LEAST_MESHES, **facts)
+    if not divides:
+        del told["rmse_learnt"]
     facts |= told
     if told["rmse_classes"] >= told["rmse_volume"]:
         return without("no_better", **facts)
-    model.fit(classes, people)
+    model.fit(classes, people, None if divides else squares)
     divided = population
-    if training is not None:
+    if divides:
         divided, n = _divided(model, population, municipalities, surface, level)
         facts["divided"] = n
     return Placing(model.weigh, divided, {**tried, "used": "learnt", **facts})
+
+
+def _whole_parts(
+    known: pd.Index, level: int, municipalities: gpd.GeoDataFrame
+) -> tuple[np.ndarray, np.ndarray]:
+    """Meshes to learn from, four to a square wholly inside, and the number of each one's square."""
+    if level in _LEVEL_ABOVE:
+        whole = _within(np.unique(mesh.parents(known, _LEVEL_ABOVE[level])), municipalities)
+        codes = mesh.children(whole, level).ravel()
+        return codes, np.repeat(np.arange(whole.size), _SQUARE**2)
+    codes = _within(known.to_numpy(str), municipalities)
+    row, col, _ = mesh.indices(codes)
+    side = mesh.SIZE_IN_EIGHTHS[level] * _SQUARE
+    numbers = row // side * _FAR + col // side
+    _, square, size = np.unique(numbers, return_inverse=True, return_counts=True)
+    full = size[square] == _SQUARE**2
+    return codes[full], square[full]
 
 
 def _within(codes: np.ndarray, municipalities: gpd.GeoDataFrame) -> np.ndarray:
@@ -128,26 +158,31 @@ def _within(codes: np.ndarray, municipalities: gpd.GeoDataFrame) -> np.ndarray:
     return found
 
 
-def _blocks(codes: np.ndarray, above: int) -> np.ndarray:
-    """A number for the square block in which each mesh lies."""
+def _blocks(codes: np.ndarray, side: int) -> np.ndarray:
+    """A number for the square block in which each mesh lies; of sums ``side`` eighths wide."""
     row, col, _ = mesh.indices(codes)
-    side = mesh.SIZE_IN_EIGHTHS[above]
     numbers = np.zeros(codes.size, dtype=np.int64)
     for parents in _PARENTS_PER_BLOCK:
-        numbers = row // (side * parents) * 1_000_000 + col // (side * parents)
+        numbers = row // (side * parents) * _FAR + col // (side * parents)
         if np.unique(numbers).size >= FOLDS:
             break
     return numbers
 
 
 def _held_out(
-    model: DasymetricRegressor, classes: pd.DataFrame, people: np.ndarray, blocks: np.ndarray
+    model: DasymetricRegressor,
+    classes: pd.DataFrame,
+    people: np.ndarray,
+    blocks: np.ndarray,
+    squares: np.ndarray,
 ) -> dict[str, float] | None:
     """Root mean square errors where nothing was learnt; None if a fold leaves too little."""
-    codes = mesh.parents(classes.index.to_numpy(str), model.parent_digits)
-    names, parent = np.unique(codes, return_inverse=True)
-    totals = pd.Series(np.bincount(parent, people), index=names)
-    of_parent = totals.to_numpy()[parent]
+    parent = np.unique(squares, return_inverse=True)[1]
+    of_parent = np.bincount(parent, people)[parent]
+    totals = None
+    if model.correct:
+        codes = mesh.parents(classes.index.to_numpy(str), model.parent_digits)
+        totals = pd.Series(people).groupby(codes).sum()
 
     def by(weight: np.ndarray) -> np.ndarray:
         lived = weight + 1e-9  # a mesh without buildings is divided evenly
@@ -159,9 +194,10 @@ def _held_out(
     for train, test in _folds(blocks):
         if train.size < LEAST_MESHES:
             return None
-        model.fit(classes.iloc[train], people[train])
+        model.fit(classes.iloc[train], people[train], None if model.correct else squares[train])
         weighted[test] = volumes[test] @ model.coef_
-        learnt[test] = model.predict(classes.iloc[test], totals)
+        if totals is not None:
+            learnt[test] = model.predict(classes.iloc[test], totals)
     found = {
         "rmse_areal": by(np.ones(people.size)),
         "rmse_volume": by(volumes.sum(axis=1)),
