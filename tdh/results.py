@@ -362,6 +362,11 @@ class Run:
         return self._table("scores_public")
 
     @cached_property
+    def score_weights(self) -> pd.DataFrame | None:
+        """What each component's points come from (table ``score_weights``), or None."""
+        return self._optional("score_weights")
+
+    @cached_property
     def plan(self) -> gpd.GeoDataFrame:
         """Which asset is offered to which carrier (table ``plan``)."""
         return self._geo("plan")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from tdh import display, gaps, present, schemas
+from tdh import display, gaps, present, schemas, units
 from tdh.maps import codec, georeference, network, offers
 from tdh.maps.parts import MISSING_U16, Content, both, u16
 from tdh.radio import exposure
@@ -21,6 +21,9 @@ MOST_PARTS = 600_000
 
 NO_CELL = 255
 """Value of the rasters of evidence where no cell is."""
+
+_NOT_COUNTED = 255
+"""A share in percent that is not known."""
 
 
 def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
@@ -48,6 +51,7 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
         "geo": georeference.polynomials(run.grid),
         "bounds": _bounds(run),
         "carriers": _carriers(run),
+        "top": run.scenario.scoring.top,
         "placements": [
             {"id": key, "ja": text.render("ja"), "en": text.render("en")}
             for key, text in display.PLACEMENTS.items()
@@ -320,6 +324,9 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
         scores = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")
         mine = scores[["score", "rank", "people_newly_served", "gap_cells_closed"]]
         mine = mine.reindex(frame.index).fillna(0)
+        stays = scores["stays_in_top"].reindex(frame.index).astype(float)
+        shown = units.percents(stays.fillna(0.0), 0)
+        details[f"stays{i}"] = (np.where(stays.isna(), _NOT_COUNTED, shown), "u8")
         details[f"rank{i}"] = (mine["rank"], "u32")
         # Scores fall with the rank: in that order they cost almost nothing.
         falling = np.zeros(len(frame) + 1)
