@@ -56,7 +56,7 @@ def score(
     opened = _opened(run)
     table = _scores(opened, carrier, public)
     if municipality is not None:
-        there = opened.assets["municipality_code"] == _code(opened, municipality)
+        there = opened.assets["municipality_code"] == code_of(opened, municipality)
         table = table[table["asset_id"].isin(opened.assets.index[there])]
     table = table.assign(
         stays_in_top=scoring.stability(table, top, spread=spread, seed=opened.scenario.seed)
@@ -255,7 +255,7 @@ def _scores(run: Run, carrier: str | None, public: bool) -> pd.DataFrame:
     return run.scores[run.scores["carrier_id"] == carrier]
 
 
-def _code(run: Run, wanted: str) -> str:
+def code_of(run: Run, wanted: str) -> str:
     """The code of a municipality of the run, by code or name."""
     names = run.municipalities["municipality"]
     plain = wanted.strip()
