@@ -214,6 +214,18 @@ class Run:
                     volume=placing["rmse_volume"] / placing["rmse_areal"],
                 )
             )
+        elif placing.get("used") == "preset":
+            told.append(
+                Text(
+                    "Residents stand inside a mesh by kinds of buildings as in Tokyo's 23 wards (error "
+                    "{preset:.2f} of that by area, by volume {volume:.2f}; {meshes} meshes)",
+                    "メッシュ内の人口は建物の種類別(東京23区での推定)に配分。誤差は面積按分の{preset:.2f}倍"
+                    "(建物容積では{volume:.2f}倍、{meshes}メッシュ)",
+                    meshes=placing["meshes"],
+                    preset=placing["rmse_classes"] / placing["rmse_areal"],
+                    volume=placing["rmse_volume"] / placing["rmse_areal"],
+                )
+            )
         elif placing.get("why_not") == "no_buildings":
             told.append(
                 Text(

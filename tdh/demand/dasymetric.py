@@ -37,6 +37,22 @@ CLASSES = [
     f"h{height:g}_w{width:g}" for height in (*HEIGHTS_M, np.inf) for width in (*WIDTHS_M, np.inf)
 ]
 
+# fmt: off
+PRESET = (
+    8.0, 4.7, 9.8,
+    4.7, 0.6, 1.0,
+    6.0, 0.01, 0.01,
+    3.5, 0.1, 0.08,
+    5.2, 0.01, 0.01,
+    8.4, 0.03, 0.01,
+)
+# fmt: on
+"""People per 1000 m³ of each class as fitted by this project on the 23 wards of Tokyo.
+
+A line a class of height, a column a class of width. Fitted to people per 500 m mesh of the census of
+2015 (e-Stat) and heights of buildings of 2020 (MLIT Project PLATEAU); wide and high is mostly offices.
+"""
+
 _NEIGHBOURHOOD_CELLS = 7
 _STRIP_ROWS = 512
 _VOLUME_M3 = 1000.0
@@ -309,6 +325,15 @@ class DasymetricRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         weights: np.ndarray = building_classes(surface, grid) @ self.coef_
         return weights
+
+    @classmethod
+    def preset(cls) -> DasymetricRegressor:
+        """The kinds of buildings as people live in them in Tokyo (:data:`PRESET`), nothing learnt."""
+        model = cls(occupancy=0.0, correct=False)
+        model.coef_ = np.array(PRESET)
+        model.trees_ = None
+        model.n_features_in_ = len(CLASSES)
+        return model
 
     def _parents(self, codes: np.ndarray) -> np.ndarray:
         return np.unique(mesh.parents(codes, self.parent_digits), return_inverse=True)[1]

@@ -6,7 +6,7 @@ where it does better than volume on blocks that it has not seen; what it did the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,9 @@ FOLDS = 5
 _PARENTS_PER_BLOCK = (10, 5, 3, 2)
 """Sides of blocks, in meshes of the sums (of 1 km: 10 km, …); the largest that gives five."""
 WHY_NOT = ("no_buildings", "coarse_meshes", "few_meshes", "few_blocks", "no_better")
-"""Why people are placed by volume though ``learnt`` was asked for."""
+"""Why nothing was learnt though it was asked for."""
+LEAST_TESTED = 16
+"""So many meshes are needed to test whether Tokyo's kinds of buildings do better than volume."""
 _KILOMETRES = 8
 _FAR = 1_000_000
 _LEVEL_ABOVE = {9: 8, 10: 9, 11: 10}
@@ -43,9 +45,10 @@ class Placing:
     population : DataFrame
         ``mesh_code`` and ``population``, sums divided among their parts where that was learnt.
     facts : dict
-        ``used`` (volume or learnt); ``why_not`` (:data:`WHY_NOT`) if it is volume; ``meshes``
-        learnt from, ``blocks``, ``divided`` sums; and of the blocks held out, in people per mesh,
-        ``rmse_areal``, ``rmse_volume``, ``rmse_classes`` (volume weighted by class, which places
+        ``used`` (area, volume, preset or learnt); ``why_not`` (:data:`WHY_NOT`) if nothing was
+        learnt; ``meshes`` learnt from or tested on, ``blocks``, ``divided`` sums; and of the blocks
+        held out (of all, where nothing was learnt), in people per mesh, ``rmse_areal``,
+        ``rmse_volume``, ``rmse_classes`` (volume weighted by class, which places
         people in cells) and, where sums can be divided, ``rmse_learnt`` (the whole regressor, which
         divides them).
     """
@@ -82,7 +85,9 @@ def learn_placing(
     -------
     Placing
         By volume where there is no surface, fewer than 100 meshes or five blocks, or where on the
-        blocks held out the classes do not beat volume. Where ``training`` is one level finer than
+        blocks held out the classes do not beat volume. Where there are too few meshes to learn from,
+        but 16 to test on, and Tokyo's kinds of buildings (:data:`tdh.demand.dasymetric.PRESET`) beat
+        volume there, by those. Where ``training`` is one level finer than
         a mesh of ``population`` wholly inside, the regressor divides it; sums are kept exactly.
 
     Notes
@@ -105,7 +110,13 @@ def learn_placing(
     known = known[lengths == level].set_index("mesh_code")["population"]
     codes, squares = _whole_parts(known.index, level, municipalities)
     if codes.size < LEAST_MESHES:
-        return without("few_meshes", meshes=int(codes.size), least=LEAST_MESHES)
+        few = {"meshes": int(codes.size), "least": LEAST_MESHES}
+        if codes.size < LEAST_TESTED:
+            return without("few_meshes", **few)
+        people = known.reindex(codes).fillna(0.0).to_numpy(float)
+        return _by_preset(
+            mesh_classes(surface, codes), people, squares, without("few_meshes", **few)
+        )
     people = known.reindex(codes).fillna(0.0).to_numpy(float)
     above = _LEVEL_ABOVE.get(level)
     side = mesh.SIZE_IN_EIGHTHS[level] * _SQUARE
@@ -121,7 +132,8 @@ def learn_placing(
     model = DasymetricRegressor(parent_digits=above or level, correct=divides, random_state=seed)
     told = _held_out(model, classes, people, blocks, squares) if n_blocks >= FOLDS else None
     if told is None:
-        return without("few_blocks", least=LEAST_MESHES, **facts)
+        volume = without("few_blocks", least=LEAST_MESHES, **facts)
+        return _by_preset(classes, people, squares, volume)
     if not divides:
         del told["rmse_learnt"]
     facts |= told
@@ -133,6 +145,36 @@ def learn_placing(
         divided, n = _divided(model, population, municipalities, surface, level)
         facts["divided"] = n
     return Placing(model.weigh, divided, {**tried, "used": "learnt", **facts})
+
+
+def _by_preset(
+    classes: pd.DataFrame, people: np.ndarray, squares: np.ndarray, volume: Placing
+) -> Placing:
+    """By Tokyo's kinds of buildings where they do better than volume on the meshes that there are."""
+    model = DasymetricRegressor.preset()
+    rmse = _rmse(people, squares, {
+        "areal": np.ones(people.size),
+        "volume": classes.to_numpy(float).sum(axis=1),
+        "classes": model.predict(classes.to_numpy(float)),
+    })  # fmt: skip
+    told = {**volume.facts, **rmse}
+    if rmse["rmse_classes"] >= rmse["rmse_volume"]:
+        return Placing(None, volume.population, told)
+    return Placing(model.weigh, volume.population, {**told, "used": "preset"})
+
+
+def _rmse(
+    people: np.ndarray, squares: np.ndarray, weights: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """Errors of dividing the squares' people by weights, in people per mesh."""
+    parent = np.unique(squares, return_inverse=True)[1]
+    of_parent = np.bincount(parent, people)[parent]
+    found = {}
+    for name, weight in weights.items():
+        lived = weight + 1e-9  # a mesh without buildings is divided evenly
+        shared = of_parent * lived / np.bincount(parent, lived)[parent]
+        found[f"rmse_{name}"] = round(float(np.sqrt(np.mean((shared - people) ** 2))), 3)
+    return found
 
 
 def _whole_parts(
@@ -177,18 +219,10 @@ def _held_out(
     squares: np.ndarray,
 ) -> dict[str, float] | None:
     """Root mean square errors where nothing was learnt; None if a fold leaves too little."""
-    parent = np.unique(squares, return_inverse=True)[1]
-    of_parent = np.bincount(parent, people)[parent]
     totals = None
     if model.correct:
         codes = mesh.parents(classes.index.to_numpy(str), model.parent_digits)
         totals = pd.Series(people).groupby(codes).sum()
-
-    def by(weight: np.ndarray) -> np.ndarray:
-        lived = weight + 1e-9  # a mesh without buildings is divided evenly
-        shared: np.ndarray = of_parent * lived / np.bincount(parent, lived)[parent]
-        return shared
-
     volumes = classes.to_numpy(float)
     weighted, learnt = np.zeros(people.size), np.zeros(people.size)
     for train, test in _folds(blocks):
@@ -198,13 +232,11 @@ def _held_out(
         weighted[test] = volumes[test] @ model.coef_
         if totals is not None:
             learnt[test] = model.predict(classes.iloc[test], totals)
-    found = {
-        "rmse_areal": by(np.ones(people.size)),
-        "rmse_volume": by(volumes.sum(axis=1)),
-        "rmse_classes": by(weighted),
-        "rmse_learnt": learnt,
-    }
-    return {k: round(float(np.sqrt(np.mean((v - people) ** 2))), 3) for k, v in found.items()}
+    found = _rmse(people, squares, {
+        "areal": np.ones(people.size), "volume": volumes.sum(axis=1), "classes": weighted,
+    })  # fmt: skip
+    found["rmse_learnt"] = round(float(np.sqrt(np.mean((learnt - people) ** 2))), 3)
+    return found
 
 
 def _folds(blocks: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -45,7 +45,8 @@ class Demand(Provenance):
     placing: Literal["learnt", "volume"] = Field(
         "learnt",
         description="How people stand inside their mesh: by what the meshes' own counts tell of the "
-        "kinds of buildings, where that does better on blocks held out, or by volume of buildings",
+        "kinds of buildings, where that does better on blocks held out (Tokyo's kinds where there "
+        "are too few), or by volume of buildings",
     )
     training: Path | None = Field(
         None,

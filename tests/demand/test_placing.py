@@ -14,7 +14,7 @@ from scipy import ndimage
 import tdh
 from tdh import demand, mesh
 from tdh.demand.cells import Weigh
-from tdh.demand.dasymetric import WIDTHS_M, _width_m, building_classes
+from tdh.demand.dasymetric import PRESET, WIDTHS_M, _width_m, building_classes
 from tdh.demand.placing import WHY_NOT, _blocks, _whole_parts, learn_placing
 from tdh.grid import Grid
 from tdh.pipeline import STAGES
@@ -23,6 +23,7 @@ from tdh.pipeline.engine import run_stages
 from tdh.results import _WHY_NOT_LEARNT, Run
 from tdh.scenario import Demand
 from tdh.surface import Surface
+from tdh.surface import read as read_surface
 
 CRS = "EPSG:6677"
 
@@ -151,16 +152,15 @@ def test_widths_against_an_exact_transform() -> None:
 
 def test_why_nothing_was_learnt() -> None:
     table, area, surface = town(2, side=3)
-    assert learn_placing(table, area, None).facts["why_not"] == "no_buildings"
-    few = learn_placing(table, area, surface)
-    assert few.facts == {
-        "asked": "learnt", "used": "volume", "why_not": "few_meshes", "meshes": 36, "least": 100,
+    assert learn_placing(table, area, None).facts == {
+        "asked": "learnt", "used": "area", "why_not": "no_buildings",
     }  # fmt: skip
-    assert few.weigh is None and few.population is table
     for digits, why in ((8, "few_meshes"), (6, "coarse_meshes")):
         coarse = mesh.parents(table["mesh_code"], digits)
         sums = table.assign(mesh_code=coarse).drop_duplicates("mesh_code")
-        assert learn_placing(sums, area, surface).facts["why_not"] == why
+        none = learn_placing(sums, area, surface)
+        assert none.facts["why_not"] == why and none.facts["used"] == "volume"
+        assert none.weigh is None and none.population is sums
     table, area, surface = town(2, side=5)  # 100 meshes, 80 without a block
     assert learn_placing(table, area, surface).facts["why_not"] == "few_blocks"
     # As many people as volume: nothing does better.
@@ -170,6 +170,58 @@ def test_why_nothing_was_learnt() -> None:
     assert even.facts["why_not"] == "no_better" and even.weigh is None
     assert even.facts["rmse_volume"] == 0.0 < even.facts["rmse_areal"]
     assert {*_WHY_NOT_LEARNT, "no_buildings"} == set(WHY_NOT)
+
+
+def test_tokyos_kinds_of_buildings_where_too_little_is_known() -> None:
+    """Tested on the few meshes that there are; volume where that does better."""
+    table, area, surface = town(2, side=3)
+    placing = learn_placing(table, area, surface)
+    facts = placing.facts
+    assert (facts["used"], facts["why_not"], facts["meshes"]) == ("preset", "few_meshes", 36)
+    assert facts["rmse_classes"] < facts["rmse_volume"]
+    # The errors, counted again mesh by mesh.
+    classes = demand.mesh_classes(surface, table["mesh_code"])
+    frame = table.assign(
+        parent=mesh.parents(table["mesh_code"], 8),
+        volume=classes.sum(axis=1).to_numpy(),
+        classes=(classes * np.array(PRESET)).sum(axis=1).to_numpy(),
+    )
+    for name in ("volume", "classes"):
+        of_parent = frame.groupby("parent")[["population", name]].transform("sum")
+        shared = of_parent["population"] * frame[name] / of_parent[name]
+        error = np.sqrt(((shared - frame["population"]) ** 2).mean())
+        assert facts[f"rmse_{name}"] == pytest.approx(error, abs=2e-3)
+    grid = Grid.around(tuple(area.total_bounds), 25, CRS)
+    cells = demand.make_cells(grid, area, table, surface, weigh=placing.weigh)
+    assert cells["population"].sum() == pytest.approx(table["population"].sum(), rel=1e-3)
+    # People live by volume here: Tokyo's kinds are worse, and not used.
+    offices = learn_placing(table.assign(population=frame["volume"]), area, surface)
+    assert offices.facts["used"] == "volume" and offices.weigh is None
+    assert offices.facts["rmse_volume"] < offices.facts["rmse_classes"]
+    # Too few to test on: nothing is claimed.
+    few = learn_placing(table, area.set_geometry(area.buffer(-700)), surface)
+    assert few.facts["why_not"] == "few_meshes" and few.facts["used"] == "volume"
+    assert few.facts["meshes"] < 16 and "rmse_classes" not in few.facts
+    blocks = learn_placing(*town(2, side=5))
+    assert (blocks.facts["used"], blocks.facts["why_not"]) == ("preset", "few_blocks")
+
+
+@pytest.mark.real
+def test_two_wards_by_kinds_of_buildings(data_dir: Path) -> None:
+    """Too small to learn from: far better than volume there, too."""
+    tokyo = data_dir / "tokyo"
+    wards = demand.read_municipalities(
+        tokyo / "boundaries" / "N03-21_13_210101_simplified.geojson", CRS, ["13104", "13113"]
+    )
+    people = demand.read_population(tokyo / "population" / "pop_grid500m_5339_2015.parquet")
+    heights = read_surface(
+        [tokyo / "buildings" / "tokyo23_building_height_4m.tif"],
+        bounds=tuple(wards.total_bounds),
+        crs=CRS,
+    )
+    facts = learn_placing(people, wards, heights).facts
+    assert (facts["used"], facts["why_not"]) == ("preset", "few_meshes")
+    assert facts["rmse_classes"] < 0.7 * facts["rmse_areal"] < facts["rmse_volume"]
 
 
 def test_blocks_are_squares_of_the_largest_side_that_gives_five() -> None:
@@ -193,22 +245,29 @@ def test_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_run_tells_of_it(demo_run: Run, tmp_path: Path) -> None:
-    """The sample is too small to learn from: it says so, and stands as by volume."""
+    """The sample is too small to learn from: how people stand there is told wherever it is shown."""
     facts = next(s for s in demo_run.manifest["stages"] if s["name"] == "cells")["facts"]["placing"]
-    assert facts["asked"] == "learnt" and facts["used"] == "volume"
-    assert facts["why_not"] in WHY_NOT and demo_run.manifest["placing"] == facts
-    assert any("nothing was learnt" in notice.render("en") for notice in demo_run.notices)
+    assert (facts["asked"], facts["used"], facts["why_not"]) == ("learnt", "preset", "few_meshes")
+    assert demo_run.manifest["placing"] == facts
+    told = f"{facts['rmse_classes'] / facts['rmse_areal']:.2f}"
+    assert any(told in notice.render("ja") for notice in demo_run.notices)
+    assert "as in Tokyo" in shown(demo_run) or "東京23区での推定" in shown(demo_run)
     folder = tmp_path / "run"
     shutil.copytree(demo_run.folder, folder, copy_function=shutil.copy2)
     people = demo_run.scenario.demand.model_copy(update={"placing": "volume"})
     scenario = demo_run.scenario.model_copy(update={"demand": people})
     run = tdh.run(scenario, folder, overwrite=True)
-    pd.testing.assert_series_equal(run.cells["population"], demo_run.cells["population"])
+    before, after = demo_run.cells["population"], run.cells["population"]
+    assert after.sum() == pytest.approx(before.sum(), rel=1e-3) and (before - after).abs().max() > 1
     assert run.manifest["placing"] == {"used": "volume"}
-    assert not any("learnt" in notice.render("en") for notice in run.notices)
-    assert "nothing was learnt" not in (folder / "report.html").read_text(encoding="utf-8")
+    assert len(run.notices) == len(demo_run.notices) - 1
+    assert "as in Tokyo" not in shown(run) and "東京23区での推定" not in shown(run)
     with pytest.raises(ValueError, match="read only with placing"):
         Demand(population=people.population, training=people.population, placing="volume")
+
+
+def shown(run: Run) -> str:
+    return (run.folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.real
