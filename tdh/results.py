@@ -196,10 +196,11 @@ class Run:
                     kinds_ja="・".join(_KIND_JA[kind] for kind in kinds),
                 )
             )
-        return notices + self._of_demand()
+        return notices + self.people_notices
 
-    def _of_demand(self) -> list[Text]:
-        """What is derived or learnt of people, where the scenario asks for it."""
+    @property
+    def people_notices(self) -> list[Text]:
+        """What is derived or learnt of people; the last of the notices."""
         told = []
         placing = self.manifest.get("placing", {})
         if placing.get("used") == "learnt":

@@ -45,6 +45,7 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
         "name": run.name,
         "language": language,
         "notices": _notices(run),
+        "people_notes": [both(text) for text in getattr(run, "people_notices", [])],
         "attributions": list(run.attributions),
         "date": display.made_on(run),
         "grid": {"rows": run.grid.n_rows, "cols": run.grid.n_cols, "cell_m": run.grid.cell_size_m},
@@ -79,8 +80,11 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
 
 def _notices(run: Any) -> list[dict[str, Any]]:
     # The first notice of a synthetic run says what is invented: it is the one that must stand out.
+    # What is said of people stands below their sums.
+    beside = len(getattr(run, "people_notices", []))
     return [
-        {**both(text), "warn": bool(run.synthetic and i == 0)} for i, text in enumerate(run.notices)
+        {**both(text), "warn": bool(run.synthetic and i == 0)}
+        for i, text in enumerate(run.notices[: len(run.notices) - beside])
     ]
 
 

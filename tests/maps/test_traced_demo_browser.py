@@ -128,3 +128,13 @@ def test_scores_of_an_asset_are_those_of_the_tables(open_map: Any, demo_run: Run
         assert (number(rank), number(cells)) == (row["rank"], row["gap_cells_closed"])
         assert stays == f"{units.percent(row['stays_in_top'], 0)[:-1]} %"
         assert number(people) == pytest.approx(row["people_newly_served"], abs=0.51)
+
+
+def test_what_is_learnt_of_people_stands_below_their_sums(page: Any, demo_run: Run) -> None:
+    """Not in the head, which is for what is invented and what is modelled."""
+    (note,) = (n.render("en") for n in demo_run.people_notices)
+    assert page.locator("#tdh-kpis .people-note").all_inner_texts() == [note]
+    head = page.locator("#tdh-notices").inner_text()
+    assert note not in head
+    others = [n.render("en") for n in demo_run.notices[:-1]]
+    assert len(others) == 2 and all(text in head for text in others)
