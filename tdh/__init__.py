@@ -18,11 +18,14 @@ _LAZY = {
     "Run": "tdh.results",
     "check": "tdh.pipeline",
     "demo": "tdh.pipeline",
+    "equity": "tdh.pipeline.ranking",
+    "explain_score": "tdh.pipeline.ranking",
     "init": "tdh.pipeline",
     "read_offer": "tdh.exchange",
     "read_run": "tdh.results",
     "read_scenario": "tdh.scenario",
     "run": "tdh.pipeline",
+    "score": "tdh.pipeline.ranking",
 }
 
 __all__ = [*_LAZY, "__version__"]

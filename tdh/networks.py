@@ -118,6 +118,25 @@ def read_sites(
         )
     used = own["band"].isin(list(bands))
     others = own.loc[~used, "band"].astype("str").value_counts().to_dict()
+    if not used.any():
+        raise InputError(
+            Problem(
+                Text(
+                    "none of the carrier's {n} sites in the file is in its bands",
+                    "この事業者の局{n}件に、シナリオのバンドの局が1件もありません",
+                    n=len(own),
+                ),
+                value=list(bands),
+                expected=", ".join(f"{band} ({n})" for band, n in others.items()),
+                where=where,
+                fix=Text(
+                    "correct the bands, or, if it has none in them yet, say new_entrant = true and "
+                    "leave sites out",
+                    "bands を直すか、そのバンドの局がまだなければ sites を消して new_entrant = true に"
+                    "してください",
+                ),
+            )
+        )
     own = own[used]
     problems = _out_of_range(own, where)
     if problems:

@@ -34,8 +34,7 @@ _MOMENT = {
     "disaster": Text("people in a disaster", "災害時の人口"),
 }
 _WHY_NOT_LEARNT = {
-    "no_buildings": Text("no buildings are given", "建物データなし"),
-    "coarse_meshes": Text("no people per mesh of 500 m or finer", "500m以下のメッシュ人口なし"),
+    "coarse_meshes": Text("no people per mesh of 1 km or finer", "1km以下のメッシュ人口なし"),
     "few_meshes": Text("too few meshes", "メッシュが少なすぎる"),
     "few_blocks": Text("too few meshes outside a block", "区画外のメッシュが少なすぎる"),
     "no_better": Text("no better on blocks held out", "学習に使わない区画で改善なし"),
@@ -197,7 +196,7 @@ class Run:
                     kinds_ja="・".join(_KIND_JA[kind] for kind in kinds),
                 )
             )
-        return notices + self._of_calibration() + self._of_demand()
+        return notices + self._of_calibration() + self.people_notices
 
     def _of_calibration(self) -> list[Text]:
         """How much of the prediction is like what it was calibrated by."""
@@ -215,8 +214,9 @@ class Run:
             )
         ]
 
-    def _of_demand(self) -> list[Text]:
-        """What is derived or learnt of people, where the scenario asks for it."""
+    @property
+    def people_notices(self) -> list[Text]:
+        """What is derived or learnt of people; the last of the notices."""
         told = []
         placing = self.manifest.get("placing", {})
         if placing.get("used") == "learnt":
@@ -229,6 +229,25 @@ class Run:
                     meshes=placing["meshes"],
                     learnt=placing["rmse_classes"] / placing["rmse_areal"],
                     volume=placing["rmse_volume"] / placing["rmse_areal"],
+                )
+            )
+        elif placing.get("used") == "preset":
+            told.append(
+                Text(
+                    "Residents stand inside a mesh by kinds of buildings as in Tokyo's 23 wards (error "
+                    "{preset:.2f} of that by area, by volume {volume:.2f}; {meshes} meshes)",
+                    "メッシュ内の人口は建物の種類別(東京23区での推定)に配分。誤差は面積按分の{preset:.2f}倍"
+                    "(建物容積では{volume:.2f}倍、{meshes}メッシュ)",
+                    meshes=placing["meshes"],
+                    preset=placing["rmse_classes"] / placing["rmse_areal"],
+                    volume=placing["rmse_volume"] / placing["rmse_areal"],
+                )
+            )
+        elif placing.get("why_not") == "no_buildings":
+            told.append(
+                Text(
+                    "Residents are spread evenly inside a mesh: no buildings are given",
+                    "メッシュ内の人口は均等に配分(建物データなし)",
                 )
             )
         elif placing.get("why_not") in _WHY_NOT_LEARNT:
@@ -370,6 +389,11 @@ class Run:
     def scores_public(self) -> pd.DataFrame:
         """What each asset would close for all carriers together (as table ``scores``)."""
         return self._table("scores_public")
+
+    @cached_property
+    def score_weights(self) -> pd.DataFrame | None:
+        """What each component's points come from (table ``score_weights``), or None."""
+        return self._optional("score_weights")
 
     @cached_property
     def plan(self) -> gpd.GeoDataFrame:

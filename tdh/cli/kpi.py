@@ -34,7 +34,16 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--places", type=_FILE, help=str(Text("Register of places to serve.", "主要施設の台帳。"))
+    "--places",
+    type=_FILE,
+    multiple=True,
+    help=str(
+        Text(
+            "Register of places to serve; may be repeated. The kind of place is told by its name or "
+            "the file's.",
+            "主要施設の台帳(複数可)。種類は施設名かファイル名から判別します。",
+        )
+    ),
 )
 @click.option(
     "--commercial", type=_FILE, help=str(Text("Commercial areas (polygons).", "商業地域(面)。"))
@@ -67,10 +76,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
         Text(
             "Indicators and people if stations fail: ids with commas between; top:N, those on which "
             "most customers depend; flood:FILE, what stands in polygons and not on a roof; "
-            "district:FILE, all in polygons; backup:HOURS, all whose emergency power is shorter or "
-            "not known (backup:HOURS:known: known to be shorter). Several fail together.",
+            "flood:METRES, the same where the scenario's maps expect deeper floods; district:FILE, "
+            "all in polygons; municipality:NAME, all there; backup:HOURS, all whose emergency power "
+            "is shorter or not known (backup:HOURS:known: known to be shorter). Several fail together.",
             "局が停止したときの指標と人口。IDをコンマで並べるか、top:N(頼る顧客の多い順)、"
-            "flood:FILE(面の中で屋上以外)、district:FILE(面の中すべて)、backup:HOURS(非常用"
+            "flood:FILE(面の中で屋上以外)、flood:METRES(シナリオの浸水想定がそれより深い所で屋上以外)、"
+            "district:FILE(面の中すべて)、municipality:市区町村名(その中すべて)、backup:HOURS(非常用"
             "電源がそれより短いか不明の局。backup:HOURS:known は短いと判明した局だけ)。複数指定は同時停止。",
         )
     ),
@@ -106,7 +117,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @options.lang
 def command(
     run: Path,
-    places: Path | None,
+    places: tuple[Path, ...],
     commercial: Path | None,
     roads: Path | None,
     year: int | None,
@@ -157,7 +168,7 @@ def command(
         outages.show(opened, outage, worst, year, xlsx, as_json, keep_connected)
         return
     table = kpis.compared(
-        opened, places=places, commercial=commercial, roads=roads, rule=rule, year=year
+        opened, places=places or None, commercial=commercial, roads=roads, rule=rule, year=year
     )
     if xlsx is not None:
         from tdh.reports import goals_workbook

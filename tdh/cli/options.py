@@ -79,18 +79,9 @@ def variant(command: Command) -> Command:
 
 def known_carrier(run: Run, carrier: str) -> None:
     """Refuse a carrier that the run does not know."""
-    from tdh.errors import InputError, Problem
+    from tdh.pipeline import ranking
 
-    known = {c.id: c.name for c in run.carriers}
-    if carrier not in known:
-        raise InputError(
-            Problem(
-                Text("the run has no such carrier", "その事業者はありません"),
-                value=carrier,
-                expected=", ".join(f"{key} ({name})" for key, name in known.items()),
-                where=str(run.folder),
-            )
-        )
+    ranking.known_carrier(run, carrier)
 
 
 def only_carrier(run: Run, table: pd.DataFrame, carrier: str | None) -> pd.DataFrame:

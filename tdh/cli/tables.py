@@ -20,7 +20,9 @@ def show(table: pd.DataFrame, name: str, as_json: bool, rows: int | None = None)
     """Print a table; ``name`` is its name in ``columns.csv``, for the headings."""
     shown = table if rows is None else table.head(rows)
     if as_json:
-        options.print_json(json.loads(shown.to_json(orient="records", force_ascii=False)))
+        options.print_json(
+            json.loads(shown.to_json(orient="records", force_ascii=False, double_precision=15))
+        )
         return
     heads = [_head(name, str(column)) for column in shown.columns]
     last = len(heads) - 1  # may be as long as it is: nothing stands behind it

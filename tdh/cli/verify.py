@@ -18,10 +18,10 @@ from tdh.language import Text, current
             "Count the plan of the run folder RUN again from its tables and footprints, with nothing "
             "of the solver: every limit, and what plan.json says of people, money, years, second "
             "covers and each objective that comes first. Then the tables of people by probability, "
-            "loads of sites, gap regions and indicators from the rasters, a line for each.",
+            "loads of sites, gap regions, indicators and scores from the rasters, a line for each.",
             "計算フォルダの計画を、ソルバーを使わず表とフットプリントから数え直します。すべての条件と、"
             "plan.json にある人数・費用・年度・二重カバー・優先した目的の値を確かめます。確率によるカバー"
-            "人口・局の負荷・不足区域・指標の表もラスタから数え直し、1行ずつ示します。",
+            "人口・局の負荷・不足区域・指標・スコアの表もラスタから数え直し、1行ずつ示します。",
         )
     ),
 )

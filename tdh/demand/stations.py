@@ -145,7 +145,17 @@ def _read(path: Path, where: str) -> gpd.GeoDataFrame:
         frame = gpd.read_file(source)
     except (OSError, ValueError, zipfile.BadZipFile, DataSourceError) as error:
         raise InputError(
-            Problem(Text("it cannot be read", "読めません"), value=str(error), where=where)
+            Problem(
+                Text("it cannot be read", "読めません"),
+                value=str(error),
+                where=where,
+                fix=Text(
+                    "S12 is a zip, GeoJSON or Shapefile; any other table of stations is read with type "
+                    '= "features" and the column of its passengers',
+                    'S12はzip・GeoJSON・Shapefileです。その他の駅の表は type = "features" と乗降客数の'
+                    "列(column)を指定してください",
+                ),
+            )
         ) from error
     if not isinstance(frame, gpd.GeoDataFrame) or frame.empty:
         raise InputError(Problem(Text("it holds no station", "駅がありません"), where=where))

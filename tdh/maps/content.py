@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from tdh import display, gaps, present, schemas
+from tdh import display, gaps, present, schemas, units
 from tdh.maps import codec, georeference, network, offers
 from tdh.maps.parts import MISSING_U16, Content, both, u16
 from tdh.radio import exposure
@@ -21,6 +21,9 @@ MOST_PARTS = 600_000
 
 NO_CELL = 255
 """Value of the rasters of evidence where no cell is."""
+
+_NOT_COUNTED = 255
+"""A share in percent that is not known."""
 
 
 def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
@@ -42,12 +45,14 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
         "name": run.name,
         "language": language,
         "notices": _notices(run),
+        "people_notes": [both(text) for text in getattr(run, "people_notices", [])],
         "attributions": list(run.attributions),
         "date": display.made_on(run),
         "grid": {"rows": run.grid.n_rows, "cols": run.grid.n_cols, "cell_m": run.grid.cell_size_m},
         "geo": georeference.polynomials(run.grid),
         "bounds": _bounds(run),
         "carriers": _carriers(run),
+        "top": run.scenario.scoring.top,
         "placements": [
             {"id": key, "ja": text.render("ja"), "en": text.render("en")}
             for key, text in display.PLACEMENTS.items()
@@ -75,8 +80,11 @@ def collect(run: Any, *, language: str = "ja", signals: bool = True) -> Content:
 
 def _notices(run: Any) -> list[dict[str, Any]]:
     # The first notice of a synthetic run says what is invented: it is the one that must stand out.
+    # What is said of people stands below their sums.
+    beside = len(getattr(run, "people_notices", []))
     return [
-        {**both(text), "warn": bool(run.synthetic and i == 0)} for i, text in enumerate(run.notices)
+        {**both(text), "warn": bool(run.synthetic and i == 0)}
+        for i, text in enumerate(run.notices[: len(run.notices) - beside])
     ]
 
 
@@ -320,6 +328,9 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
         scores = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")
         mine = scores[["score", "rank", "people_newly_served", "gap_cells_closed"]]
         mine = mine.reindex(frame.index).fillna(0)
+        stays = scores["stays_in_top"].reindex(frame.index).astype(float)
+        shown = units.percents(stays.fillna(0.0), 0)
+        details[f"stays{i}"] = (np.where(stays.isna(), _NOT_COUNTED, shown), "u8")
         details[f"rank{i}"] = (mine["rank"], "u32")
         # Scores fall with the rank: in that order they cost almost nothing.
         falling = np.zeros(len(frame) + 1)

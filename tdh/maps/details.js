@@ -64,12 +64,14 @@ TDH.assetDetails = function (store, i) {
       el("th", { scope: "row" }, TDH.chip(carrier)),
       el("td", {}, TDH.number(numbers[`score${c}`][i] / 10, 1)),
       el("td", {}, `${numbers[`rank${c}`][i] || "–"}`),
+      el("td", {}, numbers[`stays${c}`][i] > 100 ? "–" : `${numbers[`stays${c}`][i]} %`),
       el("td", {}, TDH.number(numbers[`people${c}`][i], 0)),
       el("td", {}, TDH.number(numbers[`cells${c}`][i])),
       el("td", {}, mine ? TDH.number(mine.gained) : "–")));
   });
   box.append(el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("who")),
-    ...["score_one", "rank", "gap_people", "cells", "gain"].map((k) => el("th", { scope: "col" }, t(k))))), body));
+    ...["score_one", "rank", "stays", "gap_people", "cells", "gain"].map((k) =>
+      el("th", { scope: "col" }, t(k, { n: meta.top }))))), body));
   box.append(el("div", { class: "parts" }));
   const antennas = TDH.antennaTable(store, i), safe = TDH.exposureLine(store, i, chosen);
   if (antennas) box.append(antennas);

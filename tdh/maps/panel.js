@@ -150,7 +150,7 @@ TDH.Panel = class {
         el("th", { scope: "col" }, t("sites_n")), el("th", { scope: "col" }, t("gap_before")),
         el("th", { scope: "col" }, t("gap_after")))),
       el("tbody", {}, ...meta.sums.map((row, i) => line(TDH.chip(meta.carriers[i]), row)),
-        line(t("total"), this.sumTotal(), true))), ...[this.dayNote(), this.expectedTable(true), this.goalLines()].filter(Boolean),
+        line(t("total"), this.sumTotal(), true))), ...[...this.peopleNotes(), this.expectedTable(true), this.goalLines()].filter(Boolean),
       el("p", {}, `${t("best")}: ${meta.status[TDH.lang]} – ${t("gap_pct", { g: n(meta.gap * 100, 2) })}`));
   }
 

@@ -14,7 +14,12 @@ Object.assign(TDH.Panel.prototype, {
       day: sums.length && sums.every((r) => r.day) ? [0, 1].map((k) => add((r) => r.day[k])) : undefined };
   },
 
-  dayNote() { return this.sumTotal().day ? TDH.element("p", {}, TDH.t("day_note")) : null; },
+  /* What small figures count, and what is derived or learnt of people. */
+  peopleNotes() {
+    const el = TDH.element, { people_notes: notes } = this.app.store.meta;
+    return [this.sumTotal().day ? el("p", {}, TDH.t("day_note")) : null,
+      ...notes.map((n) => el("p", { class: "people-note" }, n[TDH.lang]))].filter(Boolean);
+  },
 
   /* Of each municipality: the share of residents expected to be covered by any carrier, by several. */
   expectedHeads() {

@@ -174,7 +174,7 @@ STAGES: tuple[Stage, ...] = (
         Text("scores", "スコア"),
         scored.scores,
         lambda s: [s.scoring.model_dump(), s.seed, s.costs.yen, s.market_shares],
-        _tables("scores", "scores_public"),
+        _tables("scores", "scores_public", "score_weights"),
         after=("present", "candidates", "gaps", "places"),
     ),
     Stage(

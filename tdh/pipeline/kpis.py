@@ -10,7 +10,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from tdh import inventory, kpi, mesh
+from tdh import demand, kpi, mesh
 from tdh.errors import InputError, Problem
 from tdh.files import atomic
 from tdh.language import Text
@@ -22,7 +22,7 @@ from tdh.results import Run, When
 def of_run(
     run: Run,
     *,
-    places: Path | None = None,
+    places: Path | Sequence[Path] | None = None,
     commercial: Path | None = None,
     roads: Path | None = None,
     at_least: Sequence[int] | None = None,
@@ -36,8 +36,9 @@ def of_run(
     Parameters
     ----------
     run : Run
-    places : path, optional
-        A register of places that must be served (any that :func:`tdh.inventory.read_assets` reads).
+    places : path or sequence of path, optional
+        Registers of places that must be served (any that :func:`tdh.inventory.read_assets` reads);
+        of which kind each is, its words or those of the file's name say.
     commercial, roads : path, optional
         Polygons of commercial areas; lines of main roads (any file that GDAL reads).
     at_least, rule, year
@@ -60,7 +61,7 @@ def of_run(
 def counted(
     run: Run,
     *,
-    places: Path | None = None,
+    places: Path | Sequence[Path] | None = None,
     commercial: Path | None = None,
     roads: Path | None = None,
     at_least: Sequence[int] | None = None,
@@ -87,7 +88,7 @@ def counted(
 def compared(
     run: Run,
     *,
-    places: Path | None = None,
+    places: Path | Sequence[Path] | None = None,
     commercial: Path | None = None,
     roads: Path | None = None,
     at_least: Sequence[int] | None = None,
@@ -222,15 +223,16 @@ def _meshes(points: gpd.GeoSeries) -> np.ndarray:
     return codes
 
 
-def _places(run: Run, path: Path) -> gpd.GeoDataFrame:
-    places = inventory.read_assets(path, plan_crs=run.crs).assets
+def _places(run: Run, given: Path | Sequence[Path]) -> gpd.GeoDataFrame:
+    paths = [given] if isinstance(given, Path) else list(given)
+    places = demand.read_places([demand.PlaceSource(path) for path in paths], run.crs).places
     inside = places[places.within(run.municipalities.union_all())]
     if inside.empty:
         raise InputError(
             Problem(
                 Text("no place lies in the area", "対象区域内の場所がありません"),
                 value=len(places),
-                where=path.name,
+                where=", ".join(path.name for path in paths),
             )
         )
     return inside

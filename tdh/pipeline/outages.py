@@ -7,6 +7,7 @@ site explains stay as they are: nobody knows what they hang on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,7 +21,8 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from tdh import kpi, resilience, schemas
 from tdh.errors import InputError, Problem
 from tdh.language import Text
-from tdh.pipeline import kpis, standing
+from tdh.pipeline import hazards, kpis, standing
+from tdh.pipeline.ranking import code_of
 from tdh.pipeline.scored import place_counts
 from tdh.pipeline.standing import PRESENT, Network
 from tdh.results import Run, When
@@ -33,10 +35,14 @@ STATES: dict[str, Text] = {
 }
 """States of the indicators, in order, by name for people."""
 
-FORMS = "ID,ID,… | top:N | flood:FILE | district:FILE | backup:HOURS | backup:HOURS:known"
+FORMS = (
+    "ID,ID,… | top:N | flood:FILE | flood:METRES | district:FILE | municipality:NAME | "
+    "backup:HOURS | backup:HOURS:known"
+)
 """What an outage can be written as."""
 
-_KINDS = ("top", "flood", "district", "backup")
+_METRES = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_KINDS = ("top", "flood", "district", "municipality", "backup")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +119,9 @@ def outage(run: Run, specs: Sequence[str], *, base: Path | None = None) -> Failu
     specs : sequence of str
         What fails, all of it together; each is ids of sites and assets with commas between,
         ``top:N`` (the N stations on which most customers depend), ``flood:FILE`` (what stands
-        inside polygons, but not on a roof), ``district:FILE`` (all that stands inside),
+        inside polygons, but not on a roof), ``flood:METRES`` (what stands, not on a roof, where the
+        scenario's maps or the register expect a deeper flood), ``district:FILE`` (all that stands
+        inside), ``municipality:NAME`` (or its code: all that stands there),
         ``backup:HOURS`` (all whose emergency power is shorter, or not known) or
         ``backup:HOURS:known`` (only those of which it is known to be shorter).
     base : path, optional
@@ -271,6 +279,23 @@ def failing(
             for carrier, network in found.items():
                 facts = _facts(run, network)
                 fails[carrier] |= resilience.without_backup(facts, hours, unknown_fails)
+        elif kind == "municipality":
+            try:
+                code = code_of(run, value)
+            except InputError as error:
+                problems += error.problems
+                continue
+            area = run.municipalities.geometry[[code]]
+            for carrier, network in found.items():
+                fails[carrier] |= resilience.in_district(network.stations, area)
+        elif kind == "flood" and _METRES.fullmatch(value):
+            try:
+                below = _below_flood(run, found, float(value))
+            except InputError as error:
+                problems += error.problems
+                continue
+            for carrier, sunk in below.items():
+                fails[carrier] |= sunk
         elif kind in ("flood", "district"):
             if not value:
                 problems.append(_missing_value(kind))
@@ -292,6 +317,34 @@ def failing(
     if problems:
         raise InputError(*problems)
     return fails
+
+
+def _below_flood(run: Run, found: dict[str, Network], metres: float) -> dict[str, np.ndarray]:
+    """Per carrier, stations that do not stand on a roof where a deeper flood is expected."""
+    if not run.scenario.floods:
+        raise InputError(
+            Problem(
+                Text(
+                    "the scenario names no map of floods to expect",
+                    "シナリオに浸水想定図がありません",
+                ),
+                where=f"--outage flood:{metres:g}",
+                fix=Text(
+                    "name one under [[floods]] and run again, or give its file: flood:areas.gpkg",
+                    "[[floods]] に加えて計算し直すか、ファイルを指定してください: flood:areas.gpkg",
+                ),
+            )
+        )
+    maps = hazards.read_floods(run.scenario)
+    below = {}
+    for carrier, network in found.items():
+        facts = _facts(run, network)
+        told = run.assets["flood_depth_m"].reindex(facts.index).to_numpy(float, na_value=np.nan)
+        present = (network.stations["origin"] == PRESENT).to_numpy()
+        mapped = hazards.flood_depth_m(network.stations.geometry, maps)
+        facts["flood_depth_m"] = np.where(present | np.isnan(told), mapped, told)
+        below[carrier] = resilience.below_flood(facts, metres)
+    return below
 
 
 def must_have_shapes(path: Path) -> None:
@@ -374,10 +427,12 @@ def _by_id(
     meant = get_close_matches(kind.casefold(), _KINDS, 1) if ":" in spec else []
     fix = Text(
         "write ids of present sites or of offers of the plan (site-1,site-2), or top:5 (the 5 on "
-        "which most depend), flood:areas.gpkg, district:areas.gpkg, backup:24 (hours); "
+        "which most depend), flood:areas.gpkg, flood:0.5 (metres), district:areas.gpkg, "
+        "municipality:新宿区, backup:24 (hours); "
         "tdh kpi RUN --worst 20 lists ids",
         "現在の局か計画のアセットのID(site-1,site-2)、または top:5(頼る顧客の多い5局)、"
-        "flood:areas.gpkg、district:areas.gpkg、backup:24(時間)と書いてください。"
+        "flood:areas.gpkg、flood:0.5(m)、district:areas.gpkg、municipality:新宿区、backup:24(時間)と"
+        "書いてください。"
         "IDの例は tdh kpi RUN --worst 20 で見られます",
     )
     if meant or near:

@@ -7,6 +7,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from tdh import coverage, gaps, kpi, resilience, scoring
@@ -43,7 +44,7 @@ def scores(context: Context) -> dict[str, Any]:
     cost = scoring.cheapness(assets_of, rules.cost_yen(scenario, assets_of))
     if cost is not None:
         more["cost"] = dict.fromkeys(carriers, cost)
-    table = scoring.score_assets(
+    each = scoring.scored(
         assets_of,
         footprints,
         unmet,
@@ -51,17 +52,20 @@ def scores(context: Context) -> dict[str, Any]:
         more=more,
         **common,
     )
-    table["stays_in_top"] = scoring.stability(
-        table, scenario.scoring.top, samples=STABILITY_DRAWS, seed=scenario.seed
-    )
-    write_table(table, context.folder, "scores")
     together = {
         # The public counts every carrier's customers; a mast must be possible for all who come.
         name: (np.min if name in scoring.OWN_SCALE else np.sum)(list(of.values()), axis=0)
         for name, of in more.items()
     }
-    public = scoring.score_public(assets_of, footprints, unmet, more=together, **common)
-    write_table(public, context.folder, "scores_public")
+    public = scoring.scored_public(assets_of, footprints, unmet, more=together, **common)
+    table = each.scores
+    for name, found in (("scores", table), ("scores_public", public.scores)):
+        found["stays_in_top"] = scoring.stability(
+            found, scenario.scoring.top, samples=STABILITY_DRAWS, seed=scenario.seed
+        )
+        write_table(found, context.folder, name)
+    weights = pd.concat([each.weights, public.weights], ignore_index=True)
+    write_table(weights, context.folder, "score_weights")
     parts = [c for c in table.columns if c.startswith("contribution_")]
     silent = [c.removeprefix("contribution_") for c in parts if not (table[c] > 0).any()]
     return {"rows": len(table), "components_without_points": silent}

@@ -190,7 +190,7 @@ class Ground:
 
 
 def of_run(run: Run, only: Collection[str] | None = None) -> list[Tally]:
-    """Every table that a run holds of these: people expected, loads, gaps as areas, indicators.
+    """Every table that a run holds of these: people expected, loads, gap regions, indicators, scores.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def of_run(run: Run, only: Collection[str] | None = None) -> list[Tally]:
     only : collection of str, optional
         Names of tables; by default all.
     """
-    from tdh.pipeline import kpi_tallies
+    from tdh.pipeline import kpi_tallies, score_tallies
 
     ground = Ground(run)
     asked: list[tuple[str, Callable[[Ground], Tally]]] = [
@@ -208,6 +208,8 @@ def of_run(run: Run, only: Collection[str] | None = None) -> list[Tally]:
         ("site_load_after", site_load_after),
         ("gap_regions", gap_regions),
         ("kpis", kpi_tallies.kpis),
+        ("scores", score_tallies.scores),
+        ("scores_public", score_tallies.scores_public),
     ]
     wanted = [table for table, _ in asked if only is None or table in only]
     return [

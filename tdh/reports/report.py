@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import jinja2
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from tdh import details, display, gaps, units
@@ -96,6 +97,7 @@ def _facts(run: Any, language: Language) -> dict[str, Any]:
         "gains": charts.gains(_gains(run), language),
         "picture": charts.map_picture(run, found, ids, language),
         "sites": _sites(run, language),
+        "top": run.scenario.scoring.top,
         "findings": _findings(run),
         "inputs": run.manifest.get("inputs", []),
         "versions": run.manifest.get("versions", {}),
@@ -179,6 +181,12 @@ def _kpi(run: Any, found: display.Service) -> list[dict[str, Any]]:
     return rows
 
 
+def _stays(score: pd.Series) -> str | None:
+    """How often an asset stays among the best; None where it was not counted."""
+    share = score["stays_in_top"]
+    return None if pd.isna(share) else units.percent(share, 0)
+
+
 def _sites(run: Any, language: Language) -> list[dict[str, Any]]:
     """One sheet per offered asset, in the order of all its gains."""
     kinds = display.kind_labels(language)
@@ -206,6 +214,7 @@ def _sites(run: Any, language: Language) -> list[dict[str, Any]]:
                     "lost": row.people_lost_without,
                     "score": None if score is None else float(score["score"]),
                     "rank": None if score is None else int(score["rank"]),
+                    "stays": None if score is None else _stays(score),
                     "reason": row.reason_ja if language == "ja" else row.reason_en,
                     "path": None if path is None else _path(path, language),
                     "sectors": sectors.get(key, []),

@@ -205,6 +205,21 @@ _WORDS = (
         ),
     ),
     (
+        Text("In best N", "上位N維持率"),
+        Text(
+            "How often the asset stays among the carrier's N best when all weights are uncertain by "
+            "some 25 %.",
+            "重みがどれも25%程度不確かなときに、事業者の上位N件に残る割合。",
+        ),
+    ),
+    (
+        Text("For the public", "公共スコア"),
+        Text(
+            "The same score of all carriers' gaps together.",
+            "全事業者のギャップを合わせた同じ評価。",
+        ),
+    ),
+    (
         Text("SS-RSRP", "SS-RSRP"),
         Text(
             "Received power of the 5G reference signal, in dBm.", "5Gの参照信号の受信電力 (dBm)。"
@@ -264,6 +279,12 @@ def _offers(book: Book, run: Any) -> None:
                 "good",
             ),
             Column(Text("Rank", "順位"), mine["rank"].tolist(), 8, "int"),
+            Column(
+                Text("In best {n} (%)", "上位{n}維持率 (%)", n=run.scenario.scoring.top),
+                (100 * mine["stays_in_top"].astype(float)).tolist(),
+                10,
+                "number",
+            ),
             Column(Text("Latitude (°)", "緯度 (度)"), assets["latitude"].tolist(), 12, "degrees"),
             Column(Text("Longitude (°)", "経度 (度)"), assets["longitude"].tolist(), 12, "degrees"),
             Column(Text("Why", "理由"), reason.tolist(), 60),
@@ -404,6 +425,7 @@ def _assets(book: Book, run: Any) -> None:
     kinds = display.kind_labels(book.language)
     placements = {k: book.say(v) for k, v in display.PLACEMENTS.items()}
     chosen = run.plan.groupby("asset_id")["carrier_id"].agg(set)
+    public = run.scores_public.set_index("asset_id").reindex(assets.index)
     columns = [
         Column(Text("Id", "アセットID"), assets.index.tolist(), 20),
         Column(Text("Asset", "名称"), assets["name"].tolist(), 34),
@@ -419,6 +441,14 @@ def _assets(book: Book, run: Any) -> None:
             "number",
             "good",
         ),
+        Column(
+            Text("For the public: score (0–100)", "公共スコア (0–100)"),
+            public["score"].tolist(),
+            10,
+            "number",
+            "good",
+        ),
+        Column(Text("For the public: rank", "公共スコア順位"), public["rank"].tolist(), 8, "int"),
     ]
     for carrier in run.carriers:
         mine = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")

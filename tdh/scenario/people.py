@@ -42,10 +42,11 @@ class Demand(Provenance):
     population: Path = Field(
         description="People per JIS X 0410 mesh: CSV, Parquet, e-Stat, or a folder of them"
     )
-    placing: Literal["volume", "learnt"] = Field(
-        "volume",
-        description="How people stand inside their mesh: by volume of buildings, or by what is "
-        "learnt of the kinds of buildings (by volume where too little is known)",
+    placing: Literal["learnt", "volume"] = Field(
+        "learnt",
+        description="How people stand inside their mesh: by what the meshes' own counts tell of the "
+        "kinds of buildings, where that does better on blocks held out (Tokyo's kinds where there "
+        "are too few), or by volume of buildings",
     )
     training: Path | None = Field(
         None,

@@ -37,7 +37,18 @@ weight to the others. An asset that closes nothing scores 0, however easy it wou
 
 from tdh.scoring.ranking import stability
 from tdh.scoring.scorer import SiteScorer
-from tdh.scoring.table import CLOSES, NOTHING, reasons, score_assets, score_public
+from tdh.scoring.table import (
+    CLOSES,
+    MEASURED,
+    NOTHING,
+    VALUES,
+    Scored,
+    reasons,
+    score_assets,
+    score_public,
+    scored,
+    scored_public,
+)
 from tdh.scoring.values import (
     EASE,
     cheapness,
@@ -48,15 +59,19 @@ from tdh.scoring.values import (
     second_cover,
     sums,
 )
-from tdh.scoring.weights import DEFAULT_WEIGHTS, LABELS, OWN_SCALE, resolve_weights
+from tdh.scoring.weights import DEFAULT_WEIGHTS, LABELS, OWN_SCALE, UNITS, resolve_weights
 
 __all__ = [
     "CLOSES",
     "DEFAULT_WEIGHTS",
     "EASE",
     "LABELS",
+    "MEASURED",
     "NOTHING",
     "OWN_SCALE",
+    "UNITS",
+    "VALUES",
+    "Scored",
     "SiteScorer",
     "cheapness",
     "endurance",
@@ -67,6 +82,8 @@ __all__ = [
     "resolve_weights",
     "score_assets",
     "score_public",
+    "scored",
+    "scored_public",
     "second_cover",
     "stability",
     "sums",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -13,16 +16,24 @@ from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.scoring.scorer import SiteScorer
 from tdh.scoring.values import endurance, installability, sums
-from tdh.scoring.weights import DEFAULT_WEIGHTS, LABELS
+from tdh.scoring.weights import DEFAULT_WEIGHTS, LABELS, resolve_weights
 
 MEASURED = {
-    "daytime": "daytime_people_newly_served",
+    "equity": "people_worse_off_newly_served",
+    "sharing": "people_of_others_newly_served",
     "places": "place_priority_newly_served",
     "quality": "people_db_lifted",
+    "resilience": "endurance",
+    "installability": "ease_of_installation",
+    "daytime": "daytime_people_newly_served",
     "second_cover": "people_given_second_cover",
     "neighbours": "people_kept_if_neighbours_fail",
+    "cost": "cheapness",
 }
 """Component to the column that holds what was measured, before any weight."""
+
+VALUES = {"people": "people_newly_served", "area": "gap_cells_closed", **MEASURED}
+"""Component to the column of its value, of all components."""
 
 CLOSES = Text(
     "Alone serves {people:,.0f} people and {closed:,} cells of the gap; {score:.1f} points ({parts})",
@@ -31,7 +42,24 @@ CLOSES = Text(
 NOTHING = Text("Closes nothing of the carrier's gap", "この事業者の未整備エリアを解消しません")
 
 
-def score_assets(
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Scores, and what their points come from.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Table ``scores``.
+    weights : DataFrame
+        Table ``score_weights``: for each carrier and component its weight, the points that the best
+        asset earns and the value that earns them.
+    """
+
+    scores: pd.DataFrame
+    weights: pd.DataFrame
+
+
+def scored(
     assets: pd.DataFrame,
     footprints: Mapping[str, sparse.csr_array] | Mapping[tuple[str, str], sparse.csr_array],
     unmet: np.ndarray,
@@ -44,7 +72,7 @@ def score_assets(
     more: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     daytime: np.ndarray | None = None,
     same: Mapping[str, np.ndarray | None] | None = None,
-) -> pd.DataFrame:
+) -> Scored:
     """Score every asset for every carrier.
 
     Parameters
@@ -75,9 +103,9 @@ def score_assets(
 
     Returns
     -------
-    DataFrame
-        Table ``scores``: one row per carrier and asset. ``contribution_<component>`` columns add
-        up to the score; the rank breaks ties by people, then by id.
+    Scored
+        Its table ``scores`` has one row per carrier and asset. ``contribution_<component>`` columns
+        add up to the score; the rank breaks ties by people, then by id.
     """
     united = _unite(footprints)
     carriers = list(united)
@@ -107,7 +135,7 @@ def score_assets(
         "resilience": endurance(assets),
         **(same or {}),
     }
-    tables = []
+    tables, weighed = [], []
     for carrier in carriers:
         people, closed, behind, important, by_day = served[carrier].T
         components = {
@@ -120,14 +148,16 @@ def score_assets(
             **constant,
             **{name: of[carrier] for name, of in (more or {}).items()},
         }
-        tables.append(_table(assets.index, carrier, components, weights))
+        table, weight = _table(assets.index, carrier, components, weights)
+        tables.append(table)
+        weighed.append(weight)
     scores = schemas.conform(pd.concat(tables, ignore_index=True), "scores")
     parts = [c for c in scores.columns if c.startswith("contribution_")]
     scores[parts] = scores[parts].fillna(0.0)  # what no data speak of contributes nothing
-    return scores
+    return Scored(scores, schemas.conform(pd.concat(weighed, ignore_index=True), "score_weights"))
 
 
-def score_public(
+def scored_public(
     assets: pd.DataFrame,
     footprints: Mapping[str, sparse.csr_array] | Mapping[tuple[str, str], sparse.csr_array],
     unmet: np.ndarray,
@@ -138,10 +168,10 @@ def score_public(
     places: np.ndarray | None = None,
     daytime: np.ndarray | None = None,
     more: Mapping[str, np.ndarray] | None = None,
-) -> pd.DataFrame:
+) -> Scored:
     """Score every asset for the public: all carriers' gaps that it could close, together.
 
-    As :func:`score_assets`, with one row per asset and ``carrier_id`` ``public``. A cell counts
+    As :func:`scored`, with one row per asset and ``carrier_id`` ``public``. A cell counts
     once for every carrier that the asset would bring there; there is no part for sharing.
 
     Parameters
@@ -156,7 +186,7 @@ def score_public(
     if problems:
         raise InputError(*problems)
     repeated = cells.iloc[np.tile(np.arange(len(cells)), n)]
-    return score_assets(
+    return scored(
         assets,
         {"public": sparse.csr_array(sparse.hstack(list(united.values()), format="csr"))},
         unmet.reshape(1, -1),
@@ -171,19 +201,49 @@ def score_public(
     )
 
 
+P = ParamSpec("P")
+
+
+def _scores_of(function: Callable[P, Scored], name: str) -> Callable[P, pd.DataFrame]:
+    """A function that gives the table ``scores`` alone."""
+
+    @functools.wraps(function)
+    def table(*args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        return function(*args, **kwargs).scores
+
+    table.__name__ = table.__qualname__ = name
+    table.__doc__ = f"As :func:`{function.__name__}`, the table ``scores`` alone."
+    return table
+
+
+score_assets = _scores_of(scored, "score_assets")
+score_public = _scores_of(scored_public, "score_public")
+
+
 def _table(
     ids: pd.Index,
     carrier: str,
     components: Mapping[str, np.ndarray | None],
     weights: Mapping[str, float] | None,
-) -> pd.DataFrame:
-    """One carrier's rows of the table ``scores``."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One carrier's rows of the tables ``scores`` and ``score_weights``."""
     known = {n: components[n] for n in DEFAULT_WEIGHTS if components.get(n) is not None}
     values = pd.DataFrame(known, dtype=float)
     measured = {MEASURED[n]: values[n].to_numpy(copy=True) for n in values if n in MEASURED}
     # What closes nothing earns nothing.
     values[~(values["area"] > 0)] = 0.0
-    points = SiteScorer(weights).fit(values).transform(values)
+    scorer = SiteScorer(weights).fit(values)
+    points = scorer.transform(values)
+    given = resolve_weights(weights)
+    weighed = pd.DataFrame(
+        {
+            "carrier_id": carrier,
+            "component": scorer.components_,
+            "weight": [given[name] for name in scorer.components_],
+            "points": scorer.points_,
+            "scale": scorer.scale_,
+        }
+    )
     people = values["people"].to_numpy()
     order = np.lexsort((ids.to_numpy(dtype=str), -people, -points["score"].to_numpy().round(9)))
     rank = np.empty(len(ids), dtype=np.int64)
@@ -203,7 +263,7 @@ def _table(
     table = pd.concat([table, parts], axis=1)
     for language in ("ja", "en"):
         table[f"reason_{language}"] = reasons(table, language)
-    return table
+    return table, weighed
 
 
 def reasons(table: pd.DataFrame, language: str) -> list[str]:

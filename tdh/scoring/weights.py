@@ -40,6 +40,22 @@ LABELS: dict[str, Text] = {
     "cost": Text("cost", "費用"),
 }
 
+UNITS: dict[str, Text] = {
+    "people": Text("people", "人"),
+    "area": Text("cells", "セル"),
+    "equity": Text("people × share worse", "人×格差"),
+    "sharing": Text("people", "人"),
+    "places": Text("priority", "優先度"),
+    "quality": Text("people dB", "人・dB"),
+    "resilience": Text("0 to 1", "0〜1"),
+    "installability": Text("0 to 1", "0〜1"),
+    "daytime": Text("people", "人"),
+    "second_cover": Text("people", "人"),
+    "neighbours": Text("people", "人"),
+    "cost": Text("0 to 1", "0〜1"),
+}
+"""What each component is measured in, before any weight."""
+
 OWN_SCALE = frozenset({"resilience", "installability", "cost"})
 """Components that come as values from 0 to 1 and are not compared with the best asset."""
 

@@ -223,6 +223,26 @@ def test_kpi_of_places(demo_run: Run) -> None:
     assert "96.0" in shown  # the target of 2026, in percent
 
 
+def test_kinds_of_places_are_told_by_name_and_file(demo_run: Run, tmp_path: Path) -> None:
+    """Two registers at once: each kind is counted apart, the same as in a scenario."""
+    lon, lat = (demo_run.assets[c].iloc[0] for c in ("longitude", "latitude"))
+    for name, rows in (
+        ("一時滞在施設一覧.csv", ["ホール", "会館"]),
+        ("hospitals.csv", ["災害拠点病院 甲"]),
+    ):
+        lines = [f"{n},{lat + 1e-4 * i},{lon}" for i, n in enumerate(rows)]
+        (tmp_path / name).write_text("\n".join(["名称,緯度,経度", *lines]), encoding="utf-8")
+    registers = [tmp_path / "一時滞在施設一覧.csv", tmp_path / "hospitals.csv"]
+    given = [part for path in registers for part in ("--places", path)]
+    told = json.loads(call("kpi", demo_run.folder, *given, "--json").stdout)
+    of_any = {
+        row["place_kind"]: row["total"]
+        for row in told
+        if row["kpi"].startswith("places") and (row["carrier_id"], row["state"]) == ("any", "after")
+    }
+    assert of_any == {"": 3.0, "temporary_stay": 2.0, "disaster_hospital": 1.0}
+
+
 def test_tables_for_people_are_in_their_language(demo_run: Run) -> None:
     (carrier, *_) = demo_run.carriers
     assert carrier.name != carrier.id

@@ -9,11 +9,13 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 
 import tdh
 from tdh import demand, mesh
-from tdh.demand.dasymetric import _width_m, building_classes
-from tdh.demand.placing import WHY_NOT, _blocks, learn_placing
+from tdh.demand.cells import Weigh
+from tdh.demand.dasymetric import PRESET, WIDTHS_M, _width_m, building_classes
+from tdh.demand.placing import WHY_NOT, _blocks, _whole_parts, learn_placing
 from tdh.grid import Grid
 from tdh.pipeline import STAGES
 from tdh.pipeline.context import Context
@@ -21,6 +23,7 @@ from tdh.pipeline.engine import run_stages
 from tdh.results import _WHY_NOT_LEARNT, Run
 from tdh.scenario import Demand
 from tdh.surface import Surface
+from tdh.surface import read as read_surface
 
 CRS = "EPSG:6677"
 
@@ -28,7 +31,8 @@ CRS = "EPSG:6677"
 def town(seed: int = 0, side: int = 6) -> tuple[pd.DataFrame, gpd.GeoDataFrame, Surface]:
     """People in narrow houses alone, beside wide halls of more volume, in side² meshes of 1 km."""
     rng = np.random.default_rng(seed)
-    names = [f"533945{r}{c}" for r in range(side) for c in range(side)]
+    places = [(r, c) for r in range(side) for c in range(side)]
+    names = [f"5339{4 + r // 10}{5 + c // 10}{r % 10}{c % 10}" for r, c in places]
     codes = mesh.children(names, 9).ravel()
     shapes = mesh.polygons(codes, CRS)
     whole = mesh.polygons(names, CRS).union_all()
@@ -98,18 +102,65 @@ def test_sums_are_divided_by_what_finer_meshes_taught() -> None:
     assert error < 0.3 * np.sqrt(((areal - truth) ** 2).mean())
 
 
+def test_kinds_are_learnt_from_kilometres_alone() -> None:
+    """No finer counts anywhere: squares of 2 km tell in which buildings people live."""
+    table, area, surface = town(5, side=12)
+    parents = mesh.parents(table["mesh_code"], 8)
+    sums = table["population"].groupby(parents).sum()
+    coarse = pd.DataFrame({"mesh_code": sums.index.astype("str"), "population": sums.to_numpy()})
+    placing = learn_placing(coarse, area, surface)
+    assert placing.facts["used"] == "learnt" and placing.facts["meshes"] == 144
+    assert "divided" not in placing.facts and "rmse_learnt" not in placing.facts
+    assert placing.population is coarse and placing.weigh is not None
+    grid = Grid.around(tuple(area.total_bounds), 25, CRS)
+
+    def error(weigh: Weigh | None) -> float:
+        cells = demand.make_cells(grid, area, coarse, surface, weigh=weigh)
+        lon, lat = (getattr(cells.to_crs("EPSG:6668").geometry, axis).to_numpy() for axis in "xy")
+        half = cells["population"].groupby(mesh.from_lonlat(lon, lat, 9)).sum()
+        km = half.groupby(mesh.parents(half.index, 8)).sum()
+        inner = mesh.polygons(km.index, CRS).within(area.union_all().buffer(-20)).to_numpy()
+        np.testing.assert_allclose(km[inner], sums.reindex(km.index)[inner], rtol=1e-9)
+        truth = table.set_index("mesh_code")["population"].reindex(half.index)
+        return float(np.sqrt(((half - truth) ** 2).mean()))
+
+    assert error(placing.weigh) < 0.5 * error(None)
+
+
+def test_a_square_that_is_not_whole_is_not_learnt_from() -> None:
+    table, area, _ = town(6, side=4)
+    km = pd.Index(np.unique(mesh.parents(table["mesh_code"], 8)))
+    codes, squares = _whole_parts(km, 8, area)
+    assert len(codes) == 16 and (np.bincount(squares)[np.unique(squares)] == 4).all()
+    smaller, _ = _whole_parts(km.drop("53394500"), 8, area)
+    assert set(codes) - set(smaller) == {"53394500", "53394501", "53394510", "53394511"}
+
+
+def test_widths_against_an_exact_transform() -> None:
+    """Any town: classes of width as those of scipy's distances to the open."""
+    rng = np.random.default_rng(7)
+    for cell_m in (2.0, 4.0, 10.0):
+        height = ndimage.uniform_filter(rng.normal(size=(220, 250)), 31) > 0.0
+        exact = ndimage.distance_transform_edt(height, sampling=cell_m)
+        wide = 2.0 * ndimage.maximum_filter(exact, size=7)
+        got = _width_m(height.astype(np.float32), cell_m)
+        classes = [np.searchsorted(WIDTHS_M, w.astype(np.float32)) for w in (wide, got)]
+        np.testing.assert_array_equal(*classes)
+        assert len(np.unique(classes[0])) == 3
+        np.testing.assert_allclose(got[np.isfinite(got)], wide[np.isfinite(got)], rtol=1e-6)
+
+
 def test_why_nothing_was_learnt() -> None:
     table, area, surface = town(2, side=3)
-    assert learn_placing(table, area, None).facts["why_not"] == "no_buildings"
-    few = learn_placing(table, area, surface)
-    assert few.facts == {
-        "asked": "learnt", "used": "volume", "why_not": "few_meshes", "meshes": 36, "least": 100,
+    assert learn_placing(table, area, None).facts == {
+        "asked": "learnt", "used": "area", "why_not": "no_buildings",
     }  # fmt: skip
-    assert few.weigh is None and few.population is table
-    one_km = table.assign(mesh_code=mesh.parents(table["mesh_code"], 8)).drop_duplicates(
-        "mesh_code"
-    )
-    assert learn_placing(one_km, area, surface).facts["why_not"] == "coarse_meshes"
+    for digits, why in ((8, "few_meshes"), (6, "coarse_meshes")):
+        coarse = mesh.parents(table["mesh_code"], digits)
+        sums = table.assign(mesh_code=coarse).drop_duplicates("mesh_code")
+        none = learn_placing(sums, area, surface)
+        assert none.facts["why_not"] == why and none.facts["used"] == "volume"
+        assert none.weigh is None and none.population is sums
     table, area, surface = town(2, side=5)  # 100 meshes, 80 without a block
     assert learn_placing(table, area, surface).facts["why_not"] == "few_blocks"
     # As many people as volume: nothing does better.
@@ -118,7 +169,59 @@ def test_why_nothing_was_learnt() -> None:
     even = learn_placing(table.assign(population=volume), area, surface)
     assert even.facts["why_not"] == "no_better" and even.weigh is None
     assert even.facts["rmse_volume"] == 0.0 < even.facts["rmse_areal"]
-    assert set(_WHY_NOT_LEARNT) == set(WHY_NOT)
+    assert {*_WHY_NOT_LEARNT, "no_buildings"} == set(WHY_NOT)
+
+
+def test_tokyos_kinds_of_buildings_where_too_little_is_known() -> None:
+    """Tested on the few meshes that there are; volume where that does better."""
+    table, area, surface = town(2, side=3)
+    placing = learn_placing(table, area, surface)
+    facts = placing.facts
+    assert (facts["used"], facts["why_not"], facts["meshes"]) == ("preset", "few_meshes", 36)
+    assert facts["rmse_classes"] < facts["rmse_volume"]
+    # The errors, counted again mesh by mesh.
+    classes = demand.mesh_classes(surface, table["mesh_code"])
+    frame = table.assign(
+        parent=mesh.parents(table["mesh_code"], 8),
+        volume=classes.sum(axis=1).to_numpy(),
+        classes=(classes * np.array(PRESET)).sum(axis=1).to_numpy(),
+    )
+    for name in ("volume", "classes"):
+        of_parent = frame.groupby("parent")[["population", name]].transform("sum")
+        shared = of_parent["population"] * frame[name] / of_parent[name]
+        error = np.sqrt(((shared - frame["population"]) ** 2).mean())
+        assert facts[f"rmse_{name}"] == pytest.approx(error, abs=2e-3)
+    grid = Grid.around(tuple(area.total_bounds), 25, CRS)
+    cells = demand.make_cells(grid, area, table, surface, weigh=placing.weigh)
+    assert cells["population"].sum() == pytest.approx(table["population"].sum(), rel=1e-3)
+    # People live by volume here: Tokyo's kinds are worse, and not used.
+    offices = learn_placing(table.assign(population=frame["volume"]), area, surface)
+    assert offices.facts["used"] == "volume" and offices.weigh is None
+    assert offices.facts["rmse_volume"] < offices.facts["rmse_classes"]
+    # Too few to test on: nothing is claimed.
+    few = learn_placing(table, area.set_geometry(area.buffer(-700)), surface)
+    assert few.facts["why_not"] == "few_meshes" and few.facts["used"] == "volume"
+    assert few.facts["meshes"] < 16 and "rmse_classes" not in few.facts
+    blocks = learn_placing(*town(2, side=5))
+    assert (blocks.facts["used"], blocks.facts["why_not"]) == ("preset", "few_blocks")
+
+
+@pytest.mark.real
+def test_two_wards_by_kinds_of_buildings(data_dir: Path) -> None:
+    """Too small to learn from: far better than volume there, too."""
+    tokyo = data_dir / "tokyo"
+    wards = demand.read_municipalities(
+        tokyo / "boundaries" / "N03-21_13_210101_simplified.geojson", CRS, ["13104", "13113"]
+    )
+    people = demand.read_population(tokyo / "population" / "pop_grid500m_5339_2015.parquet")
+    heights = read_surface(
+        [tokyo / "buildings" / "tokyo23_building_height_4m.tif"],
+        bounds=tuple(wards.total_bounds),
+        crs=CRS,
+    )
+    facts = learn_placing(people, wards, heights).facts
+    assert (facts["used"], facts["why_not"]) == ("preset", "few_meshes")
+    assert facts["rmse_classes"] < 0.7 * facts["rmse_areal"] < facts["rmse_volume"]
 
 
 def test_blocks_are_squares_of_the_largest_side_that_gives_five() -> None:
@@ -142,21 +245,29 @@ def test_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_run_tells_of_it(demo_run: Run, tmp_path: Path) -> None:
-    """The sample is too small to learn from: it says so, and stands as before."""
+    """The sample is too small to learn from: how people stand there is told wherever it is shown."""
+    facts = next(s for s in demo_run.manifest["stages"] if s["name"] == "cells")["facts"]["placing"]
+    assert (facts["asked"], facts["used"], facts["why_not"]) == ("learnt", "preset", "few_meshes")
+    assert demo_run.manifest["placing"] == facts
+    told = f"{facts['rmse_classes'] / facts['rmse_areal']:.2f}"
+    assert any(told in notice.render("ja") for notice in demo_run.notices)
+    assert "as in Tokyo" in shown(demo_run) or "東京23区での推定" in shown(demo_run)
     folder = tmp_path / "run"
     shutil.copytree(demo_run.folder, folder, copy_function=shutil.copy2)
-    people = demo_run.scenario.demand.model_copy(update={"placing": "learnt", "training": None})
+    people = demo_run.scenario.demand.model_copy(update={"placing": "volume"})
     scenario = demo_run.scenario.model_copy(update={"demand": people})
     run = tdh.run(scenario, folder, overwrite=True)
-    pd.testing.assert_series_equal(run.cells["population"], demo_run.cells["population"])
-    facts = next(s for s in run.manifest["stages"] if s["name"] == "cells")["facts"]["placing"]
-    assert facts["asked"] == "learnt" and facts["used"] == "volume"
-    assert facts["why_not"] in WHY_NOT
-    assert any("nothing was learnt" in notice.render("en") for notice in run.notices)
-    assert "nothing was learnt" in (folder / "report.html").read_text(encoding="utf-8")
-    assert demo_run.manifest["placing"] == {"used": "volume"}
+    before, after = demo_run.cells["population"], run.cells["population"]
+    assert after.sum() == pytest.approx(before.sum(), rel=1e-3) and (before - after).abs().max() > 1
+    assert run.manifest["placing"] == {"used": "volume"}
+    assert len(run.notices) == len(demo_run.notices) - 1
+    assert "as in Tokyo" not in shown(run) and "東京23区での推定" not in shown(run)
     with pytest.raises(ValueError, match="read only with placing"):
-        Demand(population=people.population, training=people.population)
+        Demand(population=people.population, training=people.population, placing="volume")
+
+
+def shown(run: Run) -> str:
+    return (run.folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.real

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import geopandas as gpd
@@ -82,6 +83,7 @@ class FakeRun:
         self.name = "架空の街の試算"
         self.crs = CRS
         self.synthetic = True
+        self.scenario = SimpleNamespace(scoring=SimpleNamespace(top=20))
         x, y = ORIGIN_M
         self.grid = Grid(x, y, self.cell_size_m, self.rows, self.cols, CRS)
         codes = ["docomo", "kddi", "softbank", "rakuten"][: self.n_carriers]
@@ -406,6 +408,7 @@ class FakeRun:
                         "gap_cells_closed": (people / 6).astype(int),
                         "score": score,
                         "rank": rank,
+                        "stays_in_top": np.clip(1.5 - rank / 20, 0.0, 1.0),
                         "contribution_people": score * 0.7,
                         "contribution_area": score * 0.3,
                         "reason_ja": "架空の値です",
@@ -414,6 +417,12 @@ class FakeRun:
                 )
             )
         return schemas.conform(pd.concat(frames, ignore_index=True), "scores")
+
+    @cached_property
+    def scores_public(self) -> pd.DataFrame:
+        """The scores of the first carrier, as those of all together."""
+        first = self.scores["carrier_id"] == self.carriers[0].id
+        return self.scores[first].assign(carrier_id="public")
 
     @cached_property
     def plan(self) -> gpd.GeoDataFrame:

@@ -40,7 +40,7 @@ def told_run(fake_run: Any, *, busy_kbps: float | None = 400.0) -> Any:
         )
         parts.append(ookla.on_cells(tiles, cells, run.grid).assign(source=source))
     run.throughput = schemas.conform(pd.concat(parts, ignore_index=True), "throughput")
-    run.scenario = SimpleNamespace(gaps=SimpleNamespace(least_download_mbps=35.0))
+    run.scenario.gaps = SimpleNamespace(least_download_mbps=35.0)
     sites = run.sites
     customers = rng.uniform(0, 900, len(sites)).round()
     customers[0] = 0.0

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tdh import units
 from tdh.results import Run
 
 pytestmark = pytest.mark.browser
@@ -102,3 +103,38 @@ def test_regions_by_reason_are_those_of_the_table(page: Any, demo_run: Run) -> N
         assert [number(text) for text in said[-5:-2]] == pytest.approx(parts, abs=0.6)
         assert said[-2] == "–"  # of throughput, nothing was measured
     assert page.seen["errors"] == []
+
+
+def test_scores_of_an_asset_are_those_of_the_tables(open_map: Any, demo_run: Run) -> None:
+    """What a click tells of an asset: score, rank, how often it stays among the best, people."""
+    ranks = demo_run.scores.groupby("asset_id")["stays_in_top"].agg(lambda s: (s % 1 > 0).sum())
+    asset = str(ranks.idxmax())  # one whose ranks are in doubt
+    page = open_map(demo_run.folder / "map.html", f"#lang=en&asset={asset}")
+    page.wait_for_selector(".leaflet-popup-content table tbody tr")
+    shown = page.eval_on_selector_all(
+        ".leaflet-popup-content h4",
+        "heads => { const h = heads.find((e) => e.innerText === 'For each carrier'); return "
+        "[...h.nextElementSibling.querySelectorAll('tr')].map(r => [...r.children].map(c => c.innerText)); }",
+    )
+    assert f"In best {demo_run.scenario.scoring.top}" in shown[0]
+    own = demo_run.scores[demo_run.scores["asset_id"] == asset].set_index("carrier_id")
+    assert own["stays_in_top"].between(0.01, 0.99).any()
+    for carrier, (who, score, rank, stays, people, cells, _) in zip(
+        demo_run.carriers, shown[1:], strict=True
+    ):
+        row = own.loc[carrier.id]
+        assert carrier.name in who
+        assert number(score) == pytest.approx(row["score"], abs=0.051)
+        assert (number(rank), number(cells)) == (row["rank"], row["gap_cells_closed"])
+        assert stays == f"{units.percent(row['stays_in_top'], 0)[:-1]} %"
+        assert number(people) == pytest.approx(row["people_newly_served"], abs=0.51)
+
+
+def test_what_is_learnt_of_people_stands_below_their_sums(page: Any, demo_run: Run) -> None:
+    """Not in the head, which is for what is invented and what is modelled."""
+    (note,) = (n.render("en") for n in demo_run.people_notices)
+    assert page.locator("#tdh-kpis .people-note").all_inner_texts() == [note]
+    head = page.locator("#tdh-notices").inner_text()
+    assert note not in head
+    others = [n.render("en") for n in demo_run.notices[:-1]]
+    assert len(others) == 2 and all(text in head for text in others)

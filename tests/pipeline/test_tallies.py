@@ -27,6 +27,8 @@ TABLES = (
     "site_load_after",
     "gap_regions",
     "kpis",
+    "scores",
+    "scores_public",
 )
 
 
@@ -51,6 +53,14 @@ def test_a_run_agrees_with_its_recount(demo_run: Run) -> None:
     ("table", "column", "row", "add"),
     [
         ("expected_people", "covered_after", 1, 1.0),
+        ("scores", "people_newly_served", 2, 0.1),
+        ("scores", "people_worse_off_newly_served", 0, 0.1),
+        ("scores", "contribution_area", 5, 0.001),
+        ("scores", "score", 9, 0.01),
+        ("scores", "rank", 3, 1),
+        ("scores_public", "gap_cells_closed", 1, 1),
+        ("scores_public", "people_worse_off_newly_served", 0, 0.1),
+        ("scores_public", "contribution_quality", 0, 0.001),
         ("expected_people", "expected_before", 4, 30.0),
         ("expected_municipalities", "covered_before", 3, 1.0),
         ("expected_municipalities", "expected_after", 0, 10.0),
@@ -201,3 +211,13 @@ def test_probability_of_two_against_the_bivariate_normal(rho: float) -> None:
     above = np.random.default_rng(2).normal(0, 1.5, (2, 20))
     both = [stats.multivariate_normal([0, 0], [[1, rho], [rho, 1]]).cdf([a, b]) for a, b in above.T]
     assert np.allclose(tallies._at_least(above, 2, rho), both, atol=2e-5)
+
+
+def test_a_score_that_is_not_the_sum_of_its_parts_is_told(folder: Path) -> None:
+    """By more than 1e-9 of 100 points, though every part is right."""
+    path = folder / "scores.parquet"
+    table = pd.read_parquet(path)
+    table.loc[9, "score"] += 1e-7
+    table.to_parquet(path)
+    (found,) = tallies.of_run(read_run(folder), only=["scores"])
+    assert len(found.problems) == 1 and "sum_of_parts" in str(found.problems[0])

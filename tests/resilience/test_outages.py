@@ -16,6 +16,7 @@ from tdh.cli import main
 from tdh.errors import InputError
 from tdh.pipeline import outages, standing
 from tdh.results import Run
+from tdh.scenario import FloodSource
 
 
 def served_cells(run: Run, carrier: str, when: str, failed: set[str]) -> set[int]:
@@ -122,14 +123,59 @@ def test_top_flood_district_and_backup(demo_run: Run, tmp_path: Path) -> None:
     assert np.allclose(dark.people["people_lost"], dark.people["people_served"])
 
 
+def test_a_municipality_by_name_or_code(demo_run: Run) -> None:
+    ward = demo_run.municipalities.geometry["13114"]
+    inside = set(demo_run.sites.index[demo_run.sites.within(ward)])
+    for spec in ("municipality:中野区", "municipality:13114", "municipality:中野"):
+        failed = outages.outage(demo_run, [spec]).failed
+        assert set(failed.loc[failed["origin"] == "present", "station_id"]) == inside
+    assert 0 < len(inside) < len(demo_run.sites)
+
+
+def test_deeper_floods_than_so_many_metres(
+    demo_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stations of today by the scenario's map, assets by what their register tells, else the map."""
+    x_min, y_min, x_max, y_max = demo_run.grid.bounds
+    middle = (x_min + x_max) / 2
+    maps = gpd.GeoDataFrame(
+        {"depth": [0.3, 2.0]},
+        geometry=[
+            shapely.box(x_min - 5e3, y_min - 5e3, middle, y_max + 5e3),
+            shapely.box(middle, y_min - 5e3, x_max + 5e3, y_max + 5e3),
+        ],
+        crs=demo_run.crs,
+    )
+    maps.to_file(tmp_path / "floods.geojson")
+    source = FloodSource(path=tmp_path / "floods.geojson", depth="depth")
+    run = Run(demo_run.folder, demo_run.manifest)
+    run.__dict__["scenario"] = demo_run.scenario.model_copy(update={"floods": [source]})
+    offers = run.plan[run.assets["placement"].reindex(run.plan["asset_id"]).to_numpy() != "roof"]
+    low = str(offers["asset_id"].iloc[0])
+    run.__dict__["assets"] = run.assets.assign(
+        flood_depth_m=np.where(run.assets.index == low, 9.0, np.nan)
+    )
+    east = run.sites.geometry.x > middle
+    off_roof = run.sites["placement"] != "roof"
+    for metres, wet in (("0.5", east & off_roof), ("0", off_roof), ("2", east & False)):
+        failed = outages.outage(run, [f"flood:{metres}"]).failed
+        of_today = failed["origin"] == "present"
+        assert set(failed.loc[of_today, "station_id"]) == set(run.sites.index[wet])
+        assert low in set(failed.loc[~of_today, "station_id"])
+    with pytest.raises(InputError, match=r"flood:0\.5: .* no map of floods"):
+        outages.outage(demo_run, ["flood:0.5"])
+
+
 def test_all_problems_at_once(demo_run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         outages.outage(
-            demo_run, ["nobody-1,nobody-2", "top:none", "flood:absent.geojson"], base=tmp_path
+            demo_run,
+            ["nobody-1,nobody-2", "top:none", "flood:absent.geojson", "municipality:八王子市"],
+            base=tmp_path,
         )
     words = str(caught.value)
     assert "nobody-1, nobody-2" in words and "none" in words and "absent.geojson" in words
-    assert len(caught.value.problems) == 3
+    assert "八王子市" in words and len(caught.value.problems) == 4
 
 
 def test_command(

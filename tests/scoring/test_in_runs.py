@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import tdh
-from tdh import scoring
+from tdh import scoring, units
 from tdh.pipeline import STAGES
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import run_stages
@@ -87,7 +87,7 @@ def test_stays_in_top_is_the_tables_own(demo_run: Run) -> None:
 
 
 class Sheets(HTMLParser):
-    """Annex of offered assets: asset, carrier, order, gained, lost, score and rank of each row."""
+    """Annex of offered assets: what stands in the table of offers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Sheets(HTMLParser):
         if tag in ("td", "th"):
             self.inside = False
         elif tag == "tr" and self.row is not None:
-            if len(self.row) == 7 and re.fullmatch(r"\d+", self.row[1].strip()):
+            if len(self.row) == 8 and re.fullmatch(r"\d+", self.row[1].strip()):
                 self.rows.append([self.asset, *(cell.strip() for cell in self.row)])
             self.row = None
         elif tag == "article":
@@ -128,13 +128,14 @@ def test_each_score_of_the_report_stands_in_a_table(demo_run: Run) -> None:
     names = {c.name: c.id for c in demo_run.carriers}
     plan = demo_run.plan.set_index(["asset_id", "carrier_id"])
     scores = demo_run.scores.set_index(["asset_id", "carrier_id"])
-    for asset, carrier, order, _, gained, lost, score, rank in parser.rows:
+    for asset, carrier, order, _, gained, lost, score, rank, stays in parser.rows:
         key = (asset, next(names[name] for name in names if carrier.endswith(name)))
         assert int(order) == plan.loc[key, "order"]
         assert gained == f"{plan.loc[key, 'people_gained']:,.0f}"
         assert lost == f"{plan.loc[key, 'people_lost_without']:,.0f}"
         assert score == f"{scores.loc[key, 'score']:.1f}"
         assert rank == f"{scores.loc[key, 'rank']:,}"
+        assert stays == units.percent(scores.loc[key, "stays_in_top"], 0)
 
 
 TITLES = {
@@ -143,6 +144,8 @@ TITLES = {
     "スコア (0–100)": "Score (0–100)",
     "順位": "Rank",
     "最高スコア (0–100)": "Best score (0–100)",
+    "公共スコア (0–100)": "For the public: score (0–100)",
+    "公共スコア順位": "For the public: rank",
 }
 
 
@@ -168,10 +171,20 @@ def test_each_score_of_the_workbook_stands_in_a_table(demo_run: Run) -> None:
     keys = list(zip(offers["Id"], offers["Carrier"].map(names), strict=True))
     for shown, column in (("Score (0–100)", "score"), ("Rank", "rank")):
         assert offers[shown].to_numpy(float) == pytest.approx(by_key.loc[keys, column].to_numpy())
+    top = demo_run.scenario.scoring.top
+    (stays,) = [c for c in offers if c in (f"In best {top} (%)", f"上位{top}維持率 (%)")]
+    shares = by_key.loc[keys, "stays_in_top"].to_numpy()
+    assert offers[stays].to_numpy(float) == pytest.approx(100 * shares)
     assets = next(t for t in sheets if "Best score (0–100)" in t)
     assert set(assets["Id"]) == set(best.index)
     ids = assets["Id"].tolist()
     assert assets["Best score (0–100)"].to_numpy(float) == pytest.approx(best[ids].to_numpy())
+    public = demo_run.scores_public.set_index("asset_id").loc[ids]
+    for shown, column in (
+        ("For the public: score (0–100)", "score"),
+        ("For the public: rank", "rank"),
+    ):
+        assert assets[shown].to_numpy(float) == pytest.approx(public[column].to_numpy(float))
     for name, carrier in names.items():
         rows = by_key.loc[[(i, carrier) for i in ids]]
         of_carrier = [c for c in assets.columns if c.startswith(name)]
