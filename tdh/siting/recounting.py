@@ -170,15 +170,20 @@ def verify_years(
     discount: float = 1.0,
     carry_over: bool = True,
     in_place: Any = None,
+    max_total: Any = None,
+    budget: Any = None,
+    programme_budget: float | None = None,
     **limits: Any,
 ) -> list[Problem]:
     """What is wrong with a schedule; nothing if it keeps all that it says.
+
+    What is in place counts for sharing and spacing; sites and money are those of what is built.
 
     Parameters
     ----------
     plan : YearsPlan
     footprints, demand, max_sites, sharing_capacity, yearly_budget, cost, discount, carry_over, \
-in_place, **limits
+in_place, max_total, budget, programme_budget, **limits
         As the problem was given to :func:`solve_years`.
 
     Returns
@@ -194,6 +199,15 @@ in_place, **limits
     limits.pop("n_years", None)
     pairs = np.concatenate([start, built])
     found = verify(pairs, footprints, wanted[0], None, sharing_capacity, **limits)
+    found += verify(
+        built,
+        footprints,
+        wanted[0],
+        max_total,
+        cost=cost,
+        budget=budget,
+        programme_budget=programme_budget,
+    )
 
     def check(ok: bool, en: str, ja: str, where: str, value: float, expected: str) -> None:
         if not ok:
