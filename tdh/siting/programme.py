@@ -465,10 +465,10 @@ def settled(p: Programme, least: float, box: Box, *, steps: int) -> tuple[Box, f
     Examples
     --------
     >>> one = sparse.csr_array(np.ones((1, 3)))
-    >>> p = Programme(np.array([5.0, 2.0, 1.0]), one, np.array([1.0]), 3)
+    >>> p = Programme(np.array([5.0, 2.0, 0.5]), one, np.array([1.5]), 3)
     >>> box, bound = settled(p, 5.0, open_box(3), steps=100)
     >>> box.least.tolist(), box.most.tolist(), bound
-    ([1.0, 0.0, 0.0], [1.0, 0.0, 0.0], 5.0)
+    ([1.0, 0.0, 0.0], [1.0, 1.0, 0.0], 6.0)
     """
     found = simplex(p, steps=steps, box=box)
     if found is None:

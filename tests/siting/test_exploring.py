@@ -26,6 +26,7 @@ from tdh.siting import (
     solving,
     verify,
 )
+from tdh.siting.explaining import named
 from tdh.siting.spacing import cliques, too_near
 
 
@@ -118,12 +119,42 @@ def test_every_unchosen_pair_has_a_reason(plane: dict[str, Any]) -> None:
         assert np.hypot(*(plane["xy_m"][row.site] - plane["xy_m"][row.by])) < 600
     for row in table[table["reason"] == Reason.CAPACITY].itertuples():
         assert (1 - row.carrier, row.site) in chosen
+        said = named(row.text, ["?"] * 60, ["first", "second"]).render("en")
+        assert said.startswith("all places are taken by " + ["second", "first"][row.carrier])
     for row in table.itertuples():
         assert "{" not in row.text.render("ja") + row.text.render("en")
     # The plan is optimal: no single exchange improves it.
     swaps = table[table["reason"].isin([Reason.SPACING, Reason.BUDGET])]
     assert plan.status is Status.OPTIMAL
     assert (swaps.loc[swaps["reason"] == Reason.BUDGET, "gain"] >= 0).all()
+
+
+def test_assets_come_in_as_the_plan_is_extended(plane: dict[str, Any]) -> None:
+    """Each keeps every limit at its number of sites, and none would add more in its turn."""
+    footprints, demand, limits = parts(plane)
+    plan = solve_allocation(**plane)
+    table = explain_unchosen(plan, footprints, demand, **limits)
+    for c in range(2):
+        own = table[(table["carrier"] == c) & (table["enters_at"] > 0)].sort_values("enters_at")
+        assert len(own) > 3
+        held = plan.selected.tolist()
+        before = sum(k == c for k, _ in held)
+        assert own["enters_at"].tolist() == list(range(before + 1, before + 1 + len(own)))
+        for row in own.itertuples():
+            hit = np.zeros(demand.shape[1], dtype=bool)
+            for i in (i for k, i in held if k == c):
+                hit[footprints[c][[i]].indices] = True
+            adds = [
+                float((demand[c] * ~hit)[footprints[c][[i]].indices].sum()) for i in own["site"]
+            ]
+            rest = {**limits, "max_sites": None}
+            free = [
+                gain
+                for i, gain in zip(own["site"], adds, strict=True)
+                if not verify(np.array([*held, [c, i]]), footprints, demand, **rest)
+            ]
+            assert adds[own["site"].tolist().index(row.site)] == pytest.approx(max(free))
+            held = [*held, [c, row.site]]
 
 
 def test_fewest_sites_against_enumeration() -> None:
