@@ -19,6 +19,7 @@ from scipy import optimize, sparse
 from tdh.errors import InfeasibleError
 from tdh.siting import (
     Effort,
+    exact,
     solve_allocation,
     solve_backup_cover,
     solve_lexicographic,
@@ -27,6 +28,7 @@ from tdh.siting import (
     verify,
     verify_max_min,
 )
+from tdh.siting.allocation import check, model_of
 from tdh.siting.layered import Objective
 
 
@@ -115,6 +117,39 @@ def test_max_min_with_every_option_against_enumeration(
     assert verify_max_min(fair, *given, problem["sharing_capacity"], **rules) == []
     assert fair.least_share <= best + 1e-9
     assert fair.bound >= best - 1e-6
+
+
+@given(problem=problems())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_least_relaxation_against_enumeration(
+    every_plan: Callable[..., Any], problem: dict[str, Any]
+) -> None:
+    """Floors of all and of one carrier that no plan keeps, or just so."""
+    demand = problem["demand"]
+    first = np.arange(demand.shape[1]) % 2 == 0
+    floors = [(first, 0.7 * demand[:, first].sum()), (~first, 0.9 * demand[0, ~first].sum(), 0)]
+    lacks = []
+    covers = [f.toarray() for f in problem["footprints"]]
+    for pairs in every_plan(problem):
+        got = np.zeros(demand.shape)
+        for c, i in pairs:
+            got[c][covers[c][i]] = demand[c][covers[c][i]]
+        served = [got[:, first].sum(), got[0, ~first].sum()]
+        lacks.append(
+            sum(max(0.0, need - s) for (_, need, *_), s in zip(floors, served, strict=True))
+        )
+    if not lacks:
+        return
+    m = model_of(check(**problem, floors=floors)).arrays
+    found = exact.least_shortfall(m, nodes=1_000)
+    assert found.lack is not None
+    assert found.lack.sum() == pytest.approx(min(lacks), abs=1e-6)
+    assert found.least == pytest.approx(min(lacks), abs=1e-6)
+    if min(lacks) > 1e-6:
+        with pytest.raises(InfeasibleError) as caught:
+            solve_allocation(**problem, floors=floors)
+        text = str(caught.value)
+        assert "least relaxation" in text or "out of reach" in text
 
 
 def test_the_recount_of_the_mask_served_worst_finds_what_is_wrong() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tdh.siting import (
     alternatives,
     compare,
     coverage_curve,
+    exact,
     explain_unchosen,
     solve_allocation,
     solve_max_min,
@@ -189,6 +191,32 @@ def test_floors_that_conflict_name_the_least_relaxation() -> None:
     with pytest.raises(InfeasibleError, match="conflict") as caught:
         solve_allocation([apart], [[5, 3]], 1, floors=floors)
     assert "least relaxation lowers it by 3" in str(caught.value)
+
+
+def test_a_relaxation_that_is_not_proven_least_says_what_is_needed(
+    plane: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = np.arange(1000) % 40
+    masks = [
+        (columns // 10 == k, 0.35 * plane["demand"][:, columns // 10 == k].sum()) for k in range(4)
+    ]
+    with pytest.raises(InfeasibleError, match="conflict") as caught:
+        solve_allocation(**plane, floors=masks)
+    least = sum(
+        map(float, re.findall(r"least relaxation lowers it by ([\d.]+)", str(caught.value)))
+    )
+    assert least > 0
+    found = exact.Shortfall(None, 0.5 * least)
+    monkeypatch.setattr(exact, "least_shortfall", lambda *args, **given: found)
+    with pytest.raises(InfeasibleError, match="conflict") as caught:
+        solve_allocation(**plane, floors=masks)
+    said = re.search(
+        r"\(([\d.]+) in all floors; none is possible below ([\d.]+)", str(caught.value)
+    )
+    assert said is not None
+    assert float(said[1]) >= least * (1 - 1e-5) and float(said[2]) == pytest.approx(
+        0.5 * least, rel=1e-4
+    )
 
 
 def test_a_floor_of_one_carrier_counts_its_demand_alone() -> None:
