@@ -70,7 +70,7 @@ def test_floors_that_the_relaxation_proves_out_of_reach(monkeypatch: pytest.Monk
     problem = town()
     problem["floors"] = [(mask, 2.0 * need) for mask, need in problem["floors"]]
     monkeypatch.setattr(solving, "SMALL", -1)
-    monkeypatch.setattr("tdh.siting.infeasible.ELASTIC", -1)
+    monkeypatch.setattr("tdh.siting.infeasible.ELASTIC_MOST", -1)
     with pytest.raises(InfeasibleError) as caught:
         solve_allocation(**problem)
     assert all("once it is lowered by" in p.render("en") for p in caught.value.problems)
