@@ -139,10 +139,13 @@ class Shortfall:
         What each floor lacks in the plan that lacks least altogether; None if none was found.
     least : float
         No plan lacks less altogether.
+    chosen : (n_pairs,) bool or None
+        That plan.
     """
 
     lack: np.ndarray | None
     least: float
+    chosen: np.ndarray | None = None
 
 
 def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None) -> Shortfall:
@@ -160,7 +163,7 @@ def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None)
     n_x, n_f = m.n_pairs, len(m.need)
     need = np.maximum(m.need, 0.0)
     if n_x == 0:
-        return Shortfall(need, float(need.sum()))
+        return Shortfall(need, float(need.sum()), np.zeros(0, dtype=bool))
     counted, floors = np.diff(m.floor_ptr) > 0, np.diff(m.floor_ptr)
     degree = np.diff(m.group_ptr)
     m = m._replace(
@@ -197,8 +200,9 @@ def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None)
     least = max(0.0, float(solver.best_objective_bound()) * unit)
     if not solver.has_solution():
         return Shortfall(None, least if np.isfinite(least) else 0.0)
-    values = np.asarray(solver.variable_values())[n_x + n_y :] * unit
-    return Shortfall(values, min(least, float(values.sum())))
+    values = np.asarray(solver.variable_values())
+    lack = values[n_x + n_y :] * unit
+    return Shortfall(lack, min(least, float(lack.sum())), values[:n_x] > 0.5)
 
 
 def covered(m: Arrays, chosen: np.ndarray) -> np.ndarray:

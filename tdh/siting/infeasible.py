@@ -8,7 +8,7 @@ import numpy as np
 
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
-from tdh.siting import dual, exact
+from tdh.siting import dual, exact, kernels
 from tdh.siting.spacing import too_near
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ ELASTIC_MOST, ELASTIC_NODES, PATIENCE_S = 100_000, 200, 60.0
 """Non-zeros up to which it is sought, and branch-and-bound nodes and wall clock for that."""
 
 
-def explain(request: Request, model: Model, proven: bool, lack: np.ndarray | None = None) -> None:
+def explain(
+    request: Request, model: Model, proven: bool, lack: np.ndarray | None = None
+) -> np.ndarray | None:
     """Raise if the floors are proven to be out of reach, with what is possible instead.
 
     Each floor is first tried alone: the most that can be covered within its mask is bounded by the
@@ -109,6 +111,11 @@ def explain(request: Request, model: Model, proven: bool, lack: np.ndarray | Non
     price) finds the least shortfall altogether, where the model is small; elsewhere what it finds,
     or what the nearest plan lacks (``lack``), is a relaxation that suffices, and is said beside what
     the elastic model proves to be needed.
+
+    Returns
+    -------
+    (n_pairs,) bool or None
+        A plan that keeps every floor, where the elastic model finds what a search did not.
 
     Raises
     ------
@@ -140,16 +147,21 @@ def explain(request: Request, model: Model, proven: bool, lack: np.ndarray | Non
             )
     if found:
         raise InfeasibleError(*found)
-    if proven:
-        raise InfeasibleError(*_conflict(request, m, lack))
-
-
-def _conflict(request: Request, m: Arrays, lack: np.ndarray | None) -> list[Problem]:
-    """Which floors give way, and by how much, in the least relaxation of all floors together."""
-    found = exact.Shortfall(None, 0.0)
+    elastic = exact.Shortfall(None, 0.0)
     if exact.size(m) <= ELASTIC_MOST:
         nodes = 20_000 if exact.size(m) <= ELASTIC else ELASTIC_NODES
-        found = exact.least_shortfall(m, nodes=nodes, time_limit_s=PATIENCE_S)
+        elastic = exact.least_shortfall(m, nodes=nodes, time_limit_s=PATIENCE_S)
+    rounding = kernels.TOLERANCE * (1 + float(np.maximum(m.need, 0.0).sum()))
+    if proven or elastic.least > rounding:
+        raise InfeasibleError(*_conflict(request, m, elastic, lack))
+    kept = elastic.lack is not None and float(elastic.lack.sum()) <= rounding
+    return elastic.chosen if kept else None
+
+
+def _conflict(
+    request: Request, m: Arrays, found: exact.Shortfall, lack: np.ndarray | None
+) -> list[Problem]:
+    """Which floors give way, and by how much, in the least relaxation of all floors together."""
     known = [s for s in (found.lack, lack) if s is not None]
     shortfall = min(known, key=lambda s: float(s.sum()), default=np.maximum(m.need, 0.0))
     total = float(shortfall.sum())
