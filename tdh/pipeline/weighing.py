@@ -15,6 +15,7 @@ from tdh.errors import InfeasibleError, InputError, Problem
 from tdh.language import Text
 from tdh.pipeline import rules, tenants
 from tdh.results import Run
+from tdh.siting import explaining
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +99,8 @@ def not_chosen(run: Run) -> pd.DataFrame:
     )
     ids, by = question.ids.to_numpy(dtype=object), table["by"].to_numpy(dtype=int)
     rivals = [str(ids[k]) if k >= 0 else None for k in by]
-    texts = [
-        Text(text.en, text.ja, **{**text.values, "by": rival})
-        for text, rival in zip(table["text"], rivals, strict=True)
-    ]
+    names = [c.name or c.id for c in run.carriers]
+    texts = [explaining.named(text, list(ids), names) for text in table["text"]]
     enters = table["enters_at"].to_numpy(dtype=float)
     found = pd.DataFrame(
         {

@@ -15,7 +15,9 @@ from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.plan import Plan, Status
 from tdh.siting.recounting import (
     verify_backup,
+    verify_cover,
     verify_lexicographic,
+    verify_max_min,
     verify_shared_cost,
     verify_years,
 )
@@ -53,7 +55,9 @@ __all__ = [
     "solve_years",
     "verify",
     "verify_backup",
+    "verify_cover",
     "verify_lexicographic",
+    "verify_max_min",
     "verify_shared_cost",
     "verify_years",
 ]

@@ -226,8 +226,12 @@ def answer(
     model = model_of(request)
     solution = solving.solve(model.arrays, seed=seed, effort=effort, progress=progress)
     if solution.chosen is None:
-        infeasible.explain(request, model, solution.proven, solution.lack)
-        raise NoSolutionError(*_missed(request, solution.lack))
+        kept = infeasible.explain(request, model, solution.proven, solution.lack)
+        if kept is None:
+            raise NoSolutionError(*_missed(request, solution.lack))
+        method = f"{solution.method} + SCIP on the floors alone"
+        solution = replace(solution, chosen=kept, method=method)
+    assert solution.chosen is not None
     chosen = request.fixed.copy()
     chosen[model.carrier[solution.chosen], model.site[solution.chosen]] = True
     table = assignments(request, chosen)

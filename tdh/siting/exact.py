@@ -129,7 +129,26 @@ def solve(m: Arrays, *, nodes: int, seed: int, time_limit_s: float | None = None
     return Outcome(chosen, bound, int(solver.status()) == _OPTIMAL)
 
 
-def least_shortfall(m: Arrays, *, nodes: int) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Shortfall:
+    """The elastic model's answer.
+
+    Attributes
+    ----------
+    lack : (n_floors,) float64 or None
+        What each floor lacks in the plan that lacks least altogether; None if none was found.
+    least : float
+        No plan lacks less altogether.
+    chosen : (n_pairs,) bool or None
+        That plan.
+    """
+
+    lack: np.ndarray | None
+    least: float
+    chosen: np.ndarray | None = None
+
+
+def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None) -> Shortfall:
     """The elastic model: every floor may be missed; how much each lacks when the sum is least.
 
     Parameters
@@ -138,15 +157,25 @@ def least_shortfall(m: Arrays, *, nodes: int) -> np.ndarray:
         The model; its weights play no part beside the floors.
     nodes : int
         Work limit.
-
-    Returns
-    -------
-    (n_floors,) float64
+    time_limit_s : float, optional
+        Wall clock.
     """
-    n_x, n_y, n_f = m.n_pairs, m.n_groups, len(m.need)
+    n_x, n_f = m.n_pairs, len(m.need)
+    need = np.maximum(m.need, 0.0)
     if n_x == 0:
-        return np.maximum(m.need, 0.0)
-    rows, lower, upper = matrix(m)
+        return Shortfall(need, float(need.sum()), np.zeros(0, dtype=bool))
+    counted, floors = np.diff(m.floor_ptr) > 0, np.diff(m.floor_ptr)
+    degree = np.diff(m.group_ptr)
+    m = m._replace(
+        group_ptr=np.concatenate([[0], np.cumsum(degree[counted])]),
+        group_idx=m.group_idx[np.repeat(counted, degree)],
+        weight=m.weight[counted],
+        floor_ptr=np.concatenate([[0], np.cumsum(floors[counted])]),
+    )
+    # Floors near one keep the solver's absolute tolerances relative.
+    unit = max(float(need.max()), 1e-300)
+    rows, lower, upper = matrix(m._replace(weight=m.weight / unit, need=m.need / unit))
+    n_y = m.n_groups
     slack = sparse.coo_array(
         (np.ones(n_f), (np.arange(rows.shape[0] - n_f, rows.shape[0]), np.arange(n_f))),
         shape=(rows.shape[0], n_f),
@@ -155,7 +184,7 @@ def least_shortfall(m: Arrays, *, nodes: int) -> np.ndarray:
     fill: Any = model.fill_model_from_sparse_data
     fill(
         np.zeros(n_x + n_y + n_f),
-        np.concatenate([np.ones(n_x + n_y), np.maximum(m.need, 0.0)]),
+        np.concatenate([np.ones(n_x + n_y), need / unit]),
         np.concatenate([np.zeros(n_x + n_y), np.ones(n_f)]),
         lower,
         upper,
@@ -165,8 +194,15 @@ def least_shortfall(m: Arrays, *, nodes: int) -> np.ndarray:
         model.set_var_integrality(p, True)
     solver = helper.ModelSolverHelper("scip")
     solver.set_solver_specific_parameters(f"limits/totalnodes = {nodes}\n")
+    if time_limit_s is not None:
+        solver.set_time_limit_in_seconds(time_limit_s)
     solver.solve(model)
-    return np.asarray(solver.variable_values())[n_x + n_y :]
+    least = max(0.0, float(solver.best_objective_bound()) * unit)
+    if not solver.has_solution():
+        return Shortfall(None, least if np.isfinite(least) else 0.0)
+    values = np.asarray(solver.variable_values())
+    lack = values[n_x + n_y :] * unit
+    return Shortfall(lack, min(least, float(lack.sum())), values[:n_x] > 0.5)
 
 
 def covered(m: Arrays, chosen: np.ndarray) -> np.ndarray:

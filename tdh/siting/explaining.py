@@ -49,8 +49,8 @@ _TEXTS = {
         "選ばれた局が合わせてその範囲をすべてカバーします",
     ),
     Reason.CAPACITY: (
-        "all places are taken; it would add {gain:,.0f}",
-        "共用枠が埋まっています(追加できた需要 {gain:,.0f})",
+        "all places are taken by {holders}; it would add {gain:,.0f}",
+        "共用枠は{holders}で埋まっています(追加できた需要 {gain:,.0f})",
     ),
     Reason.SPACING: (
         "too near the chosen site {by}; in its stead the plan would change by {change:+,.0f}",
@@ -84,8 +84,9 @@ def explain_unchosen(
         stands in the way; -1 if none), gain (demand that it would add to the plan as it is),
         change (of the plan's demand if it replaced the site in its way, or else the carrier's
         least useful choice), enters_at and enters_at_cost (sites of the carrier, and their cost,
-        at which a greedy extension of the plan, by what a pair still adds for its cost, would take
-        it in; 0 and NaN where it never would) and text.
+        at which the plan, its choices kept and extended by what adds most for its cost, takes it
+        in; 0 and NaN where it never does; a plan made anew with as many sites may choose others)
+        and text (see :func:`named`).
     """
     request = check(footprints, demand, *args, **limits)
     n_carriers, n_sites = request.fixed.shape
@@ -93,6 +94,24 @@ def explain_unchosen(
     chosen[tuple(plan.selected.T)] = True
     frames = [_of_carrier(request, chosen, c) for c in range(n_carriers)]
     return pd.concat(frames, ignore_index=True)
+
+
+def named(text: Text, ids: Sequence[object], carriers: Sequence[object]) -> Text:
+    """A reason with the names of assets and carriers, and not their positions.
+
+    Examples
+    --------
+    >>> text = Text("taken by {holders}, near {by}", "", by=1, holders=(0, 2))
+    >>> named(text, ["roof", "pole"], ["a", "b", "c"]).render("en")
+    'taken by a, c, near pole'
+    """
+    values = dict(text.values)
+    by, holders = values.get("by"), values.get("holders")
+    if isinstance(by, int) and by >= 0:
+        values["by"] = ids[by]
+    if isinstance(holders, tuple):
+        values["holders"] = ", ".join(str(carriers[c]) for c in holders)
+    return Text(text.en, text.ja, **values)
 
 
 def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
@@ -129,7 +148,16 @@ def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
         en, ja = _TEXTS[reason]
         place, cost = entry.get(i, (-len(own), np.nan))
         enters = (len(own) + place, spent + cost)
-        text = Text(en, ja, by=by, gain=float(gain[i]), change=float(change), rank=int(rank[i]))
+        holders = tuple(np.flatnonzero(chosen[:, i]).tolist())
+        text = Text(
+            en,
+            ja,
+            by=by,
+            holders=holders,
+            gain=float(gain[i]),
+            change=float(change),
+            rank=int(rank[i]),
+        )
         rows.append((c, i, str(reason), by, float(gain[i]), float(change), *enters, text))
     names = ["carrier", "site", "reason", "by", "gain", "change", "enters_at"]
     names += ["enters_at_cost", "text"]
@@ -139,7 +167,7 @@ def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
 def _extension(
     request: Request, c: int, candidates: list[int], count: np.ndarray
 ) -> dict[int, tuple[int, float]]:
-    """When a carrier's greedy extension takes in each site: its place and the cost until then."""
+    """When the plan, extended by what adds most, takes in each site: its place, the cost so far."""
     open_ = np.where(count == 0, request.demand[c], 0.0)
     cost = request.cost[c]
 

@@ -14,9 +14,8 @@ from scipy import sparse
 
 from tdh.coverage import Coverage
 from tdh.errors import TdhError
-from tdh.language import Text
 from tdh.siting.allocation import solve_allocation
-from tdh.siting.explaining import explain_unchosen
+from tdh.siting.explaining import explain_unchosen, named
 from tdh.siting.inputs import Checks
 from tdh.siting.plan import Plan
 from tdh.siting.solving import Effort, Progress
@@ -141,7 +140,7 @@ def plan_sites(
     blocking = why["by"].to_numpy(dtype=np.int64)
     ids = assets.index.to_numpy(dtype=object)
     unchosen["by_asset_id"] = [ids[k] if k >= 0 else None for k in blocking]
-    texts = [_named(text, ids, k) for text, k in zip(why["text"], blocking, strict=True)]
+    texts = [named(text, ids, reading.carriers) for text in why["text"]]
     unchosen["reason_en"] = [text.render("en") for text in texts]
     unchosen["reason_ja"] = [text.render("ja") for text in texts]
     front = ["asset_id", "carrier_id"]
@@ -149,14 +148,6 @@ def plan_sites(
     second = [*front, "reason", "by_asset_id", "gain", "change", "enters_at", "enters_at_cost"]
     second += ["cost", "reason_en", "reason_ja", "geometry"]
     return SitePlan(plan, tuple(reading.carriers), chosen[first], unchosen[second])
-
-
-def _named(text: Text, ids: np.ndarray, by: int) -> Text:
-    """The reason with the id of the asset in the way, and not its position."""
-    values = dict(text.values)
-    if by >= 0:
-        values["by"] = ids[by]
-    return Text(text.en, text.ja, **values)
 
 
 class _Reading:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
-from tdh.siting import dual, exact
+from tdh.siting import dual, exact, kernels
 from tdh.siting.spacing import too_near
 
 if TYPE_CHECKING:
@@ -97,15 +97,25 @@ def check_fixed(request: Request) -> None:
 
 ELASTIC = 4_000
 """Non-zeros up to which the least relaxation of all floors is found exactly."""
+ELASTIC_MOST, ELASTIC_NODES, PATIENCE_S = 100_000, 200, 60.0
+"""Non-zeros up to which it is sought, and branch-and-bound nodes and wall clock for that."""
 
 
-def explain(request: Request, model: Model, proven: bool, lack: np.ndarray | None = None) -> None:
+def explain(
+    request: Request, model: Model, proven: bool, lack: np.ndarray | None = None
+) -> np.ndarray | None:
     """Raise if the floors are proven to be out of reach, with what is possible instead.
 
     Each floor is first tried alone: the most that can be covered within its mask is bounded by the
     relaxation. If every floor can be kept alone, an elastic model (each floor may be missed, at a
-    price) finds the least shortfall altogether, where the model is small; elsewhere what the
-    nearest plan lacks (``lack``) is a relaxation that suffices.
+    price) finds the least shortfall altogether, where the model is small; elsewhere what it finds,
+    or what the nearest plan lacks (``lack``), is a relaxation that suffices, and is said beside what
+    the elastic model proves to be needed.
+
+    Returns
+    -------
+    (n_pairs,) bool or None
+        A plan that keeps every floor, where the elastic model finds what a search did not.
 
     Raises
     ------
@@ -137,20 +147,36 @@ def explain(request: Request, model: Model, proven: bool, lack: np.ndarray | Non
             )
     if found:
         raise InfeasibleError(*found)
-    if proven:
-        raise InfeasibleError(*_conflict(request, m, lack))
+    elastic = exact.Shortfall(None, 0.0)
+    if exact.size(m) <= ELASTIC_MOST:
+        nodes = 20_000 if exact.size(m) <= ELASTIC else ELASTIC_NODES
+        elastic = exact.least_shortfall(m, nodes=nodes, time_limit_s=PATIENCE_S)
+    rounding = kernels.TOLERANCE * (1 + float(np.maximum(m.need, 0.0).sum()))
+    if proven or elastic.least > rounding:
+        raise InfeasibleError(*_conflict(request, m, elastic, lack))
+    kept = elastic.lack is not None and float(elastic.lack.sum()) <= rounding
+    return elastic.chosen if kept else None
 
 
-def _conflict(request: Request, m: Arrays, lack: np.ndarray | None) -> list[Problem]:
+def _conflict(
+    request: Request, m: Arrays, found: exact.Shortfall, lack: np.ndarray | None
+) -> list[Problem]:
     """Which floors give way, and by how much, in the least relaxation of all floors together."""
-    if lack is None or exact.size(m) <= ELASTIC:
-        shortfall = exact.least_shortfall(m, nodes=20_000)
+    known = [s for s in (found.lack, lack) if s is not None]
+    shortfall = min(known, key=lambda s: float(s.sum()), default=np.maximum(m.need, 0.0))
+    total = float(shortfall.sum())
+    if total - found.least <= 1e-6 * (1 + total):
         fix_en = "the least relaxation lowers it by {lack:.6g}"
         fix_ja = "最小の緩和では、これを {lack:.6g} 下げます"
     else:
-        shortfall = lack
-        fix_en = "a plan is known once it is lowered by {lack:.6g}; less may do"
-        fix_ja = "これを {lack:.6g} 下げれば計画があります(より少なくて済むこともあります)"
+        fix_en = (
+            "a plan is known once it is lowered by {lack:.6g} ({total:.6g} in all floors; "
+            "none is possible below {least:.6g} in all)"
+        )
+        fix_ja = (
+            "これを {lack:.6g} 下げれば計画があります"
+            "(下限全体で {total:.6g}。全体で {least:.6g} 未満の緩和では計画はありません)"
+        )
     return [
         Problem(
             Text(
@@ -159,7 +185,7 @@ def _conflict(request: Request, m: Arrays, lack: np.ndarray | None) -> list[Prob
             ),
             value=request.floors[f].need,
             where=_name(int(f), request.floors[f].carrier),
-            fix=Text(fix_en, fix_ja, lack=float(shortfall[f])),
+            fix=Text(fix_en, fix_ja, lack=float(shortfall[f]), total=total, least=found.least),
         )
         for f in np.flatnonzero(shortfall > 1e-6 * (1 + m.need.max()))
     ]

@@ -18,6 +18,7 @@ from tdh.siting.layered import Groups, Objective, groups_of, programme_of, rows_
 from tdh.siting.lexlosses import covered_cells, losses_of, prune
 from tdh.siting.lexswap import Swaps
 from tdh.siting.plan import Status
+from tdh.siting.programme import Box
 from tdh.siting.solving import Effort
 
 LIGHT = 1e-3
@@ -27,6 +28,9 @@ EXCHANGES = 3_000
 """Exchanges tried at effort 1."""
 FEW = 50
 """The same where branch and cut does the rest."""
+LOOSE = 5e-3
+"""Share of an earlier objective by which its relaxation may exceed what is held of it before its row
+goes into the objective at a price."""
 ROUNDING = 1e-7
 """Share of a held value that rounding may take."""
 
@@ -260,6 +264,7 @@ class _Steps:
         # The covering model counted all carriers in the place of at least so many, and what it
         # misses is mended by exchanges.
         most = self.sum_bound(k, held, bound)
+        box, loose = self.settled(k, held)
         if start is not None and not request.floors:
             start = self.exchanged(k, held, start, FEW if start is before else EXCHANGES)
         polish = None if start is None else (lambda shares: self.variables(k, start))
@@ -270,7 +275,8 @@ class _Steps:
             work=self.effort.work,
             polish=polish,
             whole=several,
-            hard=np.arange(last - k, last),
+            hard=last - k + loose,
+            box=box,
         )
         if answer.values is None:
             raise NoSolutionError(
@@ -300,6 +306,37 @@ class _Steps:
             if earlier.at_least == 1 and np.array_equal(earlier.demand, o.demand):
                 out = min(out, (bound - least) / (o.at_least - 1))
         return out
+
+    def settled(self, k: int, held: list[float]) -> tuple[Box, np.ndarray]:
+        """What holding the earlier steps settles of step k, and those that settle little.
+
+        Held at its best, an objective has to cover nearly every group that it can cover. Where the
+        relaxation of its own step knows as much, its row of the programme is no worse than those
+        covers; where not, it is loose, and says little.
+        """
+        n_x = self.available.size
+        sizes = n_x + np.cumsum([len(group.weight) for group in self.groups])
+        box = programme.open_box(int(sizes[k]))
+        loose = []
+        for i, least in enumerate(held):
+            p = programme_of(
+                self.request,
+                self.groups[: i + 1],
+                self.available & ~self.request.fixed,
+                self.rows,
+                self.limits,
+                held[:i],
+                self.request.floors,
+            )
+            part = Box(box.least[: sizes[i]], box.most[: sizes[i]])
+            steps = round(programme.SIMPLEX_STEPS * max(self.effort.work, 0.1))
+            found = programme.settled(p, least, part, steps=steps)
+            if found is None or found[1] - least > LOOSE * abs(least):
+                loose.append(i)
+            if found is not None:
+                part, _ = found
+                box.least[: sizes[i]], box.most[: sizes[i]] = part
+        return box, np.array(loose, dtype=np.int64)
 
     def exchanged(self, k: int, held: list[float], start: np.ndarray, moves: int) -> np.ndarray:
         """A plan after so many exchanges at effort 1."""

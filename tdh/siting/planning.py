@@ -160,10 +160,10 @@ class _Planner:
         """Branch and cut of what the prices leave open: all that a better schedule could hold."""
         left = (self.p.gain - self.p.matrix.T @ prices)[: self.p.n_whole]
         room = (self.bound - self.value) * (1 + 1e-9) + 1e-9
-        most = np.ones(len(self.p.gain))
-        most[: self.p.n_whole] = left >= -room
+        box = programme.open_box(len(self.p.gain))
+        box.most[: self.p.n_whole] = left >= -room
         nodes = max(1, round(WHOLE_NODES * self.effort.work))
-        answer = programme.cut(self.p, nodes=nodes, most=most, gap=self.effort.gap / 2)
+        answer = programme.cut(self.p, nodes=nodes, box=box, gap=self.effort.gap / 2)
         self.methods.append("HiGHS on what the bound leaves open")
         self.reproducible &= answer.reproducible
         if answer.values is not None:

@@ -46,8 +46,17 @@ NEAR = 1e-3
 PRICE = 4.0
 """What a row costs in the objective, in prices of the relaxation. Those are too low: a plan of
 whole choices has to give up more."""
+DEAR = 1e4
+"""Most that a row at its price may gain for one variable, in greatest gains of the programme:
+beyond that what the programme gains is lost among the solver's tolerances, and so is its bound."""
+DOUBT = 1e-6
+"""Share of a programme at prices by which its bound is taken to be wrong."""
 PRICED_NODES = 60
 """Branch-and-bound nodes of a programme with rows in the objective."""
+RAISED, RAISE = 3, 4.0
+"""Times that prices are tried, and what they are raised by where the plan at them misses a row."""
+UNION_NODES = 200
+"""The same of the choices of those plans."""
 SLACK = 1e-6
 """Share of what has to be reached that HiGHS may miss."""
 TOLERANCE = 1e-6
@@ -98,6 +107,23 @@ class Answer:
     reproducible: bool = True
 
 
+class Box(NamedTuple):
+    """Limits of the variables, within [0, 1]: what is known of every plan that is wanted.
+
+    Attributes
+    ----------
+    least, most : (n,) float64
+    """
+
+    least: np.ndarray
+    most: np.ndarray
+
+
+def open_box(n: int) -> Box:
+    """Nothing is known."""
+    return Box(np.zeros(n), np.ones(n))
+
+
 Polish = Callable[[np.ndarray], np.ndarray | None]
 """From a fractional choice (n_whole,) to a plan's variables, or None."""
 
@@ -110,6 +136,7 @@ def solve(
     polish: Polish | None = None,
     whole: bool = False,
     hard: np.ndarray | None = None,
+    box: Box | None = None,
 ) -> Answer:
     """The best plan within the effort, and a bound.
 
@@ -132,17 +159,21 @@ def solve(
     hard : (n,) int64, optional
         Rows that leave hardly any plan, such as earlier objectives that are held at their best.
         Where the programme is too large to be taken whole they go into the objective, at a price:
-        the bound of that holds, too (Lagrangian duality), and its plan is near the best.
+        the bound of that holds, too (Lagrangian duality), and its plan, joined with the one that
+        is known, is near the best.
+    box : Box, optional
+        What is known of every plan that is better than the one that ``polish`` makes.
 
     Returns
     -------
     Answer
     """
+    box = box or open_box(len(p.gain))
     if p.matrix.nnz <= SMALL:
         answer = branch(p, nodes=round(NODES * max(work, 0.05)), seed=seed)
         if answer.proven:
             return answer
-    found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1))) if whole else None
+    found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1)), box=box) if whole else None
     best, reproducible = None, True
     if found is None:
         most = min(ITERATIONS, max(300.0, STEPS / max(1, p.matrix.nnz)))
@@ -160,10 +191,10 @@ def solve(
     part: Answer | None = None
     if whole and bound - value > NEAR * abs(bound):
         if p.matrix.nnz <= WHOLE:
-            part = cut(p, nodes=max(1, round(WHOLE_NODES * work)))
+            part = cut(p, nodes=max(1, round(WHOLE_NODES * work)), box=box)
         elif hard is not None and len(hard):
-            nodes = max(1, round(PRICED_NODES * work))
-            part = priced(p, hard, PRICE * prices[hard], nodes=nodes)
+            start = PRICE * prices[hard]
+            part = at_prices(p, hard, start, best, bound, box=box, work=work, seed=seed)
     if part is not None:
         bound, reproducible = min(bound, part.bound), part.reproducible
         methods.append(part.method)
@@ -188,7 +219,12 @@ def solve(
 
 
 def cut(
-    p: Programme, *, nodes: int, most: np.ndarray | None = None, gap: float = NEAR / 10
+    p: Programme,
+    *,
+    nodes: int,
+    box: Box | None = None,
+    gap: float = NEAR / 10,
+    unit: float | None = None,
 ) -> Answer:
     """Branch and cut by HiGHS, which needs few nodes where cuts close most of the gap.
 
@@ -197,17 +233,20 @@ def cut(
     p : Programme
     nodes : int
         Work limit.
-    most : (n,) float64, optional
-        Upper limits of the variables; then the bound holds within them only.
+    box : Box, optional
+        Limits of the variables; the bound holds within them only.
     gap : float
         Relative gap at which to stop.
+    unit : float, optional
+        The gain that is one to the solver, whose tolerances are absolute; the greatest by default.
 
     Returns
     -------
     Answer
         Its plan may miss rows with a negative limit by :data:`SLACK`.
     """
-    by_row, unit = row_scale(p), _unit(p)
+    box = box or open_box(len(p.gain))
+    by_row, unit = row_scale(p), _unit(p) if unit is None else unit
     # What has to be reached, and can only just be, the presolve may take for out of reach.
     limit = p.limit + np.where(p.limit < 0, SLACK * np.abs(p.limit), 0.0)
     begun = time.monotonic()
@@ -218,7 +257,7 @@ def cut(
             np.full(len(p.limit), -np.inf),
             limit / by_row,
         ),
-        bounds=optimize.Bounds(0.0, 1.0 if most is None else most),
+        bounds=optimize.Bounds(box.least, box.most),
         integrality=np.arange(len(p.gain)) < p.n_whole,
         options={"node_limit": nodes, "mip_rel_gap": gap, "time_limit": PATIENCE_S},
     )
@@ -233,7 +272,15 @@ def cut(
     return Answer(values, bound, bound - gained <= TOLERANCE * bound, "HiGHS", in_time)
 
 
-def priced(p: Programme, hard: np.ndarray, prices: np.ndarray, *, nodes: int) -> Answer:
+def priced(
+    p: Programme,
+    hard: np.ndarray,
+    prices: np.ndarray,
+    *,
+    nodes: int,
+    box: Box | None = None,
+    gap: float | None = None,
+) -> Answer:
     """The programme with some rows in the objective, by branch and cut.
 
     Parameters
@@ -242,9 +289,13 @@ def priced(p: Programme, hard: np.ndarray, prices: np.ndarray, *, nodes: int) ->
     hard : (n,) int64
         Rows.
     prices : (n,) float64
-        Their prices, not negative.
+        Their prices, not negative; taken at less where they are :data:`DEAR`.
     nodes : int
         Work limit.
+    box : Box, optional
+        As for :func:`cut`.
+    gap : float, optional
+        Gap at which to stop, in the unit of gains.
 
     Returns
     -------
@@ -252,10 +303,81 @@ def priced(p: Programme, hard: np.ndarray, prices: np.ndarray, *, nodes: int) ->
         The bound is one of the programme; the plan need not keep the rows.
     """
     rest = np.setdiff1d(np.arange(len(p.limit)), hard)
+    unit = _unit(p)
+    prices = np.minimum(prices, DEAR * unit / row_scale(p)[hard])
     gain = p.gain - p.matrix[hard].T @ prices
-    answer = cut(Programme(gain, p.matrix[rest], p.limit[rest], p.n_whole), nodes=nodes)
+    worth = float(prices @ np.abs(p.limit[hard]))
+    within = NEAR / 10 if gap is None else max(1e-9, gap / (worth + float(p.gain.sum())))
+    answer = cut(
+        Programme(gain, p.matrix[rest], p.limit[rest], p.n_whole),
+        nodes=nodes,
+        box=box,
+        gap=within,
+        unit=unit,
+    )
     bound = answer.bound + float(prices @ p.limit[hard])
+    bound += DOUBT * worth
     return Answer(answer.values, bound, False, "HiGHS at prices", answer.reproducible)
+
+
+def at_prices(
+    p: Programme,
+    hard: np.ndarray,
+    prices: np.ndarray,
+    known: np.ndarray | None,
+    bound: float,
+    *,
+    box: Box,
+    work: float,
+    seed: int,
+) -> Answer:
+    """Prices raised until the plan at them nearly keeps the rows, and what the plans join to.
+
+    Parameters
+    ----------
+    p : Programme
+    hard : (n,) int64
+        Rows.
+    prices : (n,) float64
+        Where to begin.
+    known : (n,) float64 or None
+        Variables of a plan that keeps the rows.
+    bound : float
+        What is known of the programme.
+    box : Box
+    work : float
+        Factor on the work limits.
+    seed : int
+
+    Returns
+    -------
+    Answer
+        Its plan keeps the rows; None if none was found.
+    """
+    taken = np.zeros(p.n_whole, dtype=bool) if known is None else known[: p.n_whole] > 0.5
+    best, reproducible = known, True
+    for _ in range(RAISED):
+        gap = NEAR / 10 * abs(bound)
+        nodes = max(1, round(PRICED_NODES * work))
+        part = priced(p, hard, prices, nodes=nodes, box=box, gap=gap)
+        reproducible &= part.reproducible
+        bound = min(bound, part.bound)
+        if part.values is None:
+            break
+        taken |= part.values[: p.n_whole] > 0.5
+        over = p.matrix[hard] @ part.values - p.limit[hard]
+        missed = over > NEAR * np.abs(p.limit[hard])
+        if not missed.any():
+            break
+        prices = np.where(missed, RAISE * prices, prices)
+    both = open_box(len(p.gain))
+    both.most[: p.n_whole] = taken
+    part = branch(p, nodes=max(1, round(UNION_NODES * work)), seed=seed, most=both.most)
+    reproducible &= part.reproducible
+    value = -np.inf if best is None else float(p.gain @ best)
+    if part.values is not None and float(p.gain @ part.values) > value:
+        best = part.values
+    return Answer(best, bound, False, "HiGHS at prices + SCIP on what its plans hold", reproducible)
 
 
 def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = None) -> Answer:
@@ -298,23 +420,65 @@ def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = Non
     return Answer(values, bound, proven, "SCIP", in_time)
 
 
-def simplex(p: Programme, *, steps: int) -> tuple[np.ndarray, float, np.ndarray] | None:
+def simplex(
+    p: Programme, *, steps: int, box: Box | None = None
+) -> tuple[np.ndarray, float, np.ndarray] | None:
     """As :func:`relax`, to the end, by the dual simplex method; None if that takes too long."""
     if p.matrix.nnz > SIMPLEX:
         return None
+    box = box or open_box(len(p.gain))
     by_row, unit = row_scale(p), _unit(p)
     found = optimize.linprog(
         -p.gain / unit,
         A_ub=sparse.csr_matrix(sparse.diags_array(1.0 / by_row) @ p.matrix),
         b_ub=p.limit / by_row,
-        bounds=(0.0, 1.0),
+        bounds=np.column_stack(box),
         method="highs-ds",
         options={"maxiter": steps},
     )
     if found.status != 0:
         return None
     prices = np.maximum(-found.ineqlin.marginals * unit / by_row, 0.0)
-    return np.clip(found.x, 0.0, 1.0), proven_by(p, prices), prices
+    return np.clip(found.x, 0.0, 1.0), proven_by(p, prices, box), prices
+
+
+def settled(p: Programme, least: float, box: Box, *, steps: int) -> tuple[Box, float] | None:
+    """What every plan that gains at least so much holds, and leaves, by the relaxation's prices.
+
+    A variable whose reduced gain is more than what the bound leaves above ``least`` cannot be
+    otherwise (reduced cost fixing; Dantzig, Fulkerson and Johnson 1954).
+
+    Parameters
+    ----------
+    p : Programme
+    least : float
+    box : Box
+        What is known already.
+    steps : int
+        Of the simplex method.
+
+    Returns
+    -------
+    tuple or None
+        The box, and the bound; None where the relaxation takes too long.
+
+    Examples
+    --------
+    >>> one = sparse.csr_array(np.ones((1, 3)))
+    >>> p = Programme(np.array([5.0, 2.0, 0.5]), one, np.array([1.5]), 3)
+    >>> box, bound = settled(p, 5.0, open_box(3), steps=100)
+    >>> box.least.tolist(), box.most.tolist(), bound
+    ([1.0, 0.0, 0.0], [1.0, 1.0, 0.0], 6.0)
+    """
+    found = simplex(p, steps=steps, box=box)
+    if found is None:
+        return None
+    _, bound, prices = found
+    left = p.gain - p.matrix.T @ prices
+    room = max(bound - least, 0.0) + TOLERANCE * max(abs(bound), _unit(p))
+    return Box(
+        np.where(left > room, box.most, box.least), np.where(left < -room, box.least, box.most)
+    ), bound
 
 
 def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarray]:
@@ -353,8 +517,8 @@ def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarr
     return shares, bounds[k], both[k]
 
 
-def proven_by(p: Programme, prices: np.ndarray) -> float:
-    """The bound that prices of the rows prove.
+def proven_by(p: Programme, prices: np.ndarray, box: Box | None = None) -> float:
+    """The bound that prices of the rows prove, within a box.
 
     Examples
     --------
@@ -363,7 +527,8 @@ def proven_by(p: Programme, prices: np.ndarray) -> float:
     3.0
     """
     left = p.gain - p.matrix.T @ prices
-    return float(p.limit @ prices + np.maximum(left, 0.0).sum())
+    least, most = box or open_box(len(left))
+    return float(p.limit @ prices + np.where(left > 0, left * most, left * least).sum())
 
 
 def row_scale(p: Programme) -> np.ndarray:

@@ -11,8 +11,10 @@ from scipy import sparse
 from tdh.errors import Problem
 from tdh.language import Text
 from tdh.siting.backup import BackupPlan
+from tdh.siting.fair import FairPlan
 from tdh.siting.layered import Objective
 from tdh.siting.lexicographic import LexicographicPlan
+from tdh.siting.partial import Cover
 from tdh.siting.tenancy import TenancyPlan
 from tdh.siting.verifying import verify
 from tdh.siting.years import YearsPlan
@@ -170,15 +172,20 @@ def verify_years(
     discount: float = 1.0,
     carry_over: bool = True,
     in_place: Any = None,
+    max_total: Any = None,
+    budget: Any = None,
+    programme_budget: float | None = None,
     **limits: Any,
 ) -> list[Problem]:
     """What is wrong with a schedule; nothing if it keeps all that it says.
+
+    What is in place counts for sharing and spacing; sites and money are those of what is built.
 
     Parameters
     ----------
     plan : YearsPlan
     footprints, demand, max_sites, sharing_capacity, yearly_budget, cost, discount, carry_over, \
-in_place, **limits
+in_place, max_total, budget, programme_budget, **limits
         As the problem was given to :func:`solve_years`.
 
     Returns
@@ -194,6 +201,15 @@ in_place, **limits
     limits.pop("n_years", None)
     pairs = np.concatenate([start, built])
     found = verify(pairs, footprints, wanted[0], None, sharing_capacity, **limits)
+    found += verify(
+        built,
+        footprints,
+        wanted[0],
+        max_total,
+        cost=cost,
+        budget=budget,
+        programme_budget=programme_budget,
+    )
 
     def check(ok: bool, en: str, ja: str, where: str, value: float, expected: str) -> None:
         if not ok:
@@ -254,6 +270,99 @@ in_place, **limits
         f">= {total:.9g}",
     )
     return found
+
+
+def verify_max_min(
+    fair: FairPlan,
+    footprints: Sequence[Any],
+    demand: Any,
+    masks: Sequence[Any],
+    max_sites: Any = None,
+    sharing_capacity: Any = 1,
+    **limits: Any,
+) -> list[Problem]:
+    """What is wrong with a plan for the mask served worst; nothing if it keeps all that it says.
+
+    Parameters
+    ----------
+    fair : FairPlan
+    footprints, demand, masks, max_sites, sharing_capacity, **limits
+        As the problem was given to :func:`solve_max_min`.
+
+    Returns
+    -------
+    list of Problem
+    """
+    found = verify(fair.plan, footprints, demand, max_sites, sharing_capacity, **limits)
+    count = served(footprints, fair.plan.selected)
+    wanted = np.broadcast_to(np.asarray(demand, dtype=np.float64), count.shape)
+    shares = []
+    for k, mask in enumerate(masks):
+        inside = np.asarray(mask, dtype=bool)
+        got = float(np.where(count > 0, wanted, 0.0)[:, inside].sum())
+        shares.append(got / float(wanted[:, inside].sum()))
+        found += _said_otherwise(f"shares[{k}]", float(fair.shares[k]), shares[-1])
+    return [*found, *_bounded("bound", fair.bound, max_value=min(shares))]
+
+
+def verify_cover(
+    cover: Cover,
+    footprints: Any,
+    demand: Any,
+    share: float = 1.0,
+    *,
+    cost: Any = None,
+    fixed: Any = None,
+    forbidden: Any = None,
+) -> list[Problem]:
+    """What is wrong with a cover of a share; nothing if it keeps all that it says.
+
+    Parameters
+    ----------
+    cover : Cover
+    footprints, demand, share, cost, fixed, forbidden
+        As the problem was given to :func:`solve_partial_cover`.
+
+    Returns
+    -------
+    list of Problem
+    """
+    found = verify(cover.plan, footprints, demand, fixed=fixed, forbidden=forbidden)
+    sites = cover.plan.selected
+    every = np.arange(footprints.shape[0])
+    reach, got = (
+        served([footprints], np.column_stack([np.zeros(len(own), dtype=np.int64), own]))[0] > 0
+        for own in (every, sites)
+    )
+    weight = np.asarray(demand, dtype=np.float64)
+    target, value = share * float(weight[reach].sum()), float(weight[got].sum())
+    if value < target * (1 - _RELATIVE):
+        text = Text("the share is not reached", "割合に達していません")
+        found.append(Problem(text, value=value, expected=f">= {target:.9g}", where="share"))
+    each = np.broadcast_to(1.0 if cost is None else np.asarray(cost, dtype=np.float64), len(every))
+    spent = float(each[sites].sum())
+    return [
+        *found,
+        *_said_otherwise("sites", cover.sites, len(sites)),
+        *_said_otherwise("cost", cover.cost, spent),
+        *_bounded("least_cost", -cover.least_cost, max_value=-spent),
+    ]
+
+
+def _said_otherwise(where: str, said: float, counted: float) -> list[Problem]:
+    """A problem where a plan says another number than counted."""
+    if abs(said - counted) <= _RELATIVE * max(1.0, abs(counted)):
+        return []
+    text = Text("another number is counted", "再集計と一致しません")
+    return [Problem(text, value=float(said), expected=f"{counted:.9g}", where=where)]
+
+
+def _bounded(where: str, bound: float, *, max_value: float) -> list[Problem]:
+    """A problem where a bound is on the wrong side of the plan."""
+    if bound >= max_value - _RELATIVE * max(1.0, abs(max_value)):
+        return []
+    text = Text("the bound is below the plan", "上界が計画値を下回ります")
+    return [Problem(text, value=abs(bound), expected=f"{abs(max_value):.9g}", where=where)]
 
 
 def verify_shared_cost(

@@ -26,6 +26,8 @@ def _every_plan(problem: dict[str, Any]) -> Iterator[Pairs]:
     cost = np.broadcast_to(problem.get("cost", 1.0), (n_carriers, n_sites))
     capacity = np.broadcast_to(problem.get("sharing_capacity", 1), (n_sites,))
     fixed = problem.get("fixed") or []
+    forbidden = {tuple(p) for p in problem.get("forbidden") or []}
+    budget = np.broadcast_to(problem.get("budget", np.inf), (n_carriers,))
     own = []
     for c in range(n_carriers):
         sets = []
@@ -34,7 +36,11 @@ def _every_plan(problem: dict[str, Any]) -> Iterator[Pairs]:
                 near = spacing > 0 and any(
                     np.hypot(*(xy[a] - xy[b])) < spacing for a, b in itertools.combinations(s, 2)
                 )
-                if not near and all(i in s for carrier, i in fixed if carrier == c):
+                if near or any((c, i) in forbidden for i in s):
+                    continue
+                if sum(cost[c, i] for i in s) > budget[c] + 1e-9:
+                    continue
+                if all(i in s for carrier, i in fixed if carrier == c):
                     sets.append([(c, i) for i in s])
         own.append(sets)
     for parts in itertools.product(*own):
@@ -43,5 +49,7 @@ def _every_plan(problem: dict[str, Any]) -> Iterator[Pairs]:
         if (used > capacity).any():
             continue
         if sum(cost[p] for p in pairs) > problem.get("programme_budget", np.inf):
+            continue
+        if any(len(set(pairs) & set(of)) > n for of, n in problem.get("at_most", [])):
             continue
         yield pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from tdh.siting import (
     solve_allocation,
     solve_partial_cover,
     solving,
+    verify_cover,
 )
 
 
@@ -61,6 +63,10 @@ def test_cheapest_share_against_enumeration(small: int) -> None:
                 fixed=fixed or None,
                 effort=Effort(gap=1e-9, work=0.1),
             )
+        recount = verify_cover(
+            cover, sparse.csr_array(dense), demand, share, cost=cost, fixed=fixed or None
+        )
+        assert recount == []
         least = cheapest_of_all(dense, demand, cost, share, fixed)
         assert cover.least_cost <= least + 1e-6
         assert cover.cost >= least - 1e-6
@@ -75,6 +81,18 @@ def test_cheapest_share_against_enumeration(small: int) -> None:
             assert cover.cost <= 1.25 * least + 1e-6
 
     run()
+
+
+def test_a_cover_that_is_wrong_is_found() -> None:
+    near, demand = sparse.csr_array(np.eye(3, dtype=bool)), np.ones(3)
+    cover = solve_partial_cover(near, demand, 0.6)
+    assert cover.sites == 2 and verify_cover(cover, near, demand, 0.6) == []
+    text = " ".join(map(str, verify_cover(cover, near, demand, 1.0)))
+    assert "share is not reached" in text
+    wrong = replace(cover, sites=3, cost=1.0, least_cost=9.0)
+    text = " ".join(map(str, verify_cover(wrong, near, demand, 0.6)))
+    for words in ("sites", "cost", "least_cost"):
+        assert words in text
 
 
 def test_a_share_that_is_out_of_reach_at_any_cost() -> None:

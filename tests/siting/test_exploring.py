@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tdh.siting import (
     alternatives,
     compare,
     coverage_curve,
+    exact,
     explain_unchosen,
     solve_allocation,
     solve_max_min,
@@ -26,6 +28,7 @@ from tdh.siting import (
     solving,
     verify,
 )
+from tdh.siting.explaining import named
 from tdh.siting.spacing import cliques, too_near
 
 
@@ -118,12 +121,42 @@ def test_every_unchosen_pair_has_a_reason(plane: dict[str, Any]) -> None:
         assert np.hypot(*(plane["xy_m"][row.site] - plane["xy_m"][row.by])) < 600
     for row in table[table["reason"] == Reason.CAPACITY].itertuples():
         assert (1 - row.carrier, row.site) in chosen
+        said = named(row.text, ["?"] * 60, ["first", "second"]).render("en")
+        assert said.startswith("all places are taken by " + ["second", "first"][row.carrier])
     for row in table.itertuples():
         assert "{" not in row.text.render("ja") + row.text.render("en")
     # The plan is optimal: no single exchange improves it.
     swaps = table[table["reason"].isin([Reason.SPACING, Reason.BUDGET])]
     assert plan.status is Status.OPTIMAL
     assert (swaps.loc[swaps["reason"] == Reason.BUDGET, "gain"] >= 0).all()
+
+
+def test_assets_come_in_as_the_plan_is_extended(plane: dict[str, Any]) -> None:
+    """Each keeps every limit at its number of sites, and none would add more in its turn."""
+    footprints, demand, limits = parts(plane)
+    plan = solve_allocation(**plane)
+    table = explain_unchosen(plan, footprints, demand, **limits)
+    for c in range(2):
+        own = table[(table["carrier"] == c) & (table["enters_at"] > 0)].sort_values("enters_at")
+        assert len(own) > 3
+        held = plan.selected.tolist()
+        before = sum(k == c for k, _ in held)
+        assert own["enters_at"].tolist() == list(range(before + 1, before + 1 + len(own)))
+        for row in own.itertuples():
+            hit = np.zeros(demand.shape[1], dtype=bool)
+            for i in (i for k, i in held if k == c):
+                hit[footprints[c][[i]].indices] = True
+            adds = [
+                float((demand[c] * ~hit)[footprints[c][[i]].indices].sum()) for i in own["site"]
+            ]
+            rest = {**limits, "max_sites": None}
+            free = [
+                gain
+                for i, gain in zip(own["site"], adds, strict=True)
+                if not verify(np.array([*held, [c, i]]), footprints, demand, **rest)
+            ]
+            assert adds[own["site"].tolist().index(row.site)] == pytest.approx(max(free))
+            held = [*held, [c, row.site]]
 
 
 def test_fewest_sites_against_enumeration() -> None:
@@ -158,6 +191,32 @@ def test_floors_that_conflict_name_the_least_relaxation() -> None:
     with pytest.raises(InfeasibleError, match="conflict") as caught:
         solve_allocation([apart], [[5, 3]], 1, floors=floors)
     assert "least relaxation lowers it by 3" in str(caught.value)
+
+
+def test_a_relaxation_that_is_not_proven_least_says_what_is_needed(
+    plane: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = np.arange(1000) % 40
+    masks = [
+        (columns // 10 == k, 0.35 * plane["demand"][:, columns // 10 == k].sum()) for k in range(4)
+    ]
+    with pytest.raises(InfeasibleError, match="conflict") as caught:
+        solve_allocation(**plane, floors=masks)
+    least = sum(
+        map(float, re.findall(r"least relaxation lowers it by ([\d.]+)", str(caught.value)))
+    )
+    assert least > 0
+    found = exact.Shortfall(None, 0.5 * least)
+    monkeypatch.setattr(exact, "least_shortfall", lambda *args, **given: found)
+    with pytest.raises(InfeasibleError, match="conflict") as caught:
+        solve_allocation(**plane, floors=masks)
+    said = re.search(
+        r"\(([\d.]+) in all floors; none is possible below ([\d.]+)", str(caught.value)
+    )
+    assert said is not None
+    assert float(said[1]) >= least * (1 - 1e-5) and float(said[2]) == pytest.approx(
+        0.5 * least, rel=1e-4
+    )
 
 
 def test_a_floor_of_one_carrier_counts_its_demand_alone() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from tdh.errors import NoSolutionError
-from tdh.siting import solve_allocation, solving
+from tdh.siting import infeasible, solve_allocation, solving
 from tdh.siting.allocation import check, model_of
 from tdh.siting.model import Arrays
 from tdh.siting.solving import Effort, Solution
@@ -49,6 +49,7 @@ def test_fixed_choices_that_serve_more_than_a_floor(monkeypatch: pytest.MonkeyPa
 def test_what_the_nearest_plan_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     missed = Solution(None, 110.0, False, "search", lack=np.array([0.25]))
     monkeypatch.setattr(solving, "solve", lambda *a, **k: missed)
+    monkeypatch.setattr(infeasible, "ELASTIC_MOST", -1)
     with pytest.raises(NoSolutionError) as caught:
         solve_allocation([COVER], DEMAND, 2, floors=FLOOR)
     (problem,) = caught.value.problems

@@ -238,3 +238,36 @@ def test_wrong_objectives_are_all_named() -> None:
     with pytest.raises(InputError) as caught:
         solve_lexicographic([near], [np.ones(5), Objective(np.ones(2), 3)], 1, tolerance=1.0)
     assert len(caught.value.problems) == 3
+
+
+def test_a_price_beyond_the_solver_proves_no_bound_below_a_plan() -> None:
+    """Held at its best, a row has prices at which the people would be lost in the tolerances."""
+    rng = np.random.default_rng(3)
+    places = sparse.csr_array(rng.random((30, 40)) < 0.2)
+    people = sparse.csr_array(rng.random((30, 300)) < 0.1)
+    first, then = np.ones((1, 40)), rng.random((1, 300))
+    every = sparse.csr_array(sparse.hstack([places, people]), dtype=bool)
+    halls = np.hstack([first, np.zeros((1, 300))])
+    homes = np.hstack([np.zeros((1, 40)), then])
+    exact = solve_lexicographic([every], [halls, homes], 8)
+    assert exact.statuses == (Status.OPTIMAL, Status.OPTIMAL)
+    request = check([every], halls, 8)
+    available, rows, limits = rows_of(request)
+    groups = [groups_of(request, Objective(d), available) for d in (halls, homes)]
+    p = programme_of(request, groups, available, rows, limits, [exact.found[0]])
+    hard = np.array([len(p.limit) - 1])
+    for price in (1.0, 1e6, 1e12):
+        answer = programme.priced(p, hard, np.array([price]), nodes=50)
+        assert answer.bound >= exact.found[1] * (1 - 1e-9)
+    found = programme.settled(p, exact.found[1], programme.open_box(len(p.gain)), steps=9_999)
+    assert found is not None
+    box, bound = found
+    best = programme.branch(p, nodes=9_999, seed=0).values
+    assert best is not None and bound >= exact.found[1] * (1 - 1e-9)
+    assert (best >= box.least - 1e-9).all() and (best <= box.most + 1e-9).all()
+    poor = programme.branch(p._replace(gain=-p.gain), nodes=9_999, seed=0).values
+    assert poor is not None
+    known = programme.at_prices(p, hard, np.array([0.1]), poor, bound, box=box, work=1.0, seed=0)
+    assert known.values is not None and known.bound >= exact.found[1] * (1 - 1e-9)
+    assert (p.matrix @ known.values <= p.limit + 1e-6).all()
+    assert 0 < float(p.gain @ known.values) <= exact.found[1] * (1 + 1e-9)

@@ -70,7 +70,7 @@ def test_floors_that_the_relaxation_proves_out_of_reach(monkeypatch: pytest.Monk
     problem = town()
     problem["floors"] = [(mask, 2.0 * need) for mask, need in problem["floors"]]
     monkeypatch.setattr(solving, "SMALL", -1)
-    monkeypatch.setattr("tdh.siting.infeasible.ELASTIC", -1)
+    monkeypatch.setattr("tdh.siting.infeasible.ELASTIC_MOST", -1)
     with pytest.raises(InfeasibleError) as caught:
         solve_allocation(**problem)
     assert all("once it is lowered by" in p.render("en") for p in caught.value.problems)
@@ -85,3 +85,22 @@ def test_floors_that_the_relaxation_proves_out_of_reach(monkeypatch: pytest.Monk
     problem["floors"] = lowered
     monkeypatch.undo()
     assert verify(solve_allocation(**problem), **problem) == []
+
+
+def test_the_floors_alone_decide_where_a_search_finds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = town()
+    best = solve_allocation(**problem, effort=Effort(gap=0.0))
+
+    def nothing(m: Any, **given: Any) -> solving.Solution:
+        return solving.Solution(None, float(m.weight.sum()), False, "a search")
+
+    monkeypatch.setattr(solving, "solve", nothing)
+    plan = solve_allocation(**problem)
+    assert verify(plan, **problem) == []
+    assert plan.method == "a search + SCIP on the floors alone"
+    assert plan.objective <= best.objective <= plan.bound
+    problem["floors"] = [(mask, 2.0 * need) for mask, need in problem["floors"]]
+    with pytest.raises(InfeasibleError, match="conflict"):
+        solve_allocation(**problem)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,8 +42,11 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
         out["max_sites"] = rng.integers(0, 3, n_years)
     if draw(st.integers(0, 2)) == 0:
         out["in_place"] = [(0, int(rng.integers(n_sites)))]
-    elif draw(st.booleans()):
+    if draw(st.booleans()):
         out["fixed"] = [(n_carriers - 1, int(rng.integers(n_sites)))]
+    if draw(st.booleans()):
+        out["max_total"] = rng.integers(1, 4, n_carriers)
+    if draw(st.booleans()):
         out["budget"] = rng.integers(1, 4, n_carriers).astype(float)
         out["programme_budget"] = 2.0
     return out
@@ -58,14 +62,22 @@ def best_of_all(problem: dict[str, Any]) -> float | None:
     start = problem.get("in_place", [])
     most = problem.get("max_sites", np.full(n_years, 99))
     every = [(c, i) for c in range(n_carriers) for i in range(n_sites) if (c, i) not in start]
+    total = problem.get("max_total", np.full(n_carriers, 99))
     xy, must = problem["xy_m"], set(problem.get("fixed", []))
     best = None
     for k in range(4):
         for pairs in itertools.combinations(every, k):
-            if not must <= set(pairs):
+            if not must <= {*pairs, *start}:
+                continue
+            if (
+                np.bincount(np.array([c for c, _ in pairs], dtype=int), minlength=n_carriers)
+                > total
+            ).any():
                 continue
             spent = np.bincount(
-                [c for c, _ in pairs], [problem["cost"][p] for p in pairs], n_carriers
+                np.array([c for c, _ in pairs], dtype=int),
+                [problem["cost"][p] for p in pairs],
+                n_carriers,
             )
             if (spent > problem.get("budget", np.inf)).any():
                 continue
@@ -154,6 +166,31 @@ def test_what_is_not_spent_is_carried_over() -> None:
     text = " ".join(map(str, verify_years(wrong, **problem)))
     assert "objective differs" in text
     assert "bound is below" in text
+
+
+def test_what_is_in_place_costs_nothing_but_stands() -> None:
+    """A site in place takes none of the money or the number, but its share and its distance."""
+    near = sparse.csr_array(np.eye(3, dtype=bool))
+    problem: dict[str, Any] = {
+        "footprints": [near],
+        "demand": np.array([[9.0, 5.0, 2.0]]),
+        "yearly_budget": [1],
+        "cost": [[7, 1, 1]],
+        "max_total": 1,
+        "budget": 1,
+        "programme_budget": 1,
+        "in_place": [(0, 0)],
+        "xy_m": [[0, 0], [50, 0], [500, 0]],
+        "spacing_m": 100.0,
+    }
+    plan = solve_years(**problem)
+    assert plan.schedule["site"].tolist() == [2]
+    assert plan.covered.tolist() == [11.0]
+    assert verify_years(plan, **problem) == []
+    two = replace(plan, schedule=pd.concat([plan.schedule, plan.schedule.assign(site=1)]))
+    text = " ".join(map(str, verify_years(two, **problem)))
+    for words in ("too many sites", "a budget", "programme's budget", "too near", "year's limit"):
+        assert words in text
 
 
 def test_one_year_is_the_mclp() -> None:
