@@ -118,6 +118,7 @@ class _Search:
         self.penalty = 0.0
         self.lack = m.need.copy()
         self.reproducible = True
+        self.closed = False
 
     @property
     def gap(self) -> float:
@@ -154,9 +155,9 @@ class _Search:
             self.decide_windows()
             prices = self.tighten(prices)
         if self.gap > 1e-6 and not self.late():
-            closed = self.close(prices)
-            if closed:
-                methods.append("SCIP on what the bound leaves open")
+            self.closed |= self.close(prices)
+        if self.closed:
+            methods.append("SCIP on what the bound leaves open")
         feasible = self.gap < np.inf
         if not feasible and self.out_of_reach():
             return Solution(None, -np.inf, True, "SCIP", lack=self.lack)
@@ -243,6 +244,9 @@ class _Search:
             )
             self.keep(part.lift(best))
             self.progress(k + 1, len(ROUNDS) + 1)
+            if k == 0 and len(m.row_limit) and self.gap > self.effort.gap and not self.late():
+                # What the bound leaves open may be small already: then rounds are not needed.
+                self.closed |= self.close(prices)
 
     def decide_windows(self) -> None:
         """Windows of the plan, one after the other, decided anew by the integer programme."""

@@ -98,11 +98,11 @@ def improve(
     near = _nearest(
         m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight, each if each >= FEWEST else 0
     )
-    apart = _apart(m.cover_ptr, m.cover_idx, near)
+    apart_ptr, apart_idx = _apart(m.cover_ptr, m.cover_idx, near)
 
     def chain(k: int) -> tuple[np.ndarray, float]:
         return _anneal(
-            m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight, near, *apart,
+            m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight, near, apart_ptr, apart_idx,
             start, number, steps // CHAINS, seed * CHAINS + k, hot, cold,
         )  # fmt: skip
 

@@ -197,6 +197,8 @@ def test_a_run_gets_its_stations(demo_run: Run, tmp_path: Path) -> None:
 
 def test_another_table_of_stations_is_told_how_to_be_read(tmp_path: Path) -> None:
     path = tmp_path / "stations.json"
-    path.write_text('[{"name": "甲", "lat": 35.7, "lng": 139.7, "passenger": 10}]', encoding="utf-8")
+    path.write_text(
+        '[{"name": "甲", "lat": 35.7, "lng": 139.7, "passenger": 10}]', encoding="utf-8"
+    )
     with pytest.raises(InputError, match=r"type = .features. and the column"):
         read_stations(path, "EPSG:6677")
