@@ -6,7 +6,9 @@ marked ``slow``: ``-m slow``. The proven gap stands in ``extra_info``.
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy import sparse
 from scipy.spatial import cKDTree
+from sklearn.neighbors import BallTree
 
 from tdh.siting import (
     Effort,
@@ -186,6 +189,76 @@ def test_mclp(benchmark: BenchmarkFixture, n_sites: int, n_cells: int, direction
     )
     benchmark.extra_info.update(gap=plan.gap, method=plan.method, nonzeros=footprint.nnz)
     assert plan.gap <= 0.02
+
+
+@pytest.mark.slow
+def test_growth(benchmark: BenchmarkFixture) -> None:
+    """How time grows with the entries of the footprints: the exponent of a power law through all."""
+    entries, seconds = [], []
+
+    def sizes() -> None:
+        for n_sites, n_cells in ((2_000, 200_000), (5_000, 500_000), (10_000, 2_000_000)):
+            footprint, demand, _, _ = plane(n_sites, n_cells, 0)
+            begun = time.process_time()
+            plan = solve_mclp(footprint, demand, max_sites=n_sites // 20, effort=Effort(gap=0.01))
+            seconds.append(time.process_time() - begun)
+            entries.append(footprint.nnz)
+            assert plan.gap <= 0.012
+
+    solve_mclp(*plane(2_000, 50_000, 0)[:2], max_sites=100, effort=Effort(gap=0.01))  # compiled
+    benchmark.pedantic(sizes, rounds=1)
+    exponent = float(np.polyfit(np.log(entries), np.log(seconds), 1)[0])
+    benchmark.extra_info.update(exponent=exponent, entries=entries, seconds=seconds)
+
+
+EARTH_M = 6_378_137.0
+"""The radius that reproduces the published values."""
+
+
+def published(folder: Path) -> list[tuple[str, sparse.csr_array, np.ndarray, int, float]]:
+    """Name, footprints, demand, number of sites and published value of the 24 instances."""
+    out = []
+    for path in sorted((folder / "best_known").glob("*.txt")):
+        name, number, radius_m = path.stem.split("_")
+        best = float(path.read_text().splitlines()[0].split(":")[1])
+        lines = [line.strip() for line in (folder / f"{name}.txt").read_text().splitlines()]
+        size = int(next(line for line in lines if line.startswith("DIMENSION")).split(":")[1])
+        at, to = (lines.index(f"{part}_SECTION") + 1 for part in ("NODE_COORD", "DEMAND"))
+        points = np.radians([[float(v) for v in line.split()] for line in lines[at : at + size]])
+        demand = np.array([float(line.removesuffix("EOF")) for line in lines[to : to + size]])
+        near = BallTree(points, metric="haversine").query_radius(points, float(radius_m) / EARTH_M)
+        indptr = np.concatenate([[0], np.cumsum([len(cells) for cells in near])])
+        covers = np.ones(indptr[-1], dtype=bool)
+        footprint = sparse.csr_array((covers, np.concatenate(near), indptr), (size, size))
+        out.append((path.stem, footprint, demand, int(number), best))
+    return out
+
+
+@pytest.mark.slow
+def test_published(benchmark: BenchmarkFixture) -> None:
+    """The 24 published instances: value against the published one, and the gap that is proven."""
+    if "TDH_DATA" not in os.environ:
+        pytest.skip("TDH_DATA is not set: no real data")
+    instances = published(Path(os.environ["TDH_DATA"]) / "benchmarks" / "mclp")
+    solve_mclp(*instances[0][1:3], max_sites=5)  # compiled
+
+    def all_of_them() -> dict[str, tuple[float, float]]:
+        out = {}
+        for name, footprint, demand, number, best in instances:
+            plan = solve_mclp(footprint, demand, max_sites=number)
+            out[name] = (100 * (plan.objective / best - 1), 100 * plan.gap)
+        return out
+
+    found = benchmark.pedantic(all_of_them, rounds=1)
+    beside, gap = np.array(list(found.values())).T
+    benchmark.extra_info.update(
+        found=found, mean_beside_percent=beside.mean(), reached=int((beside >= 0).sum())
+    )
+    print(
+        *(f"{name}: {b:+.3f} %, proven gap {g:.3f} %" for name, (b, g) in found.items()), sep="\n"
+    )
+    assert (gap >= -1e-9).all()
+    assert beside.min() > -0.3
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.8], ids=["free", "floors"])

@@ -45,7 +45,7 @@ CHAINS = 2
 many short ones, even where the plans are put together afterwards."""
 WORK, MOST = 4.4e9, 120_000
 """Elementary operations of all searches at effort 1, and steps for each choice of a plan."""
-HOT, COLD = 0.04, 0.004
+HOT, COLD = 0.04, 0.001
 """Starting and final heat, in mean gains of a choice."""
 
 
