@@ -229,8 +229,12 @@ def answer(
         kept = infeasible.explain(request, model, solution.proven, solution.lack)
         if kept is None:
             raise NoSolutionError(*_missed(request, solution.lack))
-        method = f"{solution.method} + SCIP on the floors alone"
-        solution = replace(solution, chosen=kept, method=method)
+        solution = replace(
+            solution,
+            chosen=kept.chosen,
+            method=f"{solution.method} + SCIP on the floors alone",
+            reproducible=solution.reproducible and kept.in_time,
+        )
     assert solution.chosen is not None
     chosen = request.fixed.copy()
     chosen[model.carrier[solution.chosen], model.site[solution.chosen]] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,11 +142,14 @@ class Shortfall:
         No plan lacks less altogether.
     chosen : (n_pairs,) bool or None
         That plan.
+    in_time : bool
+        False where wall clock, and not the work limit, ended the search.
     """
 
     lack: np.ndarray | None
     least: float
     chosen: np.ndarray | None = None
+    in_time: bool = True
 
 
 def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None) -> Shortfall:
@@ -196,13 +200,15 @@ def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None)
     solver.set_solver_specific_parameters(f"limits/totalnodes = {nodes}\n")
     if time_limit_s is not None:
         solver.set_time_limit_in_seconds(time_limit_s)
+    begun = time.monotonic()
     solver.solve(model)
+    in_time = time_limit_s is None or time.monotonic() - begun < time_limit_s
     least = max(0.0, float(solver.best_objective_bound()) * unit)
     if not solver.has_solution():
-        return Shortfall(None, least if np.isfinite(least) else 0.0)
+        return Shortfall(None, least if np.isfinite(least) else 0.0, in_time=in_time)
     values = np.asarray(solver.variable_values())
     lack = values[n_x + n_y :] * unit
-    return Shortfall(lack, min(least, float(lack.sum())), values[:n_x] > 0.5)
+    return Shortfall(lack, min(least, float(lack.sum())), values[:n_x] > 0.5, in_time)
 
 
 def covered(m: Arrays, chosen: np.ndarray) -> np.ndarray:

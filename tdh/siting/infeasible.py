@@ -103,7 +103,7 @@ ELASTIC_MOST, ELASTIC_NODES, PATIENCE_S = 100_000, 200, 60.0
 
 def explain(
     request: Request, model: Model, proven: bool, lack: np.ndarray | None = None
-) -> np.ndarray | None:
+) -> exact.Shortfall | None:
     """Raise if the floors are proven to be out of reach, with what is possible instead.
 
     Each floor is first tried alone: the most that can be covered within its mask is bounded by the
@@ -114,8 +114,8 @@ def explain(
 
     Returns
     -------
-    (n_pairs,) bool or None
-        A plan that keeps every floor, where the elastic model finds what a search did not.
+    Shortfall or None
+        With a plan that keeps every floor, where the elastic model finds what a search did not.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def explain(
     if proven or elastic.least > rounding:
         raise InfeasibleError(*_conflict(request, m, elastic, lack))
     kept = elastic.lack is not None and float(elastic.lack.sum()) <= rounding
-    return elastic.chosen if kept else None
+    return elastic if kept else None
 
 
 def _conflict(
@@ -177,6 +177,10 @@ def _conflict(
             "これを {lack:.6g} 下げれば計画があります"
             "(下限全体で {total:.6g}。全体で {least:.6g} 未満の緩和では計画はありません)"
         )
+    # Each against its own need: what one of millions lacks by rounding may be all that another asks.
+    named = np.flatnonzero(shortfall > 1e-6 * (1 + np.abs(m.need)))
+    if len(named) == 0:
+        named = np.array([int(shortfall.argmax())])
     return [
         Problem(
             Text(
@@ -187,7 +191,7 @@ def _conflict(
             where=_name(int(f), request.floors[f].carrier),
             fix=Text(fix_en, fix_ja, lack=float(shortfall[f]), total=total, least=found.least),
         )
-        for f in np.flatnonzero(shortfall > 1e-6 * (1 + m.need.max()))
+        for f in named
     ]
 
 

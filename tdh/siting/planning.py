@@ -159,7 +159,9 @@ class _Planner:
     def decide(self, prices: np.ndarray) -> None:
         """Branch and cut of what the prices leave open: all that a better schedule could hold."""
         left = (self.p.gain - self.p.matrix.T @ prices)[: self.p.n_whole]
-        room = (self.bound - self.value) * (1 + 1e-9) + 1e-9
+        # What these prices prove, and not the best bound known: the values left belong to them.
+        proven = programme.proven_by(self.p, prices) + self.base
+        room = (proven - self.value) * (1 + 1e-9) + 1e-9
         box = programme.open_box(len(self.p.gain))
         box.most[: self.p.n_whole] = left >= -room
         nodes = max(1, round(WHOLE_NODES * self.effort.work))

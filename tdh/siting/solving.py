@@ -19,6 +19,8 @@ RESIDUAL = 12_000
 """Non-zeros up to which what the bound leaves open does."""
 FEW, FEW_RESIDUAL = 150, 60_000
 """Pairs so few that branching ends soon, and the non-zeros up to which those left open do."""
+NODES, EARLY_NODES = 1_000, 200
+"""Branch-and-bound nodes for what the bound leaves open: at the end, and after the first round."""
 PATIENCE_S = 120.0
 """Wall clock after which a solver that its node limit did not stop is stopped; then the plan is
 marked as not reproducible."""
@@ -95,22 +97,22 @@ def solve(
     progress : callable, optional
         Called with (done, total) rounds.
     """
-    effort = effort or Effort()
+    effort, begun = effort or Effort(), time.monotonic()
     if exact.size(m) <= SMALL:
         outcome = exact.solve(m, nodes=20_000, seed=seed, time_limit_s=effort.time_limit_s)
         if outcome.proven:
             return Solution(outcome.chosen, outcome.bound, True, "SCIP")
-    return _Search(m, seed, effort, progress or (lambda done, total: None)).run()
+    return _Search(m, seed, effort, progress or (lambda done, total: None), begun).run()
 
 
 class _Search:
     """Bound, rounding, annealed ruin and recreate, and the integer programme of what stays open."""
 
-    def __init__(self, m: Arrays, seed: int, effort: Effort, progress: Progress) -> None:
+    def __init__(
+        self, m: Arrays, seed: int, effort: Effort, progress: Progress, begun: float
+    ) -> None:
         self.m, self.seed, self.effort, self.progress = m, seed, effort, progress
-        self.deadline = (
-            np.inf if effort.time_limit_s is None else time.monotonic() + effort.time_limit_s
-        )
+        self.deadline = np.inf if effort.time_limit_s is None else begun + effort.time_limit_s
         self.rate = 1.0 / np.maximum(m.cost, 1e-12) if (m.cost != 1).any() else np.ones(m.n_pairs)
         self.best = np.zeros(m.n_pairs, dtype=bool)
         self.merit = -np.inf
@@ -119,7 +121,7 @@ class _Search:
         self.penalty = 0.0
         self.lack = m.need.copy()
         self.reproducible = True
-        self.closed = False
+        self.closed = self.infeasible = False
 
     @property
     def gap(self) -> float:
@@ -133,10 +135,10 @@ class _Search:
         return short <= kernels.TOLERANCE * (1 + float(np.maximum(self.m.need, 0.0).sum()))
 
     def late(self) -> bool:
-        """Whether a time limit ended the search."""
-        if time.monotonic() > self.deadline:
-            self.reproducible = False
-        return not self.reproducible
+        """Whether the time limit has passed; then the plan is not reproducible."""
+        late = time.monotonic() > self.deadline
+        self.reproducible &= not late
+        return late
 
     def run(self) -> Solution:
         m = self.m
@@ -155,13 +157,16 @@ class _Search:
             self.anneal(prices)
             self.decide_windows()
             prices = self.tighten(prices)
-        if self.gap > 1e-6 and not self.late():
-            self.closed |= self.close(prices)
+        if self.gap > 1e-6 and not self.infeasible and not self.late():
+            self.closed |= self.close(prices, NODES)
         if self.closed:
             methods.append("SCIP on what the bound leaves open")
-        feasible = self.gap < np.inf
-        if not feasible and self.out_of_reach():
+        if self.gap == np.inf and not self.infeasible:
+            self.decide_floors()
+        if self.infeasible:
             return Solution(None, -np.inf, True, "SCIP", lack=self.lack)
+        feasible = self.gap < np.inf
+        self.late()
         return Solution(
             self.best if feasible else None,
             max(self.bound, self.merit) if feasible else self.bound,
@@ -229,7 +234,7 @@ class _Search:
         total = WORK * self.effort.work / per_step
         mean = max(self.merit, prices.bound * 0.1) / max(1, int(self.best.sum()))
         for k, (share, hot) in enumerate(ROUNDS):
-            if self.gap <= self.effort.gap or self.late():
+            if self.gap <= self.effort.gap or self.infeasible or self.late():
                 break
             if k and self.short > 0:
                 # Floors are still missed: they weigh more, in the choice and in the merit.
@@ -247,7 +252,7 @@ class _Search:
             self.progress(k + 1, len(ROUNDS) + 1)
             if k == 0 and len(m.row_limit) and self.gap > self.effort.gap and not self.late():
                 # What the bound leaves open may be small already: then rounds are not needed.
-                self.closed |= self.close(prices)
+                self.closed |= self.close(prices, EARLY_NODES)
 
     def decide_windows(self) -> None:
         """Windows of the plan, one after the other, decided anew by the integer programme."""
@@ -270,11 +275,22 @@ class _Search:
             if outcome.chosen is not None:
                 self.keep(part.lift(outcome.chosen))
 
-    def out_of_reach(self) -> bool:
-        """Whether the relaxation already proves that no plan keeps the floors."""
+    def decide_floors(self) -> None:
+        """What the root of the integer programme says where the search missed the floors."""
         if exact.size(self.m) > WINDOWED:
-            return False
-        return exact.solve(self.m, nodes=1, seed=self.seed, time_limit_s=PATIENCE_S).proven
+            return
+        outcome = self.patiently(self.m, 1)
+        if outcome.chosen is not None:
+            self.keep(outcome.chosen)
+        self.infeasible = outcome.proven and outcome.chosen is None
+
+    def patiently(self, m: Arrays, nodes: int) -> exact.Outcome:
+        """The integer programme, with wall clock as a last resort, which is noted."""
+        begun = time.monotonic()
+        left = min(PATIENCE_S, max(0.1, self.deadline - begun))
+        outcome = exact.solve(m, nodes=nodes, seed=self.seed, time_limit_s=left)
+        self.reproducible &= time.monotonic() - begun < left
+        return outcome
 
     def move(self, prices: dual.Prices) -> dual.Prices:
         """Rounds of annealed moves, each from the best plan; the prices at their end."""
@@ -335,7 +351,7 @@ class _Search:
         core[np.argsort(-reduced, kind="stable")[:n_core]] = True
         return core
 
-    def close(self, prices: dual.Prices) -> bool:
+    def close(self, prices: dual.Prices, nodes: int) -> bool:
         """Fix what the reduced values settle; solve the rest exactly if it is small."""
         m = self.m
         room = prices.bound - self.merit if self.short <= 0 else np.inf
@@ -351,14 +367,13 @@ class _Search:
             most = FEW_RESIDUAL * min(1.0, self.effort.work)
         if exact.size(part.arrays) > most:
             return False
-        begun = time.monotonic()
-        left = min(PATIENCE_S, max(0.1, self.deadline - begun))
-        outcome = exact.solve(part.arrays, nodes=1_000, seed=self.seed, time_limit_s=left)
-        if time.monotonic() - begun >= left:
-            self.reproducible = False
+        outcome = self.patiently(part.arrays, nodes)
         if outcome.chosen is not None:
             self.keep(part.lift(outcome.chosen))
+        elif outcome.proven and self.short > 0:
+            # Without a plan nothing was fixed: the whole model has none.
+            self.infeasible = True
+            return True
         # A plan outside the restriction is no better than the one that was known.
         self.bound = min(self.bound, max(self.merit, outcome.bound + part.base))
-        self.late()
         return True

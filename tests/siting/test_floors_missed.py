@@ -26,7 +26,7 @@ def arrays(number: int) -> Arrays:
 
 def test_no_demand_makes_up_for_a_floor_that_is_missed_by_little() -> None:
     m = arrays(2)
-    search = solving._Search(m, 0, Effort(), lambda done, total: None)
+    search = solving._Search(m, 0, Effort(), lambda done, total: None, 0.0)
     first, *floor = np.argsort(-m.weight[m.cover_idx])  # pairs by what each covers
     kept, almost = np.zeros(3, dtype=bool), np.zeros(3, dtype=bool)
     kept[floor] = True
@@ -34,7 +34,7 @@ def test_no_demand_makes_up_for_a_floor_that_is_missed_by_little() -> None:
     assert search.keep(kept)
     assert not search.keep(almost)
     assert np.array_equal(search.best, kept) and search.gap < np.inf
-    other = solving._Search(m, 0, Effort(), lambda done, total: None)
+    other = solving._Search(m, 0, Effort(), lambda done, total: None, 0.0)
     assert other.keep(almost) and other.gap == np.inf
     assert other.keep(kept) and other.gap < np.inf
 

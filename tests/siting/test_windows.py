@@ -54,7 +54,7 @@ def test_windows_make_a_plan_better_and_keep_every_limit() -> None:
     poor = solve_allocation(**problem, forbidden=best.selected[::3], effort=Effort(gap=0.0))
     limits = [problem[k] for k in ("footprints", "demand", "max_sites", "sharing_capacity")]
     model = model_of(check(*limits, None, 0.0, problem["floors"]))
-    search = solving._Search(model.arrays, 0, Effort(gap=0.0), lambda done, total: None)
+    search = solving._Search(model.arrays, 0, Effort(gap=0.0), lambda done, total: None, 0.0)
     search.bound = best.objective
     pairs = {tuple(pair) for pair in poor.selected.tolist()}
     chosen = [p in pairs for p in zip(model.carrier.tolist(), model.site.tolist(), strict=True)]
