@@ -53,9 +53,8 @@ class SiteScorer(TransformerMixin, BaseEstimator):
        contribution_people  contribution_installability  score
     0                 37.5                         25.0   62.5
     1                 75.0                         12.5   87.5
-    >>> SiteScorer().fit_transform([[50.0, 2.0], [100.0, 1.0]])
-    array([[ 25.,  50.,  75.],
-           [ 50.,  25.,  75.]])
+    >>> SiteScorer().fit_transform([[50.0, 2.0], [100.0, 1.0]]).tolist()
+    [[25.0, 50.0, 75.0], [50.0, 25.0, 75.0]]
     """
 
     def __init__(

@@ -92,7 +92,8 @@ def test_people_by_day_reach_cells_scores_and_plan(demo_run: Run, tmp_path: Path
         DemandSource(path=source.population, moment="disaster", type="mesh", factor=0.1),
     ]  # fmt: skip
     scenario = demo_run.scenario.model_copy(
-        update={"demand": source.model_copy(update={"sources": sources})}
+        # By volume, as people in a disaster are: residents stand by kinds of buildings elsewhere.
+        update={"demand": source.model_copy(update={"sources": sources, "placing": "volume"})}
     )
     facts = tdh.check(scenario).facts
     assert facts["people by day: stations.csv"] == 3000.0
