@@ -49,6 +49,20 @@ def test_a_run_agrees_with_its_recount(demo_run: Run) -> None:
     assert checks.verify(demo_run) == []
 
 
+def test_scores_of_earlier_versions_are_not_counted_again(folder: Path) -> None:
+    """Runs made before the values behind points were kept."""
+    (folder / "score_weights.parquet").unlink()
+    values = ["endurance", "ease_of_installation", "people_kept_if_neighbours_fail"]
+    for name in ("scores", "scores_public"):
+        path = folder / f"{name}.parquet"
+        pd.read_parquet(path).drop(columns=values).to_parquet(path)
+    found = tallies.of_run(read_run(folder), ["scores", "scores_public"])
+    assert [tally.table for tally in found] == ["scores", "scores_public"]
+    for tally in found:
+        assert tally.numbers == 0 and not tally.problems
+        assert "earlier version" in tally.line.render("en") and "以前の版" in tally.line.render("ja")
+
+
 @pytest.mark.parametrize(
     ("table", "column", "row", "add"),
     [
