@@ -89,7 +89,8 @@ def explain_score(
     DataFrame
         Table ``score_parts``: a row per carrier and component. ``contribution`` is ``points`` times
         ``value`` over ``scale``, at most ``points``; together they are ``score``. What closes
-        nothing of the gap earns nothing. Components without data have no value and no points.
+        nothing of the gap earns nothing. Components without data have no value and no points. The
+        public's score has no part for sharing.
 
     Raises
     ------
@@ -118,6 +119,8 @@ def explain_score(
     for row in own.to_dict("records"):
         known = weights[weights["carrier_id"] == row["carrier_id"]].set_index("component")
         for component, column in scoring.VALUES.items():
+            if public and component == "sharing":
+                continue  # no part of that score
             counted = component in known.index
             rows.append(
                 {

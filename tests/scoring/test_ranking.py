@@ -82,7 +82,9 @@ def test_every_part_of_a_score_can_be_counted_again(demo_run: Run, public: bool)
         parts = tdh.explain_score(demo_run, asset, public=public)
         for carrier, own in parts.groupby("carrier_id", sort=False):
             row = table[(table["asset_id"] == asset) & (table["carrier_id"] == carrier)].iloc[0]
-            assert set(own["component"]) == set(scoring.DEFAULT_WEIGHTS)
+            assert set(own["component"]) == set(scoring.DEFAULT_WEIGHTS) - (
+                {"sharing"} if public else set()
+            )
             assert own["contribution"].sum() == pytest.approx(row["score"], abs=1e-9)
             known = own[own["value"].notna()]
             assert known["points"].sum() == pytest.approx(100.0)
@@ -171,3 +173,25 @@ def test_parts_in_words(demo_run: Run, language: Language, word: str) -> None:
     for carrier in demo_run.carriers:
         assert carrier.name in said.output
     assert listed.exit_code == 0 and "中野区" in listed.output and "%" in listed.output
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("ja", "ギャップを解消しないため0点"),
+        ("en", "closes nothing of the gap, so it earns nothing"),
+    ],
+)
+def test_what_closes_nothing_is_told_to_earn_nothing(
+    demo_run: Run, language: Language, words: str
+) -> None:
+    """Its values may be full marks: without the words they would contradict the points."""
+    for public in (False, True):
+        table = demo_run.scores_public if public else demo_run.scores
+        cells = table.groupby("asset_id")["gap_cells_closed"].agg(lambda n: int((n == 0).sum()))
+        for asset in (cells.idxmin(), cells.idxmax()):
+            chosen = ["--explain", str(asset), *(["--public"] if public else [])]
+            with speaking(language):
+                said = CliRunner().invoke(group(), ["score", str(demo_run.folder), *chosen])
+            assert said.exit_code == 0 and said.output.count(words) == cells[asset]
+            assert ("共用" in said.output or "sharing" in said.output) is not public
