@@ -14,6 +14,8 @@ from tdh.results import Run, read_run
 
 PUBLIC = "public"
 """The carrier of the scores for all carriers together."""
+_SPREAD = 0.25
+"""How uncertain weights are where nothing else is asked for, as in the run's own tables."""
 
 
 def score(
@@ -23,7 +25,7 @@ def score(
     public: bool = False,
     municipality: str | None = None,
     top: int = 20,
-    spread: float = 0.25,
+    spread: float = _SPREAD,
 ) -> pd.DataFrame:
     """The best-scored assets of a run, with what their scores are made of and how firm ranks are.
 
@@ -58,9 +60,11 @@ def score(
     if municipality is not None:
         there = opened.assets["municipality_code"] == code_of(opened, municipality)
         table = table[table["asset_id"].isin(opened.assets.index[there])]
-    table = table.assign(
-        stays_in_top=scoring.stability(table, top, spread=spread, seed=opened.scenario.seed)
-    )
+    if (top, spread, municipality) != (opened.scenario.scoring.top, _SPREAD, None):
+        # Else the table tells it, as map, report and workbook do.
+        table = table.assign(
+            stays_in_top=scoring.stability(table, top, spread=spread, seed=opened.scenario.seed)
+        )
     order = _carriers(opened, public)
     table = table.assign(_at=table["carrier_id"].map(order.get_loc)).sort_values(["_at", "rank"])
     table = table.groupby("carrier_id", observed=True, sort=False).head(top).drop(columns="_at")

@@ -41,6 +41,19 @@ def test_function_and_command_say_the_same(demo_run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize("public", [False, True])
+def test_the_runs_own_share_where_the_same_is_asked_for(demo_run: Run, public: bool) -> None:
+    """One number for one thing: what map, report and workbook show."""
+    top = demo_run.scenario.scoring.top
+    key = ["carrier_id", "asset_id"]
+    own = (demo_run.scores_public if public else demo_run.scores).set_index(key)["stays_in_top"]
+    assert own.between(0.01, 0.99).any()
+    table = tdh.score(demo_run, top=top, public=public).set_index(key)["stays_in_top"]
+    assert table.tolist() == own.loc[table.index].tolist()
+    wider = tdh.score(demo_run, top=top, spread=0.5, public=public)["stays_in_top"]
+    assert wider.tolist() != table.tolist()
+
+
 def test_the_best_of_a_municipality(demo_run: Run) -> None:
     table = tdh.score(demo_run, municipality="13114", top=3, carrier="carrier-b")
     at = demo_run.assets.index[demo_run.assets["municipality"] == "中野区"]
