@@ -60,8 +60,8 @@ def score(
     if municipality is not None:
         there = opened.assets["municipality_code"] == code_of(opened, municipality)
         table = table[table["asset_id"].isin(opened.assets.index[there])]
-    if (top, spread, municipality) != (opened.scenario.scoring.top, _SPREAD, None):
-        # Else the table tells it, as map, report and workbook do.
+    told = (opened.scenario.scoring.top, _SPREAD, None)  # by the table, as on the map
+    if (top, spread, municipality) != told or "stays_in_top" not in table:
         table = table.assign(
             stays_in_top=scoring.stability(table, top, spread=spread, seed=opened.scenario.seed)
         )

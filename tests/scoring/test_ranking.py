@@ -52,6 +52,11 @@ def test_the_runs_own_share_where_the_same_is_asked_for(demo_run: Run, public: b
     assert table.tolist() == own.loc[table.index].tolist()
     wider = tdh.score(demo_run, top=top, spread=0.5, public=public)["stays_in_top"]
     assert wider.tolist() != table.tolist()
+    earlier = Run(demo_run.folder, demo_run.manifest)  # whose table for the public had no shares
+    name = "scores_public" if public else "scores"
+    earlier.__dict__[name] = getattr(demo_run, name).drop(columns="stays_in_top")
+    drawn = tdh.score(earlier, top=top, public=public)["stays_in_top"]
+    assert drawn.to_numpy() == pytest.approx(table.to_numpy(), abs=0.2)
 
 
 def test_the_best_of_a_municipality(demo_run: Run) -> None:
