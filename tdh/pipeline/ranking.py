@@ -9,6 +9,7 @@ import pandas as pd
 
 from tdh import gaps, schemas, scoring
 from tdh.errors import InputError, Problem
+from tdh.inventory import addresses
 from tdh.language import Text
 from tdh.results import Run, read_run
 
@@ -263,15 +264,45 @@ def _scores(run: Run, carrier: str | None, public: bool) -> pd.DataFrame:
 
 
 def code_of(run: Run, wanted: str) -> str:
-    """The code of a municipality of the run, by code or name."""
+    """The code of a municipality of the run, by code (five digits, or six that are right) or name.
+
+    Raises
+    ------
+    InputError
+        If none is so named, or several are.
+    """
     names = run.municipalities["municipality"]
     plain = wanted.strip()
     if plain.isascii() and plain.isdigit() and plain[:5] in names.index and len(plain) in (5, 6):
+        if len(plain) == 6 and plain[5] != addresses.check_digit(plain[:5]):
+            raise InputError(
+                Problem(
+                    Text(
+                        "the check digit of the municipality code is wrong",
+                        "市区町村コードの検査数字が正しくありません",
+                    ),
+                    value=wanted,
+                    expected=f"{plain[:5]}{addresses.check_digit(plain[:5])} {names[plain[:5]]}",
+                    where=str(run.folder),
+                )
+            )
         return plain[:5]
     found = names.index[names == plain]
     if len(found) == 0 and plain:  # 中野 for 中野区, 瑞穂町 for 西多摩郡瑞穂町
         found = names.index[names.str.contains(plain, regex=False)]
-    if len(found) != 1:
+    if len(found) > 1:
+        raise InputError(
+            Problem(
+                Text(
+                    "several municipalities match: give the code",
+                    "該当する市区町村が複数あります。コードで指定してください",
+                ),
+                value=wanted,
+                expected=", ".join(f"{code} {names[code]}" for code in found),
+                where=str(run.folder),
+            )
+        )
+    if len(found) == 0:
         raise InputError(
             Problem(
                 Text("the run has no such municipality", "その市区町村はありません"),

@@ -71,9 +71,28 @@ def test_the_best_of_a_municipality(demo_run: Run) -> None:
     for other in ("131148", "中野区", "中野"):
         again = tdh.score(demo_run, municipality=other, top=3, carrier="carrier-b")
         pd.testing.assert_frame_equal(again, table)
-    for wrong in ("八王子市", "13101", "区", ""):
+    for wrong in ("八王子市", "13101", "131016", ""):
         with pytest.raises(InputError, match="no such municipality"):
             tdh.score(demo_run, municipality=wrong)
+    with pytest.raises(InputError, match=r"check digit .* is wrong: 131149.* 131148 中野区"):
+        tdh.score(demo_run, municipality="131149")
+
+
+def test_several_municipalities_of_a_name(demo_run: Run) -> None:
+    """By a part of their names, or by a name that two have: those alone are told, with codes."""
+    with pytest.raises(InputError, match="several municipalities match: give the code") as caught:
+        tdh.score(demo_run, municipality="区")
+    for code, name in demo_run.municipalities["municipality"].items():
+        assert f"{code} {name}" in str(caught.value)
+    run = Run(demo_run.folder, demo_run.manifest)
+    names = ["北区", "北区", *demo_run.municipalities["municipality"].iloc[2:]]
+    run.__dict__["municipalities"] = demo_run.municipalities.assign(municipality=names)
+    one, two, *others = demo_run.municipalities.index
+    with pytest.raises(InputError, match=f"several .*{one} 北区, {two} 北区") as caught:
+        tdh.score(run, municipality="北区")
+    assert not any(code in str(caught.value) for code in others)
+    there = tdh.score(run, municipality=str(two))["asset_id"]
+    assert set(run.assets.loc[there, "municipality_code"]) == {two}
 
 
 def test_the_public(demo_run: Run) -> None:
