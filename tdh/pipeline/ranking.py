@@ -55,6 +55,8 @@ def score(
     ------
     InputError
         For a carrier or a municipality that the run does not know.
+    DomainError
+        For ``top`` below 1, or ``spread`` that is negative or not finite.
     """
     opened = _opened(run)
     table = _scores(opened, carrier, public)
@@ -106,7 +108,7 @@ def explain_score(
     table = _scores(opened, carrier, public)
     own = table[table["asset_id"] == asset]
     if own.empty:
-        raise InputError(_no_such_asset(opened, asset))
+        raise InputError(_no_such_asset(opened, asset, scored=not table.empty))
     weights = opened.score_weights
     if weights is None:
         raise InputError(
@@ -314,7 +316,13 @@ def code_of(run: Run, wanted: str) -> str:
     return str(found[0])
 
 
-def _no_such_asset(run: Run, asset: str) -> Problem:
+def _no_such_asset(run: Run, asset: str, *, scored: bool) -> Problem:
+    if asset in run.assets.index and not scored:
+        return Problem(
+            Text("the table of scores is empty", "スコアの表が空です"),
+            value=asset,
+            where=str(run.folder),
+        )
     if asset in run.assets.index:
         return Problem(
             Text(

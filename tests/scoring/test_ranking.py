@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 import tdh
 from tdh import scoring
 from tdh.cli import group
-from tdh.errors import InputError
+from tdh.errors import DomainError, InputError
 from tdh.language import Language, speaking
 from tdh.results import Run
 
@@ -179,6 +180,28 @@ def test_what_was_measured_for_equity_and_sharing(demo_run: Run) -> None:
     mine = tdh.score(demo_run, carrier=carrier, municipality=str(code), top=1).iloc[0]
     assert table.loc[code, "best_asset_id"] == mine["asset_id"]
     assert table.loc[code, "best_rank"] == mine["rank"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"top": 0}, {"top": -3}, {"spread": -1.0}, {"spread": np.nan}, {"spread": np.inf}],
+)
+def test_numbers_that_mean_nothing(demo_run: Run, asked: dict[str, Any]) -> None:
+    (name,) = asked
+    for municipality in (None, "13114"):
+        with pytest.raises(DomainError, match=name):
+            tdh.score(demo_run, municipality=municipality, **asked)
+
+
+def test_an_empty_table_is_told_as_such(demo_run: Run) -> None:
+    run = Run(demo_run.folder, demo_run.manifest)
+    run.__dict__["scores"] = demo_run.scores.iloc[:0]
+    asset = str(demo_run.scores["asset_id"].iloc[0])
+    with pytest.raises(InputError, match="the table of scores is empty"):
+        tdh.explain_score(run, asset)
+    with pytest.raises(InputError, match="no such asset"):
+        tdh.explain_score(run, "nobody")
+    assert tdh.score(run).empty
 
 
 def test_what_cannot_be_asked(demo_run: Run) -> None:
