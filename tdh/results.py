@@ -6,7 +6,7 @@ import json
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +40,24 @@ _WHY_NOT_LEARNT = {
     "no_better": Text("no better on blocks held out", "学習に使わない区画で改善なし"),
 }
 _KIND_JA = {"measured": "実測", "declared": "公表値", "predicted": "予測値", "estimated": "推定値"}
+
+
+def _placing_error(placing: Mapping[str, Any]) -> Text:
+    """The error of how people are placed against that of area and of volume."""
+    own, volume, area = (placing[f"rmse_{name}"] for name in ("classes", "volume", "areal"))
+    if area == 0:  # people live evenly: there is nothing to compare with
+        return Text(
+            "{own:.1f} people per mesh (by area 0, by volume {volume:.1f})",
+            "1メッシュあたり{own:.1f}人(面積按分では0人、建物容積では{volume:.1f}人)",
+            own=own,
+            volume=volume,
+        )
+    return Text(
+        "{own:.2f} of that by area (by volume {volume:.2f})",
+        "面積按分の{own:.2f}倍(建物容積では{volume:.2f}倍)",
+        own=own / area,
+        volume=volume / area,
+    )
 
 
 class VersionWarning(UserWarning):
@@ -223,24 +241,20 @@ class Run:
             told.append(
                 Text(
                     "Where residents live inside a mesh is learnt from {meshes} meshes; on blocks "
-                    "held out its error is {learnt:.2f} of that by area (by volume {volume:.2f})",
-                    "メッシュ内の居住位置は{meshes}メッシュから学習。学習に使わない区画での誤差は面積按分の"
-                    "{learnt:.2f}倍(建物容積では{volume:.2f}倍)",
+                    "held out its error is {error}",
+                    "メッシュ内の居住位置は{meshes}メッシュから学習。学習に使わない区画での誤差は{error}",
                     meshes=placing["meshes"],
-                    learnt=placing["rmse_classes"] / placing["rmse_areal"],
-                    volume=placing["rmse_volume"] / placing["rmse_areal"],
+                    error=_placing_error(placing),
                 )
             )
         elif placing.get("used") == "preset":
             told.append(
                 Text(
-                    "Residents stand inside a mesh by kinds of buildings as in Tokyo's 23 wards (error "
-                    "{preset:.2f} of that by area, by volume {volume:.2f}; {meshes} meshes)",
-                    "メッシュ内の人口は建物の種類別(東京23区での推定)に配分。誤差は面積按分の{preset:.2f}倍"
-                    "(建物容積では{volume:.2f}倍、{meshes}メッシュ)",
+                    "Residents stand inside a mesh by kinds of buildings as in Tokyo's 23 wards; on "
+                    "{meshes} meshes the error is {error}",
+                    "メッシュ内の人口は建物の種類別(東京23区での推定)に配分。{meshes}メッシュでの誤差は{error}",
                     meshes=placing["meshes"],
-                    preset=placing["rmse_classes"] / placing["rmse_areal"],
-                    volume=placing["rmse_volume"] / placing["rmse_areal"],
+                    error=_placing_error(placing),
                 )
             )
         elif placing.get("why_not") == "no_buildings":
@@ -248,6 +262,15 @@ class Run:
                 Text(
                     "Residents are spread evenly inside a mesh: no buildings are given",
                     "メッシュ内の人口は均等に配分(建物データなし)",
+                )
+            )
+        elif placing.get("why_not") in _WHY_NOT_LEARNT and placing.get("used") == "area":
+            told.append(
+                Text(
+                    "Residents are spread evenly inside a mesh, which has less error than the volume "
+                    "or kinds of buildings; nothing was learnt: {why}",
+                    "メッシュ内の人口は均等に配分(建物の容積・種類別より誤差が小さい。学習は不使用: {why})",
+                    why=_WHY_NOT_LEARNT[placing["why_not"]],
                 )
             )
         elif placing.get("why_not") in _WHY_NOT_LEARNT:

@@ -151,6 +151,9 @@ def command(
     tables.show(table[[*columns, f"reason_{current()}"]], "scores", as_json)
 
 
+_CLOSES_NOTHING = Text(
+    "closes nothing of the gap, so it earns nothing", "ギャップを解消しないため0点"
+)
 _ALL = Text("all carriers", "全事業者")
 
 
@@ -187,6 +190,8 @@ def _show_parts(run: Run, parts: pd.DataFrame) -> None:
                 )
             )
         )
+        if (own.loc[own["component"] == "area", "value"] == 0).all():
+            click.echo(str(_CLOSES_NOTHING))
         shown = own.assign(
             component=[str(scoring.LABELS[name]) for name in own["component"]],
             unit=[str(scoring.UNITS[name]) for name in own["component"]],

@@ -1,7 +1,8 @@
 """Where people stand inside their mesh: by the volume of buildings, or as it was learnt.
 
 :class:`tdh.demand.DasymetricRegressor` learns from meshes whose parts are known. It is used only
-where it does better than volume on blocks that it has not seen; what it did there is told.
+where it does better than volume, and than no buildings at all, on blocks that it has not seen; what
+it did there is told.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sklearn.model_selection import GroupKFold
 from tdh import mesh
 from tdh.demand.cells import Weigh
 from tdh.demand.dasymetric import LEAST_MESHES, DasymetricRegressor, mesh_classes
+from tdh.grid import Grid
 from tdh.surface import Surface
 
 FOLDS = 5
@@ -84,11 +86,12 @@ def learn_placing(
     Returns
     -------
     Placing
-        By volume where there is no surface, fewer than 100 meshes or five blocks, or where on the
-        blocks held out the classes do not beat volume. Where there are too few meshes to learn from,
-        but 16 to test on, and Tokyo's kinds of buildings (:data:`tdh.demand.dasymetric.PRESET`) beat
-        volume there, by those. Where ``training`` is one level finer than
-        a mesh of ``population`` wholly inside, the regressor divides it; sums are kept exactly.
+        Evenly where there is no surface. By volume, or evenly where that was tested to do better,
+        where there are fewer than 100 meshes or five blocks, or where on the blocks held out the
+        classes do not beat both. Where there are too few meshes to learn from, but 16 to test on,
+        and Tokyo's kinds of buildings (:data:`tdh.demand.dasymetric.PRESET`) beat both there, by
+        those. Where ``training`` is one level finer than a mesh of ``population`` wholly inside, the
+        regressor divides it; sums are kept exactly.
 
     Notes
     -----
@@ -137,8 +140,8 @@ def learn_placing(
     if not divides:
         del told["rmse_learnt"]
     facts |= told
-    if told["rmse_classes"] >= told["rmse_volume"]:
-        return without("no_better", **facts)
+    if told["rmse_classes"] >= min(told["rmse_volume"], told["rmse_areal"]):
+        return _plainly(without("no_better", **facts))
     model.fit(classes, people, None if divides else squares)
     divided = population
     if divides:
@@ -158,9 +161,20 @@ def _by_preset(
         "classes": model.predict(classes.to_numpy(float)),
     })  # fmt: skip
     told = {**volume.facts, **rmse}
-    if rmse["rmse_classes"] >= rmse["rmse_volume"]:
-        return Placing(None, volume.population, told)
+    if rmse["rmse_classes"] >= min(rmse["rmse_volume"], rmse["rmse_areal"]):
+        return _plainly(Placing(None, volume.population, told))
     return Placing(model.weigh, volume.population, {**told, "used": "preset"})
+
+
+def _plainly(volume: Placing) -> Placing:
+    """By volume, or evenly where that has less error."""
+    if volume.facts["rmse_areal"] >= volume.facts["rmse_volume"]:
+        return volume
+    return Placing(_evenly, volume.population, {**volume.facts, "used": "area"})
+
+
+def _evenly(_: Surface, grid: Grid) -> np.ndarray:
+    return np.ones(grid.shape)
 
 
 def _rmse(

@@ -225,6 +225,7 @@ def _meshes(points: gpd.GeoSeries) -> np.ndarray:
 
 def _places(run: Run, given: Path | Sequence[Path]) -> gpd.GeoDataFrame:
     paths = [given] if isinstance(given, Path) else list(given)
+    paths = list({Path(path).resolve(): path for path in paths}.values())  # each file counts once
     places = demand.read_places([demand.PlaceSource(path) for path in paths], run.crs).places
     inside = places[places.within(run.municipalities.union_all())]
     if inside.empty:

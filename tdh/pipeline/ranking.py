@@ -9,11 +9,14 @@ import pandas as pd
 
 from tdh import gaps, schemas, scoring
 from tdh.errors import InputError, Problem
+from tdh.inventory import addresses
 from tdh.language import Text
 from tdh.results import Run, read_run
 
 PUBLIC = "public"
 """The carrier of the scores for all carriers together."""
+_SPREAD = 0.25
+"""How uncertain weights are where nothing else is asked for, as in the run's own tables."""
 
 
 def score(
@@ -23,7 +26,7 @@ def score(
     public: bool = False,
     municipality: str | None = None,
     top: int = 20,
-    spread: float = 0.25,
+    spread: float = _SPREAD,
 ) -> pd.DataFrame:
     """The best-scored assets of a run, with what their scores are made of and how firm ranks are.
 
@@ -52,15 +55,19 @@ def score(
     ------
     InputError
         For a carrier or a municipality that the run does not know.
+    DomainError
+        For ``top`` below 1, or ``spread`` that is negative or not finite.
     """
     opened = _opened(run)
     table = _scores(opened, carrier, public)
     if municipality is not None:
         there = opened.assets["municipality_code"] == code_of(opened, municipality)
         table = table[table["asset_id"].isin(opened.assets.index[there])]
-    table = table.assign(
-        stays_in_top=scoring.stability(table, top, spread=spread, seed=opened.scenario.seed)
-    )
+    told = (opened.scenario.scoring.top, _SPREAD, None)  # by the table, as on the map
+    if (top, spread, municipality) != told or "stays_in_top" not in table:
+        table = table.assign(
+            stays_in_top=scoring.stability(table, top, spread=spread, seed=opened.scenario.seed)
+        )
     order = _carriers(opened, public)
     table = table.assign(_at=table["carrier_id"].map(order.get_loc)).sort_values(["_at", "rank"])
     table = table.groupby("carrier_id", observed=True, sort=False).head(top).drop(columns="_at")
@@ -89,7 +96,8 @@ def explain_score(
     DataFrame
         Table ``score_parts``: a row per carrier and component. ``contribution`` is ``points`` times
         ``value`` over ``scale``, at most ``points``; together they are ``score``. What closes
-        nothing of the gap earns nothing. Components without data have no value and no points.
+        nothing of the gap earns nothing. Components without data have no value and no points. The
+        public's score has no part for sharing.
 
     Raises
     ------
@@ -100,7 +108,7 @@ def explain_score(
     table = _scores(opened, carrier, public)
     own = table[table["asset_id"] == asset]
     if own.empty:
-        raise InputError(_no_such_asset(opened, asset))
+        raise InputError(_no_such_asset(opened, asset, scored=not table.empty))
     weights = opened.score_weights
     if weights is None:
         raise InputError(
@@ -118,6 +126,8 @@ def explain_score(
     for row in own.to_dict("records"):
         known = weights[weights["carrier_id"] == row["carrier_id"]].set_index("component")
         for component, column in scoring.VALUES.items():
+            if public and component == "sharing":
+                continue  # no part of that score
             counted = component in known.index
             rows.append(
                 {
@@ -256,15 +266,45 @@ def _scores(run: Run, carrier: str | None, public: bool) -> pd.DataFrame:
 
 
 def code_of(run: Run, wanted: str) -> str:
-    """The code of a municipality of the run, by code or name."""
+    """The code of a municipality of the run, by code (five digits, or six that are right) or name.
+
+    Raises
+    ------
+    InputError
+        If none is so named, or several are.
+    """
     names = run.municipalities["municipality"]
     plain = wanted.strip()
     if plain.isascii() and plain.isdigit() and plain[:5] in names.index and len(plain) in (5, 6):
+        if len(plain) == 6 and plain[5] != addresses.check_digit(plain[:5]):
+            raise InputError(
+                Problem(
+                    Text(
+                        "the check digit of the municipality code is wrong",
+                        "市区町村コードの検査数字が正しくありません",
+                    ),
+                    value=wanted,
+                    expected=f"{plain[:5]}{addresses.check_digit(plain[:5])} {names[plain[:5]]}",
+                    where=str(run.folder),
+                )
+            )
         return plain[:5]
     found = names.index[names == plain]
     if len(found) == 0 and plain:  # 中野 for 中野区, 瑞穂町 for 西多摩郡瑞穂町
         found = names.index[names.str.contains(plain, regex=False)]
-    if len(found) != 1:
+    if len(found) > 1:
+        raise InputError(
+            Problem(
+                Text(
+                    "several municipalities match: give the code",
+                    "該当する市区町村が複数あります。コードで指定してください",
+                ),
+                value=wanted,
+                expected=", ".join(f"{code} {names[code]}" for code in found),
+                where=str(run.folder),
+            )
+        )
+    if len(found) == 0:
         raise InputError(
             Problem(
                 Text("the run has no such municipality", "その市区町村はありません"),
@@ -276,7 +316,13 @@ def code_of(run: Run, wanted: str) -> str:
     return str(found[0])
 
 
-def _no_such_asset(run: Run, asset: str) -> Problem:
+def _no_such_asset(run: Run, asset: str, *, scored: bool) -> Problem:
+    if asset in run.assets.index and not scored:
+        return Problem(
+            Text("the table of scores is empty", "スコアの表が空です"),
+            value=asset,
+            where=str(run.folder),
+        )
     if asset in run.assets.index:
         return Problem(
             Text(

@@ -17,6 +17,11 @@ from tdh.language import Text
 from tdh.pipeline.tallies import Ground, Tally, compared
 from tdh.results import Run
 
+_EARLIER = Text(
+    "not counted again: the run was made by an earlier version, which did not keep what points "
+    "come from",
+    "再集計なし(配点を記録しない以前の版で計算)",
+)
 _WHAT = Text(
     "people, cells and places that each asset would serve, from the rasters of today and the "
     "footprints; points by the scenario's weights, their sum and the ranks",
@@ -43,13 +48,17 @@ _CHUNK = 4_000_000
 
 
 def scores(ground: Ground) -> Tally:
-    """Each carrier's scores."""
+    """Each carrier's scores; nothing of runs that do not tell what points come from."""
+    if ground.run.score_weights is None:
+        return _skipped("scores")
     counted = _counted(ground)
     return _tally(ground.run, "scores", counted)
 
 
 def scores_public(ground: Ground) -> Tally:
-    """Scores of all carriers together."""
+    """Scores of all carriers together; nothing of runs that do not tell what points come from."""
+    if ground.run.score_weights is None:
+        return _skipped("scores_public")
     each = _counted(ground)
     columns = ["people", "area", "places", "daytime"]
     together = each.groupby("asset_id", sort=False)[[c for c in columns if c in each]].sum(
@@ -64,6 +73,10 @@ def scores_public(ground: Ground) -> Tally:
     together["equity"] = pd.DataFrame(behind).sum(axis=1).reindex(together.index)
     together = together.reset_index().assign(carrier_id="public")
     return _tally(ground.run, "scores_public", together)
+
+
+def _skipped(name: str) -> Tally:
+    return Tally(name, _WHAT, 0, 0.0, "", skipped=_EARLIER)
 
 
 def _tally(run: Run, name: str, counted: pd.DataFrame) -> Tally:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tdh.errors import DomainError, Problem
+from tdh.language import Text
+
 _MOST_SAMPLES = 1 << 24
 
 
@@ -34,7 +37,30 @@ def stability(
     -------
     Series of float
         Share of draws, from 0 to 1, with the index of ``scores``. Ties count by rank.
+
+    Raises
+    ------
+    DomainError
+        For fewer than one of the best, or a spread that is no finite number of zero or more.
     """
+    if top < 1:
+        raise DomainError(
+            Problem(
+                Text("the number of best must be positive", "上位の件数は1以上です"),
+                where="top",
+                value=top,
+                expected="1 ≤ top",
+            )
+        )
+    if not 0 <= spread < np.inf:
+        raise DomainError(
+            Problem(
+                Text("the spread must be zero or more", "重みのばらつきは0以上の有限値です"),
+                where="spread",
+                value=spread,
+                expected="0 ≤ spread < ∞",
+            )
+        )
     names = [c for c in scores.columns if c.startswith("contribution_")]
     rng = np.random.default_rng(seed)
     factors = np.exp(rng.normal(0.0, spread, (len(names), samples)))

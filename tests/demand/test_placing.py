@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -204,6 +205,30 @@ def test_tokyos_kinds_of_buildings_where_too_little_is_known() -> None:
     assert few.facts["meshes"] < 16 and "rmse_classes" not in few.facts
     blocks = learn_placing(*town(2, side=5))
     assert (blocks.facts["used"], blocks.facts["why_not"]) == ("preset", "few_blocks")
+
+
+def test_evenly_where_that_has_the_least_error() -> None:
+    """As many people in each mesh, whatever is built there."""
+    for given, why in ((town(2, side=3), "few_meshes"), (town(3), "no_better")):
+        table, area, surface = given
+        placing = learn_placing(table.assign(population=100.0), area, surface)
+        facts = placing.facts
+        assert (facts["used"], facts["why_not"]) == ("area", why)
+        assert facts["rmse_areal"] == 0.0 < min(facts["rmse_volume"], facts["rmse_classes"])
+        grid = Grid.around(tuple(area.total_bounds), 25, CRS)
+        placed = demand.make_cells(grid, area, placing.population, surface, weigh=placing.weigh)
+        by_area = demand.make_cells(grid, area, table.assign(population=100.0))
+        np.testing.assert_allclose(placed["population"], by_area["population"])
+        run = Run(Path(), {"placing": facts})
+        run.__dict__["scenario"] = SimpleNamespace(demand=SimpleNamespace(sources=[]))
+        (notice,) = run.people_notices
+        assert "spread evenly" in notice.render("en") and "均等に配分" in notice.render("ja")
+        # A run of an earlier version may have chosen otherwise: no share of nothing.
+        for used in ("preset", "learnt"):
+            run.manifest["placing"]["used"] = used
+            (notice,) = run.people_notices
+            assert f"{facts['rmse_classes']:.1f} people per mesh" in notice.render("en")
+            assert f"{facts['rmse_classes']:.1f}人" in notice.render("ja")
 
 
 @pytest.mark.real

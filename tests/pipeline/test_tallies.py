@@ -49,6 +49,21 @@ def test_a_run_agrees_with_its_recount(demo_run: Run) -> None:
     assert checks.verify(demo_run) == []
 
 
+def test_scores_of_earlier_versions_are_not_counted_again(folder: Path) -> None:
+    """Runs made before the values behind points were kept."""
+    (folder / "score_weights.parquet").unlink()
+    values = ["endurance", "ease_of_installation", "people_kept_if_neighbours_fail"]
+    for name in ("scores", "scores_public"):
+        path = folder / f"{name}.parquet"
+        pd.read_parquet(path).drop(columns=values).to_parquet(path)
+    found = tallies.of_run(read_run(folder), ["scores", "scores_public"])
+    assert [tally.table for tally in found] == ["scores", "scores_public"]
+    for tally in found:
+        assert tally.numbers == 0 and not tally.problems
+        assert "earlier version" in tally.line.render("en")
+        assert "以前の版" in tally.line.render("ja")
+
+
 @pytest.mark.parametrize(
     ("table", "column", "row", "add"),
     [
@@ -221,3 +236,17 @@ def test_a_score_that_is_not_the_sum_of_its_parts_is_told(folder: Path) -> None:
     table.to_parquet(path)
     (found,) = tallies.of_run(read_run(folder), only=["scores"])
     assert len(found.problems) == 1 and "sum_of_parts" in str(found.problems[0])
+
+
+def test_a_register_of_places_given_twice_counts_once(
+    demo_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = demo_run.municipalities.representative_point().to_crs("EPSG:6668")
+    rows = [f"病院{i},{at.y:.6f},{at.x:.6f}" for i, at in enumerate(inside)]
+    path = tmp_path / "hospitals.csv"
+    path.write_text("\n".join(["名称,緯度,経度", *rows]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    once = kpis.counted(demo_run, places=path)
+    again = kpis.counted(demo_run, places=[path, path, Path("hospitals.csv")])
+    pd.testing.assert_frame_equal(again, once)
+    assert once.loc[once["kpi"] == "places", "total"].max() == len(inside)

@@ -130,6 +130,9 @@ def test_a_municipality_by_name_or_code(demo_run: Run) -> None:
         failed = outages.outage(demo_run, [spec]).failed
         assert set(failed.loc[failed["origin"] == "present", "station_id"]) == inside
     assert 0 < len(inside) < len(demo_run.sites)
+    for wrong, words in (("区", "several municipalities match"), ("131149", "check digit")):
+        with pytest.raises(InputError, match=words):
+            outages.outage(demo_run, [f"municipality:{wrong}"])
 
 
 def test_deeper_floods_than_so_many_metres(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 import tdh
 from tdh import scoring
 from tdh.cli import group
-from tdh.errors import InputError
+from tdh.errors import DomainError, InputError
 from tdh.language import Language, speaking
 from tdh.results import Run
 
@@ -41,6 +42,24 @@ def test_function_and_command_say_the_same(demo_run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize("public", [False, True])
+def test_the_runs_own_share_where_the_same_is_asked_for(demo_run: Run, public: bool) -> None:
+    """One number for one thing: what map, report and workbook show."""
+    top = demo_run.scenario.scoring.top
+    key = ["carrier_id", "asset_id"]
+    own = (demo_run.scores_public if public else demo_run.scores).set_index(key)["stays_in_top"]
+    assert own.between(0.01, 0.99).any()
+    table = tdh.score(demo_run, top=top, public=public).set_index(key)["stays_in_top"]
+    assert table.tolist() == own.loc[table.index].tolist()
+    wider = tdh.score(demo_run, top=top, spread=0.5, public=public)["stays_in_top"]
+    assert wider.tolist() != table.tolist()
+    earlier = Run(demo_run.folder, demo_run.manifest)  # whose table for the public had no shares
+    name = "scores_public" if public else "scores"
+    earlier.__dict__[name] = getattr(demo_run, name).drop(columns="stays_in_top")
+    drawn = tdh.score(earlier, top=top, public=public)["stays_in_top"]
+    assert drawn.to_numpy() == pytest.approx(table.to_numpy(), abs=0.2)
+
+
 def test_the_best_of_a_municipality(demo_run: Run) -> None:
     table = tdh.score(demo_run, municipality="13114", top=3, carrier="carrier-b")
     at = demo_run.assets.index[demo_run.assets["municipality"] == "中野区"]
@@ -53,9 +72,28 @@ def test_the_best_of_a_municipality(demo_run: Run) -> None:
     for other in ("131148", "中野区", "中野"):
         again = tdh.score(demo_run, municipality=other, top=3, carrier="carrier-b")
         pd.testing.assert_frame_equal(again, table)
-    for wrong in ("八王子市", "13101", "区", ""):
+    for wrong in ("八王子市", "13101", "131016", ""):
         with pytest.raises(InputError, match="no such municipality"):
             tdh.score(demo_run, municipality=wrong)
+    with pytest.raises(InputError, match=r"check digit .* is wrong: 131149.* 131148 中野区"):
+        tdh.score(demo_run, municipality="131149")
+
+
+def test_several_municipalities_of_a_name(demo_run: Run) -> None:
+    """By a part of their names, or by a name that two have: those alone are told, with codes."""
+    with pytest.raises(InputError, match="several municipalities match: give the code") as caught:
+        tdh.score(demo_run, municipality="区")
+    for code, name in demo_run.municipalities["municipality"].items():
+        assert f"{code} {name}" in str(caught.value)
+    run = Run(demo_run.folder, demo_run.manifest)
+    names = ["北区", "北区", *demo_run.municipalities["municipality"].iloc[2:]]
+    run.__dict__["municipalities"] = demo_run.municipalities.assign(municipality=names)
+    one, two, *others = demo_run.municipalities.index
+    with pytest.raises(InputError, match=f"several .*{one} 北区, {two} 北区") as caught:
+        tdh.score(run, municipality="北区")
+    assert not any(code in str(caught.value) for code in others)
+    there = tdh.score(run, municipality=str(two))["asset_id"]
+    assert set(run.assets.loc[there, "municipality_code"]) == {two}
 
 
 def test_the_public(demo_run: Run) -> None:
@@ -82,7 +120,9 @@ def test_every_part_of_a_score_can_be_counted_again(demo_run: Run, public: bool)
         parts = tdh.explain_score(demo_run, asset, public=public)
         for carrier, own in parts.groupby("carrier_id", sort=False):
             row = table[(table["asset_id"] == asset) & (table["carrier_id"] == carrier)].iloc[0]
-            assert set(own["component"]) == set(scoring.DEFAULT_WEIGHTS)
+            assert set(own["component"]) == set(scoring.DEFAULT_WEIGHTS) - (
+                {"sharing"} if public else set()
+            )
             assert own["contribution"].sum() == pytest.approx(row["score"], abs=1e-9)
             known = own[own["value"].notna()]
             assert known["points"].sum() == pytest.approx(100.0)
@@ -142,6 +182,28 @@ def test_what_was_measured_for_equity_and_sharing(demo_run: Run) -> None:
     assert table.loc[code, "best_rank"] == mine["rank"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{"top": 0}, {"top": -3}, {"spread": -1.0}, {"spread": np.nan}, {"spread": np.inf}],
+)
+def test_numbers_that_mean_nothing(demo_run: Run, asked: dict[str, Any]) -> None:
+    (name,) = asked
+    for municipality in (None, "13114"):
+        with pytest.raises(DomainError, match=name):
+            tdh.score(demo_run, municipality=municipality, **asked)
+
+
+def test_an_empty_table_is_told_as_such(demo_run: Run) -> None:
+    run = Run(demo_run.folder, demo_run.manifest)
+    run.__dict__["scores"] = demo_run.scores.iloc[:0]
+    asset = str(demo_run.scores["asset_id"].iloc[0])
+    with pytest.raises(InputError, match="the table of scores is empty"):
+        tdh.explain_score(run, asset)
+    with pytest.raises(InputError, match="no such asset"):
+        tdh.explain_score(run, "nobody")
+    assert tdh.score(run).empty
+
+
 def test_what_cannot_be_asked(demo_run: Run) -> None:
     asset = str(demo_run.scores["asset_id"].iloc[0])
     with pytest.raises(InputError, match=r"no such asset: nobody"):
@@ -171,3 +233,25 @@ def test_parts_in_words(demo_run: Run, language: Language, word: str) -> None:
     for carrier in demo_run.carriers:
         assert carrier.name in said.output
     assert listed.exit_code == 0 and "中野区" in listed.output and "%" in listed.output
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("ja", "ギャップを解消しないため0点"),
+        ("en", "closes nothing of the gap, so it earns nothing"),
+    ],
+)
+def test_what_closes_nothing_is_told_to_earn_nothing(
+    demo_run: Run, language: Language, words: str
+) -> None:
+    """Its values may be full marks: without the words they would contradict the points."""
+    for public in (False, True):
+        table = demo_run.scores_public if public else demo_run.scores
+        cells = table.groupby("asset_id")["gap_cells_closed"].agg(lambda n: int((n == 0).sum()))
+        for asset in (cells.idxmin(), cells.idxmax()):
+            chosen = ["--explain", str(asset), *(["--public"] if public else [])]
+            with speaking(language):
+                said = CliRunner().invoke(group(), ["score", str(demo_run.folder), *chosen])
+            assert said.exit_code == 0 and said.output.count(words) == cells[asset]
+            assert ("共用" in said.output or "sharing" in said.output) is not public
