@@ -285,8 +285,8 @@ def read_model(path: str | os.PathLike[str]) -> Model:
     return _read(path)[0]
 
 
-def read_kinds(path: str | os.PathLike[str]) -> Kinds:
-    """The kinds of links that a file's model was calibrated by; none where it does not say.
+def read_kinds(path: str | os.PathLike[str]) -> Kinds | None:
+    """The kinds of links that a file's model was calibrated by; None where it does not say.
 
     Raises
     ------
@@ -296,13 +296,13 @@ def read_kinds(path: str | os.PathLike[str]) -> Kinds:
     return _read(path)[1]
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[Model, Kinds]:
+def _read(path: str | os.PathLike[str]) -> tuple[Model, Kinds | None]:
     known = {f.name: f.default for f in fields(Model)}
     try:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(told, dict):
             raise ValueError("not a table")
-        kinds = Kinds.from_told(told.pop(_LEARNT_FROM)) if _LEARNT_FROM in told else Kinds()
+        kinds = Kinds.from_told(told.pop(_LEARNT_FROM)) if _LEARNT_FROM in told else None
         for key, value in told.items():
             if key not in known:
                 raise ValueError(f"{key}: unknown")
@@ -329,3 +329,9 @@ def model_of(scenario: Scenario) -> Model:
     """How a scenario's signals are predicted: its calibration, or the model as it is."""
     path = scenario.coverage.calibration
     return Model() if path is None else read_model(path)
+
+
+def kinds_of(scenario: Scenario) -> Kinds | None:
+    """The kinds of links that a scenario's calibration tells; None without, or if it tells none."""
+    path = scenario.coverage.calibration
+    return None if path is None else read_kinds(path)
