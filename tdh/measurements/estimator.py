@@ -66,6 +66,8 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         (``residual``), with places (``places``), with trees and places (``both``).
     residual_used_, places_used_ : bool
         Whether predictions use trees, and places.
+    n_sites_ : int
+        How many sites were measured.
     errors_db_, block_errors_db_ : ndarray of float64, shape (n,)
         Absolute errors, in the order of X, at whole sites left out (blocks, with one site) and at
         blocks left out: what intervals are made of.
@@ -102,7 +104,8 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         blocks = self._blocks(X)
         self._refuse_too_little(X, signal, blocks)
         sites = X["site"].to_numpy(str)
-        groups = sites if np.unique(sites).size >= 2 else blocks
+        self.n_sites_ = int(np.unique(sites).size)
+        groups = sites if self.n_sites_ >= 2 else blocks
         by_block, by_site = (self._left_out(X, signal, g) for g in (blocks, groups))
         self.block_rmse_, self.site_rmse_ = _rmse(by_block), _rmse(by_site)
         self.residual_used_, self.places_used_ = self._choose()
@@ -185,9 +188,10 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         return trees, places
 
     def _half_widths(self, level: float) -> tuple[tuple[float, bool], tuple[float, bool]]:
+        half, guaranteed = half_width_db(self.errors_db_, self.error_sites_, level)
         return (
             half_width_db(self.block_errors_db_, self.error_blocks_, level),
-            half_width_db(self.errors_db_, self.error_sites_, level),
+            (half, guaranteed and self.n_sites_ >= 2),  # one site's blocks tell nothing of others
         )
 
     def _measured(self, X: pd.DataFrame) -> np.ndarray:

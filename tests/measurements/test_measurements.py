@@ -145,6 +145,15 @@ def test_conformal_width_holds_for_a_new_group_of_any_size() -> None:
     assert 0.79 <= np.mean(share) <= 0.95
 
 
+def test_one_site_promises_nothing_of_others() -> None:
+    X, y = invented(8)
+    own = (X["site"] == "1").to_numpy()
+    model = measurements.MeasuredCoverage(residual="never").fit(X[own], y[own])
+    assert model.n_sites_ == 1
+    assert model.guaranteed(X[own]).all()
+    assert not model.guaranteed(X[~own]).any()
+
+
 def test_a_prediction_is_corrected() -> None:
     X, y = invented(4)
     noise = np.random.default_rng(0).normal(0, 5, len(y))
