@@ -23,7 +23,9 @@ from tdh.radio.model import Model
 from tdh.scenario import Scenario
 
 _LEARNT_FROM = "learnt_from"
-_BUILDINGS = {None, "traditional", "efficient"}
+_BUILDINGS = ("traditional", "efficient")
+_MOST = 1000.0
+"""No number of a model is larger."""
 _SECTORS_DEG = (0.0, 30.0, 90.0, 180.0)
 """Ahead of an antenna, beside it and behind it: what has to be measured to fit a pattern."""
 _SURE = 0.15
@@ -307,14 +309,15 @@ def _read(path: str | os.PathLike[str]) -> tuple[Model, Kinds | None]:
             if key not in known:
                 raise ValueError(f"{key}: unknown")
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if isinstance(known[key], float) and not (number and np.isfinite(value)):
+            if isinstance(known[key], float) and not (number and abs(value) <= _MOST):
                 raise ValueError(f"{key}: {value!r}")
             if isinstance(known[key], bool) and not isinstance(value, bool):
                 raise ValueError(f"{key}: {value!r}")
-        if not {told.get("indoor"), told.get("indoor_cells", "traditional")} <= _BUILDINGS:
-            raise ValueError(f"indoor: {told.get('indoor')!r}, {told.get('indoor_cells')!r}")
+        for key, allowed in (("indoor", (None, *_BUILDINGS)), ("indoor_cells", _BUILDINGS)):
+            if told.get(key, known[key]) not in allowed:
+                raise ValueError(f"{key}: {told[key]!r}")
         return Model(**told), kinds
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
             Problem(
                 Text("it does not hold a model", "予測モデルのファイルではありません"),

@@ -246,6 +246,12 @@ def test_a_model_goes_to_a_file_and_back(tmp_path: Path) -> None:
         ('{"los_offset_db": "3"}', "los_offset_db"),
         ('{"diffraction": 1}', "diffraction"),
         ('{"indoor": "wood"}', "wood"),
+        ('{"indoor": []}', "indoor"),
+        ('{"indoor_cells": {}}', "indoor_cells"),
+        ('{"los_offset_db": 1' + 400 * "0" + "}", "los_offset_db"),
+        ('{"los_offset_db": 1e300}', "los_offset_db"),
+        ('{"los_offset_db": NaN}', "los_offset_db"),
+        (100_000 * "[", "does not hold a model"),
         ("[1]", "table"),
         ("{", "line 1"),
     ):
@@ -339,7 +345,12 @@ def test_a_model_tells_what_it_was_learnt_from(tmp_path: Path) -> None:
     assert not kinds.like(X["distance_m"].to_numpy() * 30, X["off_deg"], X["line_of_sight"]).any()
     measurements.write_model(TRUTH, path)
     assert measurements.read_kinds(path) is None
-    for wrong in ("[]", '{"kinds": []}', '{"distance_step_decades": 0.15, "kinds": [[1, 2]]}'):
+    steps = '"distance_step_decades": 0.15, "off_boresight_step_deg": 20.0'
+    for wrong in (
+        "[]",
+        '{"kinds": []}',
+        *(f'{{{steps}, "kinds": [[{kind}]]}}' for kind in ("1, 2", "1, 2, 5")),
+    ):
         path.write_text(f'{{"learnt_from": {wrong}}}', encoding="utf-8")
         with pytest.raises(InputError, match="learnt_from"):
             measurements.read_model(path)
