@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.measurements.conformal import half_width_db
-from tdh.measurements.links import half_turn
+from tdh.measurements.links import half_turn, names, pairs
 from tdh.measurements.places import Places
 
 _LEAST_POINTS = 60
@@ -103,7 +103,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         signal = np.asarray(y, dtype=float)
         blocks = self._blocks(X)
         self._refuse_too_little(X, signal, blocks)
-        sites = X["site"].to_numpy(str)
+        sites = names(X["site"]).to_numpy(str)
         self.n_sites_ = int(np.unique(sites).size)
         groups = sites if self.n_sites_ >= 2 else blocks
         by_block, by_site = (self._left_out(X, signal, g) for g in (blocks, groups))
@@ -196,8 +196,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
 
     def _measured(self, X: pd.DataFrame) -> np.ndarray:
         """Whether the pair of site and device was measured."""
-        pairs = zip(X["site"].astype("str"), X["device"].astype("str"), strict=True)
-        return np.array([p in self.offsets_ for p in pairs], dtype=bool)
+        return np.array([p in self.offsets_ for p in pairs(X)], dtype=bool)
 
     def _refuse_too_little(self, X: pd.DataFrame, y: np.ndarray, blocks: np.ndarray) -> None:
         problems = []
@@ -232,8 +231,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
 
     def _fit_parts(self, X: pd.DataFrame, y: np.ndarray) -> None:
-        pairs = X["site"].astype("str") + "\n" + X["device"].astype("str")
-        number, names = pd.factorize(pairs)
+        number, measured = pd.factorize(pairs(X))
         start = np.array([0.0, 0.0, 0.0, 50.0, 25.0, 1.0, 0.0])
         if "predicted_dbm" not in X.columns:
             start[:3] = np.median(y), -35.0, 0.0
@@ -246,18 +244,16 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
             error = y - self._law(X, q[:n]) - q[n:][number]
             return np.concatenate([error, weight * (q[:n] - start), 3.0 * q[n:]])
 
-        wide = np.full(len(names), 40.0)
+        wide = np.full(len(measured), 40.0)
         low = np.concatenate([[-250, -120, -120, 20, 5, 0.0, -_MOST_TURN_DEG], -wide])
         high = np.concatenate([[250, 60, 60, 180, 60, 2.0, _MOST_TURN_DEG], wide])
-        guess = np.concatenate([start, np.zeros(len(names))])
+        guess = np.concatenate([start, np.zeros(len(measured))])
         found = least_squares(rest, guess, bounds=(low, high), loss="soft_l1", f_scale=8.0)
         self.parameters_ = found.x[:n]
         offsets = found.x[n:] - found.x[n:].mean()
         self.parameters_[0] += found.x[n:].mean()
         self.law_ = dict(zip(_LAW, self.parameters_.tolist(), strict=True))
-        self.offsets_ = {
-            tuple(n.split("\n")): float(v) for n, v in zip(names, offsets, strict=True)
-        }
+        self.offsets_ = dict(zip(measured, offsets.tolist(), strict=True))
         by_device = pd.Series(self.offsets_).groupby(level=1).mean()
         self.device_offsets_ = {str(k): float(v) for k, v in by_device.items()}
         self.features_ = [
@@ -297,8 +293,10 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         return bent
 
     def _offset(self, X: pd.DataFrame) -> np.ndarray:
-        pairs = zip(X["site"].astype("str"), X["device"].astype("str"), strict=True)
-        return np.array([self.offsets_.get(p, self.device_offsets_.get(p[1], 0.0)) for p in pairs])
+        return np.array(
+            [self.offsets_.get(p, self.device_offsets_.get(p[1], 0.0)) for p in pairs(X)],
+            dtype=float,
+        )
 
     def _features(self, X: pd.DataFrame) -> np.ndarray:
         return X[self.features_].to_numpy(float)
@@ -332,7 +330,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
 
 
 def _where(X: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return X[["x_m", "y_m"]].to_numpy(float), X["site"].to_numpy(str)
+    return X[["x_m", "y_m"]].to_numpy(float), names(X["site"]).to_numpy(str)
 
 
 def _rmse(errors: dict[str, np.ndarray]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from tdh.files import atomic
 from tdh.language import Text
 from tdh.measurements.estimator import REFERENCE_M, MeasuredCoverage
 from tdh.measurements.kinds import Kinds
+from tdh.measurements.links import pairs
 from tdh.measurements.predicted import EDGE, LINE, STREET
 from tdh.radio.antenna import pattern_db
 from tdh.radio.model import Model
@@ -203,7 +204,7 @@ def _fit(
     links: _Links, X: pd.DataFrame, signal: np.ndarray, blocks: np.ndarray, names: list[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Each parameter's value, and its standard error by blocks."""
-    number, pairs = pd.factorize(X["site"].astype("str") + "\n" + X["device"].astype("str"))
+    number, measured = pd.factorize(pairs(X))
     error = X["predicted_dbm"].to_numpy(float) - signal
     n = len(names)
     pull = np.array([_PULL.get(name, 0.0) for name in names])
@@ -214,12 +215,12 @@ def _fit(
         prior = np.append(pull * p[:n], 0.5 * (q["los"] - q["nlos"]))
         return np.concatenate([error + links.change_db(q) - p[n:][number], prior, 3.0 * p[n:]])
 
-    low = np.full(n + len(pairs), -np.inf)
+    low = np.full(n + len(measured), -np.inf)
     for i, name in enumerate(names):
         if name in links.base.diffraction_weights:
             low[i] = min(-links.base.diffraction_weights[name], -1e-6)
     fit = least_squares(
-        rest, np.zeros(n + len(pairs)), bounds=(low, np.inf), loss="soft_l1", f_scale=_SCALE_DB
+        rest, np.zeros(n + len(measured)), bounds=(low, np.inf), loss="soft_l1", f_scale=_SCALE_DB
     )
     # Cluster-robust: the scores of a block's links add up before they are squared. What only holds
     # parameters to the base's is not evidence, so it does not count.

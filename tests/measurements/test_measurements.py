@@ -154,6 +154,25 @@ def test_one_site_promises_nothing_of_others() -> None:
     assert not model.guaranteed(X[~own]).any()
 
 
+def test_links_without_a_device_share_an_offset_of_their_own() -> None:
+    X, y = invented(9)
+    told = X.assign(device=X["device"].where(X["device"] == "p"))  # the weak phone is not named
+    assert told["device"].isna().any()
+    model = measurements.MeasuredCoverage(residual="never").fit(told, y)
+    assert {device for _, device in model.offsets_} == {"p", ""}
+    assert model.device_offsets_["p"] - model.device_offsets_[""] == pytest.approx(8.0, abs=1.0)
+    named = measurements.MeasuredCoverage(residual="never").fit(X, y)
+    assert model.predict(told) == pytest.approx(named.predict(X), abs=0.01)
+    # Nor does it matter what stands in a name.
+    odd = measurements.MeasuredCoverage(residual="never").fit(X.assign(device="a\nb"), y)
+    assert {pair[1:] for pair in odd.offsets_} == {("a\nb",)}
+    guess = y - np.where(X["device"] == "p", 4.0, -4.0) - 3.0
+    models = [
+        measurements.calibrate_model(frame.assign(predicted_dbm=guess), y) for frame in (X, told)
+    ]
+    assert models[0].los_offset_db == pytest.approx(models[1].los_offset_db, abs=0.01)
+
+
 def test_a_prediction_is_corrected() -> None:
     X, y = invented(4)
     noise = np.random.default_rng(0).normal(0, 5, len(y))
