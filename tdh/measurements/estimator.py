@@ -27,6 +27,8 @@ _MOST_TURN_DEG = 20.0
 _WORTHWHILE = 0.95
 """What lowers the error at what was left out by less than 5 % is not worth its risk."""
 _MOST_FOLDS = 10
+_NEEDED = ("x_m", "y_m", "distance_m", "off_deg", "predicted_dbm")
+"""What must be known of every link, where X has it."""
 _PARTS = {
     (False, False): "calibrated",
     (True, False): "residual",
@@ -98,9 +100,10 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If there are fewer than 60 points or fewer than 4 blocks: too little to learn from.
+            If there are fewer than 60 points or fewer than 4 blocks: too little to learn from; if
+            there are not as many signals as links, or numbers are missing.
         """
-        signal = np.asarray(y, dtype=float)
+        signal = self._usable(X, y)
         blocks = self._blocks(X)
         self._refuse_too_little(X, signal, blocks)
         sites = names(X["site"]).to_numpy(str)
@@ -123,6 +126,8 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Median SS-RSRP in dBm, float64 (n,)."""
         check_is_fitted(self)
+        if not len(X):
+            return np.zeros(0)
         out = self._law(X, self.parameters_) + self._offset(X)
         if self.residual_used_ and self.trees_ is not None:
             out = out + self.trees_.predict(self._features(X))
@@ -198,6 +203,21 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         """Whether the pair of site and device was measured."""
         return np.array([p in self.offsets_ for p in pairs(X)], dtype=bool)
 
+    @staticmethod
+    def _usable(X: pd.DataFrame, y: ArrayLike) -> np.ndarray:
+        """The signals, if there is one for each link."""
+        signal = np.asarray(y, dtype=float)
+        if signal.shape != (len(X),):
+            raise InputError(
+                Problem(
+                    Text("not one signal for each link", "信号の数がリンクの数と合いません"),
+                    value=signal.shape,
+                    expected=str((len(X),)),
+                    where="y",
+                )
+            )
+        return signal
+
     def _refuse_too_little(self, X: pd.DataFrame, y: np.ndarray, blocks: np.ndarray) -> None:
         problems = []
         n_blocks = np.unique(blocks).size
@@ -223,6 +243,18 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
                 )
         if not np.isfinite(y).all():
             problems.append(Problem(Text("signals are missing", "信号に欠測があります")))
+        for column in _NEEDED:
+            n_missing = (
+                (~np.isfinite(X[column].to_numpy(float))).sum() if column in X.columns else 0
+            )
+            if n_missing:
+                problems.append(
+                    Problem(
+                        Text("numbers are missing", "数値に欠測があります"),
+                        value=n_missing,
+                        where=column,
+                    )
+                )
         if problems:
             raise InputError(*problems)
 

@@ -161,15 +161,16 @@ def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) ->
     Raises
     ------
     InputError
-        If there is no ``predicted_dbm``, or too little to learn from, as for
-        :class:`MeasuredCoverage`.
+        If there is no ``predicted_dbm``, or too little to learn from, or numbers are missing, as
+        for :class:`MeasuredCoverage`.
     """
     base = base or Model()
     if "predicted_dbm" not in X.columns:
         raise InputError(
             Problem(Text("a column is missing", "列がありません"), expected="predicted_dbm")
         )
-    signal, helper = np.asarray(y, dtype=float), MeasuredCoverage()
+    helper = MeasuredCoverage()
+    signal = helper._usable(X, y)
     if "indoors" in X.columns:
         outside = ~X["indoors"].to_numpy(bool)
         X, signal = X[outside], signal[outside]

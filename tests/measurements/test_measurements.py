@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tdh import measurements
-from tdh.errors import InputError
+from tdh.errors import DomainError, InputError
 from tdh.measurements.conformal import half_width_db
 
 CRS = "EPSG:32617"
@@ -196,6 +196,37 @@ def test_too_little_is_refused_with_every_reason() -> None:
     near = X.assign(x_m=1.0, y_m=1.0)
     with pytest.raises(InputError, match="too close together"):
         measurements.MeasuredCoverage().fit(near, y)
+
+
+@pytest.mark.parametrize("column", ["x_m", "y_m", "distance_m", "predicted_dbm"])
+def test_missing_numbers_are_refused_by_column_and_count(column: str) -> None:
+    X, y = invented(6)
+    X = X.assign(predicted_dbm=y + 3.0).reset_index(drop=True)
+    X.loc[[3, 8], column] = np.nan
+    for learn in (measurements.MeasuredCoverage().fit, measurements.calibrate_model):
+        with pytest.raises(InputError, match=f"{column}: numbers are missing: 2"):
+            learn(X, y)
+
+
+def test_signals_are_as_many_as_links() -> None:
+    X, y = invented(6)
+    X = X.assign(predicted_dbm=y, indoors=False)
+    for learn in (measurements.MeasuredCoverage().fit, measurements.calibrate_model):
+        with pytest.raises(InputError, match=r"y: not one signal.*899.*900"):
+            learn(X, y[:-1])
+
+
+def test_levels_are_probabilities_and_no_links_have_no_signals() -> None:
+    X, y = invented(2, n=300)
+    model = measurements.MeasuredCoverage(residual="always").fit(X, y)
+    for level in (80, 0.0, 1.0, -0.1, np.nan):
+        with pytest.raises(DomainError, match="0 < level < 1"):
+            model.predict_interval(X, level)
+        with pytest.raises(DomainError, match="0 < level < 1"):
+            model.guaranteed(X, level)
+    none = X.iloc[:0]
+    assert model.predict(none).shape == (0,)
+    assert [bound.shape for bound in model.predict_interval(none)] == [(0,), (0,)]
 
 
 def test_a_map_of_where_not_to_trust() -> None:
