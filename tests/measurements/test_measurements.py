@@ -12,6 +12,7 @@ import pytest
 from tdh import measurements
 from tdh.errors import DomainError, InputError
 from tdh.measurements.conformal import half_width_db
+from tdh.measurements.places import Places
 
 CRS = "EPSG:32617"
 
@@ -143,6 +144,25 @@ def test_conformal_width_holds_for_a_new_group_of_any_size() -> None:
         guaranteed.append(sure)
     assert all(guaranteed)
     assert 0.79 <= np.mean(share) <= 0.95
+
+
+def test_other_sites_do_not_crowd_out_a_places_own() -> None:
+    """A hundred cells heard at the very place say less than the own one 10 m away."""
+    others = [f"o{i}" for i in range(100)]
+    xy = np.array([[0.0, 0.0]] * 100 + [[10.0, 0.0]] * 40)
+    site = np.array(others + ["own"] * 40)
+    residual = np.array([0.0] * 100 + [12.0] * 40)
+    here = np.zeros((1, 2))
+    assert Places(xy, site, residual).predict(here, np.array(["own"]))[0] > 5.0
+    # Where the nearest hold the own ones already, none counts twice.
+    few = np.r_[0:20, 100:110]
+    near = Places(xy[few], site[few], residual[few]).predict(here, np.array(["own"]))[0]
+    far = np.linalg.norm(xy[few, None] - xy[None, few], axis=-1)
+    same = site[few, None] == site[None, few]
+    between = 36.0 * np.exp(-far / 50.0) * np.where(same, 1.0, 0.5)
+    np.fill_diagonal(between, 36.0 + 16.0)
+    towards = 36.0 * np.exp(-xy[few, 0] / 50.0) * np.where(site[few] == "own", 1.0, 0.5)
+    assert near == pytest.approx(towards @ np.linalg.solve(between, residual[few]))
 
 
 def test_one_site_promises_nothing_of_others() -> None:
