@@ -219,7 +219,17 @@ class Run:
     def _of_calibration(self) -> list[Text]:
         """How much of the prediction is like what it was calibrated by."""
         told = self.manifest.get("calibrated")
-        if not told or not told["cells"]:
+        if told is None:
+            return []
+        if "like_measured" not in told:
+            return [
+                Text(
+                    "The prediction is calibrated; the calibration's file does not tell by which "
+                    "measurements",
+                    "予測は較正済みですが、何の実測によるかは較正ファイルに記録がありません",
+                )
+            ]
+        if not told["cells"]:
             return []
         return [
             Text(
@@ -507,7 +517,8 @@ class Run:
         -------
         array of uint8, shape (grid.n_rows, grid.n_cols), or None
             0 nothing is predicted, 1 like links that were measured, 2 unlike: do not trust; 255
-            where no cell is. None in a run without calibration.
+            where no cell is. None in a run without calibration, or if its file does not tell by
+            which kinds of links.
         """
         return self._codes(f"coverage/{carrier}-{band}-trust.tif")
 

@@ -9,13 +9,21 @@ model that a run predicts with, by :func:`predict_links`.
 
 from tdh.measurements.estimator import MeasuredCoverage
 from tdh.measurements.links import link_features, read_drive_test, thin
-from tdh.measurements.models import calibrate_model, model_of, read_kinds, read_model, write_model
+from tdh.measurements.models import (
+    calibrate_model,
+    kinds_of,
+    model_of,
+    read_kinds,
+    read_model,
+    write_model,
+)
 from tdh.measurements.predicted import predict_links
 from tdh.measurements.trust import trust_map
 
 __all__ = [
     "MeasuredCoverage",
     "calibrate_model",
+    "kinds_of",
     "link_features",
     "model_of",
     "predict_links",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tdh.errors import DomainError, Problem
+from tdh.language import Text
+
 
 def half_width_db(errors_db: np.ndarray, group: np.ndarray, level: float) -> tuple[float, bool]:
     """The error that a new link of a new group stays below with a given probability.
@@ -19,7 +22,7 @@ def half_width_db(errors_db: np.ndarray, group: np.ndarray, level: float) -> tup
     group : ndarray, shape (n,)
         What was left out together.
     level : float
-        Probability.
+        Probability, between 0 and 1.
 
     Returns
     -------
@@ -28,6 +31,11 @@ def half_width_db(errors_db: np.ndarray, group: np.ndarray, level: float) -> tup
         Whether it holds if the new group is drawn as the k were. With fewer than
         level / (1 − level) groups no finite width can be guaranteed (80 %: 4 groups, 90 %: 9): then
         the width is the quantile of the groups that there are, and nothing is promised.
+
+    Raises
+    ------
+    DomainError
+        If the level is not a probability between 0 and 1.
 
     Notes
     -----
@@ -41,6 +49,14 @@ def half_width_db(errors_db: np.ndarray, group: np.ndarray, level: float) -> tup
     >>> half_width_db(np.array([1.0, 2.0, 8.0]), np.array([0, 0, 1]), 0.8)
     (8.0, False)
     """
+    if not 0.0 < level < 1.0:
+        raise DomainError(
+            Problem(
+                Text("the level is not a probability", "水準が確率ではありません"),
+                value=level,
+                expected="0 < level < 1",
+            )
+        )
     order = np.argsort(errors_db, kind="stable")
     size = np.unique(group, return_inverse=True, return_counts=True)
     k = size[2].size

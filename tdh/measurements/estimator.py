@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.measurements.conformal import half_width_db
-from tdh.measurements.links import half_turn
+from tdh.measurements.links import half_turn, names, pairs
 from tdh.measurements.places import Places
 
 _LEAST_POINTS = 60
@@ -27,6 +27,8 @@ _MOST_TURN_DEG = 20.0
 _WORTHWHILE = 0.95
 """What lowers the error at what was left out by less than 5 % is not worth its risk."""
 _MOST_FOLDS = 10
+_NEEDED = ("x_m", "y_m", "distance_m", "off_deg", "predicted_dbm")
+"""What must be known of every link, where X has it."""
 _PARTS = {
     (False, False): "calibrated",
     (True, False): "residual",
@@ -66,6 +68,8 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         (``residual``), with places (``places``), with trees and places (``both``).
     residual_used_, places_used_ : bool
         Whether predictions use trees, and places.
+    n_sites_ : int
+        How many sites were measured.
     errors_db_, block_errors_db_ : ndarray of float64, shape (n,)
         Absolute errors, in the order of X, at whole sites left out (blocks, with one site) and at
         blocks left out: what intervals are made of.
@@ -96,13 +100,15 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If there are fewer than 60 points or fewer than 4 blocks: too little to learn from.
+            If there are fewer than 60 points or fewer than 4 blocks: too little to learn from; if
+            there are not as many signals as links, or numbers are missing.
         """
-        signal = np.asarray(y, dtype=float)
+        signal = self._usable(X, y)
         blocks = self._blocks(X)
         self._refuse_too_little(X, signal, blocks)
-        sites = X["site"].to_numpy(str)
-        groups = sites if np.unique(sites).size >= 2 else blocks
+        sites = names(X["site"]).to_numpy(str)
+        self.n_sites_ = int(np.unique(sites).size)
+        groups = sites if self.n_sites_ >= 2 else blocks
         by_block, by_site = (self._left_out(X, signal, g) for g in (blocks, groups))
         self.block_rmse_, self.site_rmse_ = _rmse(by_block), _rmse(by_site)
         self.residual_used_, self.places_used_ = self._choose()
@@ -120,6 +126,8 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Median SS-RSRP in dBm, float64 (n,)."""
         check_is_fitted(self)
+        if not len(X):
+            return np.zeros(0)
         out = self._law(X, self.parameters_) + self._offset(X)
         if self.residual_used_ and self.trees_ is not None:
             out = out + self.trees_.predict(self._features(X))
@@ -185,15 +193,30 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         return trees, places
 
     def _half_widths(self, level: float) -> tuple[tuple[float, bool], tuple[float, bool]]:
+        half, guaranteed = half_width_db(self.errors_db_, self.error_sites_, level)
         return (
             half_width_db(self.block_errors_db_, self.error_blocks_, level),
-            half_width_db(self.errors_db_, self.error_sites_, level),
+            (half, guaranteed and self.n_sites_ >= 2),  # one site's blocks tell nothing of others
         )
 
     def _measured(self, X: pd.DataFrame) -> np.ndarray:
         """Whether the pair of site and device was measured."""
-        pairs = zip(X["site"].astype("str"), X["device"].astype("str"), strict=True)
-        return np.array([p in self.offsets_ for p in pairs], dtype=bool)
+        return np.array([p in self.offsets_ for p in pairs(X)], dtype=bool)
+
+    @staticmethod
+    def _usable(X: pd.DataFrame, y: ArrayLike) -> np.ndarray:
+        """The signals, if there is one for each link."""
+        signal = np.asarray(y, dtype=float)
+        if signal.shape != (len(X),):
+            raise InputError(
+                Problem(
+                    Text("not one signal for each link", "信号の数がリンクの数と合いません"),
+                    value=signal.shape,
+                    expected=str((len(X),)),
+                    where="y",
+                )
+            )
+        return signal
 
     def _refuse_too_little(self, X: pd.DataFrame, y: np.ndarray, blocks: np.ndarray) -> None:
         problems = []
@@ -220,6 +243,18 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
                 )
         if not np.isfinite(y).all():
             problems.append(Problem(Text("signals are missing", "信号に欠測があります")))
+        for column in _NEEDED:
+            n_missing = (
+                (~np.isfinite(X[column].to_numpy(float))).sum() if column in X.columns else 0
+            )
+            if n_missing:
+                problems.append(
+                    Problem(
+                        Text("numbers are missing", "数値に欠測があります"),
+                        value=n_missing,
+                        where=column,
+                    )
+                )
         if problems:
             raise InputError(*problems)
 
@@ -228,8 +263,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
 
     def _fit_parts(self, X: pd.DataFrame, y: np.ndarray) -> None:
-        pairs = X["site"].astype("str") + "\n" + X["device"].astype("str")
-        number, names = pd.factorize(pairs)
+        number, measured = pd.factorize(pairs(X))
         start = np.array([0.0, 0.0, 0.0, 50.0, 25.0, 1.0, 0.0])
         if "predicted_dbm" not in X.columns:
             start[:3] = np.median(y), -35.0, 0.0
@@ -242,18 +276,16 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
             error = y - self._law(X, q[:n]) - q[n:][number]
             return np.concatenate([error, weight * (q[:n] - start), 3.0 * q[n:]])
 
-        wide = np.full(len(names), 40.0)
+        wide = np.full(len(measured), 40.0)
         low = np.concatenate([[-250, -120, -120, 20, 5, 0.0, -_MOST_TURN_DEG], -wide])
         high = np.concatenate([[250, 60, 60, 180, 60, 2.0, _MOST_TURN_DEG], wide])
-        guess = np.concatenate([start, np.zeros(len(names))])
+        guess = np.concatenate([start, np.zeros(len(measured))])
         found = least_squares(rest, guess, bounds=(low, high), loss="soft_l1", f_scale=8.0)
         self.parameters_ = found.x[:n]
         offsets = found.x[n:] - found.x[n:].mean()
         self.parameters_[0] += found.x[n:].mean()
         self.law_ = dict(zip(_LAW, self.parameters_.tolist(), strict=True))
-        self.offsets_ = {
-            tuple(n.split("\n")): float(v) for n, v in zip(names, offsets, strict=True)
-        }
+        self.offsets_ = dict(zip(measured, offsets.tolist(), strict=True))
         by_device = pd.Series(self.offsets_).groupby(level=1).mean()
         self.device_offsets_ = {str(k): float(v) for k, v in by_device.items()}
         self.features_ = [
@@ -293,8 +325,10 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         return bent
 
     def _offset(self, X: pd.DataFrame) -> np.ndarray:
-        pairs = zip(X["site"].astype("str"), X["device"].astype("str"), strict=True)
-        return np.array([self.offsets_.get(p, self.device_offsets_.get(p[1], 0.0)) for p in pairs])
+        return np.array(
+            [self.offsets_.get(p, self.device_offsets_.get(p[1], 0.0)) for p in pairs(X)],
+            dtype=float,
+        )
 
     def _features(self, X: pd.DataFrame) -> np.ndarray:
         return X[self.features_].to_numpy(float)
@@ -328,7 +362,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
 
 
 def _where(X: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return X[["x_m", "y_m"]].to_numpy(float), X["site"].to_numpy(str)
+    return X[["x_m", "y_m"]].to_numpy(float), names(X["site"]).to_numpy(str)
 
 
 def _rmse(errors: dict[str, np.ndarray]) -> dict[str, float]:

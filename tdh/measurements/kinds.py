@@ -87,7 +87,10 @@ class Kinds:
             raise ValueError(f"learnt_from: {steps} expected")
         kinds = told.get("kinds")
         if not isinstance(kinds, list) or not all(
-            isinstance(kind, list) and len(kind) == 3 and all(type(v) is int for v in kind)
+            isinstance(kind, list)
+            and len(kind) == 3
+            and all(type(v) is int for v in kind)
+            and kind[2] in (0, 1)
             for kind in kinds
         ):
             raise ValueError("learnt_from: kinds")

@@ -113,10 +113,20 @@ def link_features(points: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> pd.DataF
             "turn_deg": turn,
             "elevation_deg": np.degrees(np.arctan2(height, np.maximum(flat, 1.0))),
             "site": points["site"].astype("str").to_numpy(),
-            "device": points["device"].astype("str").to_numpy() if "device" in points else "",
+            "device": names(points["device"]).to_numpy() if "device" in points else "",
         },
         index=points.index,
     )
+
+
+def names(column: pd.Series) -> pd.Series:
+    """A column of sites or devices as str, "" where it does not say."""
+    return column.astype("object").where(column.notna(), "").astype("str")
+
+
+def pairs(X: pd.DataFrame) -> pd.MultiIndex:
+    """Site and device of each link."""
+    return pd.MultiIndex.from_arrays([names(X["site"]), names(X["device"])])
 
 
 def half_turn(angle_deg: np.ndarray) -> np.ndarray:

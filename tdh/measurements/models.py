@@ -17,13 +17,16 @@ from tdh.files import atomic
 from tdh.language import Text
 from tdh.measurements.estimator import REFERENCE_M, MeasuredCoverage
 from tdh.measurements.kinds import Kinds
+from tdh.measurements.links import pairs
 from tdh.measurements.predicted import EDGE, LINE, STREET
 from tdh.radio.antenna import pattern_db
 from tdh.radio.model import Model
 from tdh.scenario import Scenario
 
 _LEARNT_FROM = "learnt_from"
-_BUILDINGS = {None, "traditional", "efficient"}
+_BUILDINGS = ("traditional", "efficient")
+_MOST = 1000.0
+"""No number of a model is larger."""
 _SECTORS_DEG = (0.0, 30.0, 90.0, 180.0)
 """Ahead of an antenna, beside it and behind it: what has to be measured to fit a pattern."""
 _SURE = 0.15
@@ -158,15 +161,16 @@ def calibrate_model(X: pd.DataFrame, y: ArrayLike, base: Model | None = None) ->
     Raises
     ------
     InputError
-        If there is no ``predicted_dbm``, or too little to learn from, as for
-        :class:`MeasuredCoverage`.
+        If there is no ``predicted_dbm``, or too little to learn from, or numbers are missing, as
+        for :class:`MeasuredCoverage`.
     """
     base = base or Model()
     if "predicted_dbm" not in X.columns:
         raise InputError(
             Problem(Text("a column is missing", "列がありません"), expected="predicted_dbm")
         )
-    signal, helper = np.asarray(y, dtype=float), MeasuredCoverage()
+    helper = MeasuredCoverage()
+    signal = helper._usable(X, y)
     if "indoors" in X.columns:
         outside = ~X["indoors"].to_numpy(bool)
         X, signal = X[outside], signal[outside]
@@ -201,7 +205,7 @@ def _fit(
     links: _Links, X: pd.DataFrame, signal: np.ndarray, blocks: np.ndarray, names: list[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Each parameter's value, and its standard error by blocks."""
-    number, pairs = pd.factorize(X["site"].astype("str") + "\n" + X["device"].astype("str"))
+    number, measured = pd.factorize(pairs(X))
     error = X["predicted_dbm"].to_numpy(float) - signal
     n = len(names)
     pull = np.array([_PULL.get(name, 0.0) for name in names])
@@ -212,12 +216,12 @@ def _fit(
         prior = np.append(pull * p[:n], 0.5 * (q["los"] - q["nlos"]))
         return np.concatenate([error + links.change_db(q) - p[n:][number], prior, 3.0 * p[n:]])
 
-    low = np.full(n + len(pairs), -np.inf)
+    low = np.full(n + len(measured), -np.inf)
     for i, name in enumerate(names):
         if name in links.base.diffraction_weights:
             low[i] = min(-links.base.diffraction_weights[name], -1e-6)
     fit = least_squares(
-        rest, np.zeros(n + len(pairs)), bounds=(low, np.inf), loss="soft_l1", f_scale=_SCALE_DB
+        rest, np.zeros(n + len(measured)), bounds=(low, np.inf), loss="soft_l1", f_scale=_SCALE_DB
     )
     # Cluster-robust: the scores of a block's links add up before they are squared. What only holds
     # parameters to the base's is not evidence, so it does not count.
@@ -285,8 +289,8 @@ def read_model(path: str | os.PathLike[str]) -> Model:
     return _read(path)[0]
 
 
-def read_kinds(path: str | os.PathLike[str]) -> Kinds:
-    """The kinds of links that a file's model was calibrated by; none where it does not say.
+def read_kinds(path: str | os.PathLike[str]) -> Kinds | None:
+    """The kinds of links that a file's model was calibrated by; None where it does not say.
 
     Raises
     ------
@@ -296,25 +300,26 @@ def read_kinds(path: str | os.PathLike[str]) -> Kinds:
     return _read(path)[1]
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[Model, Kinds]:
+def _read(path: str | os.PathLike[str]) -> tuple[Model, Kinds | None]:
     known = {f.name: f.default for f in fields(Model)}
     try:
         told = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(told, dict):
             raise ValueError("not a table")
-        kinds = Kinds.from_told(told.pop(_LEARNT_FROM)) if _LEARNT_FROM in told else Kinds()
+        kinds = Kinds.from_told(told.pop(_LEARNT_FROM)) if _LEARNT_FROM in told else None
         for key, value in told.items():
             if key not in known:
                 raise ValueError(f"{key}: unknown")
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if isinstance(known[key], float) and not (number and np.isfinite(value)):
+            if isinstance(known[key], float) and not (number and abs(value) <= _MOST):
                 raise ValueError(f"{key}: {value!r}")
             if isinstance(known[key], bool) and not isinstance(value, bool):
                 raise ValueError(f"{key}: {value!r}")
-        if not {told.get("indoor"), told.get("indoor_cells", "traditional")} <= _BUILDINGS:
-            raise ValueError(f"indoor: {told.get('indoor')!r}, {told.get('indoor_cells')!r}")
+        for key, allowed in (("indoor", (None, *_BUILDINGS)), ("indoor_cells", _BUILDINGS)):
+            if told.get(key, known[key]) not in allowed:
+                raise ValueError(f"{key}: {told[key]!r}")
         return Model(**told), kinds
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
             Problem(
                 Text("it does not hold a model", "予測モデルのファイルではありません"),
@@ -329,3 +334,9 @@ def model_of(scenario: Scenario) -> Model:
     """How a scenario's signals are predicted: its calibration, or the model as it is."""
     path = scenario.coverage.calibration
     return Model() if path is None else read_model(path)
+
+
+def kinds_of(scenario: Scenario) -> Kinds | None:
+    """The kinds of links that a scenario's calibration tells; None without, or if it tells none."""
+    path = scenario.coverage.calibration
+    return None if path is None else read_kinds(path)

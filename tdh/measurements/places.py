@@ -13,10 +13,11 @@ SHARED = 0.5
 """Correlation of the shadowing at one place from two sites: TR 36.814, table A.2.1.1-2."""
 NOISE_DB = 4.0
 """What differs from a square to itself: the repeat scatter of drive tests (docs/measurements.md)."""
-_NEIGHBOURS = 64
+_NEIGHBOURS, _OWN = 64, 32
+"""How many of the nearest links count, and of the same site at least, however many others there are."""
 _REACH = 4.0
 """Beyond as many decorrelation distances a place says nothing (2 % of the covariance)."""
-_CHUNK = 1000
+_CHUNK = 500
 
 
 class Places:
@@ -45,19 +46,35 @@ class Places:
         self.tree = cKDTree(xy_m)
         self.site = site
         self.residual_db = residual_db
+        self.of_site = {str(name): np.flatnonzero(site == name) for name in np.unique(site)}
 
     def predict(self, xy_m: np.ndarray, site: np.ndarray) -> np.ndarray:
         """Expected residual in dB, float64 (n,); 0 far from everything that was measured."""
         out = np.zeros(len(xy_m))
-        k = min(_NEIGHBOURS, len(self.residual_db))
-        far, at = self.tree.query(
-            xy_m, k=np.arange(1, k + 1), distance_upper_bound=_REACH * DECORRELATION_M
-        )
-        rows = np.flatnonzero(np.isfinite(far[:, 0]))
+        far, at = self._near(xy_m, site)
+        count = np.isfinite(far).sum(axis=1)
+        rows = np.argsort(count, kind="stable")
+        rows = rows[count[rows] > 0]
         for first in range(0, len(rows), _CHUNK):
             own = rows[first : first + _CHUNK]
-            out[own] = self._local(far[own], at[own], site[own])
+            most = count[own].max()
+            out[own] = self._local(far[own, :most], at[own, :most], site[own])
         return out
+
+    def _near(self, xy_m: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distance and number of each place's neighbours, the nearest first; inf where absent."""
+        far, at = _nearest(self.tree, xy_m, _NEIGHBOURS)
+        own_far, own_at = np.full((len(xy_m), _OWN), np.inf), np.zeros((len(xy_m), _OWN), dtype=int)
+        for name in np.unique(site):
+            here, links = np.flatnonzero(site == name), self.of_site.get(str(name))
+            if links is not None:
+                found, which = _nearest(cKDTree(self.tree.data[links]), xy_m[here], _OWN)
+                own_far[here, : found.shape[1]] = found
+                own_at[here, : found.shape[1]] = links[np.minimum(which, len(links) - 1)]
+        own_far[own_far <= far[:, -1:]] = np.inf  # already among the nearest of all
+        far, at = np.hstack([far, own_far]), np.hstack([at, own_at])
+        order = np.argsort(far, axis=1, kind="stable")
+        return np.take_along_axis(far, order, axis=1), np.take_along_axis(at, order, axis=1)
 
     def _local(self, far: np.ndarray, at: np.ndarray, site: np.ndarray) -> np.ndarray:
         """Each row's own small system over its neighbours; absent ones share nothing."""
@@ -73,6 +90,13 @@ class Places:
         weight = np.linalg.solve(between, self.residual_db[at][:, :, None])[:, :, 0]
         out: np.ndarray = (towards * weight).sum(axis=1)
         return out
+
+
+def _nearest(tree: cKDTree, xy_m: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    far, at = tree.query(
+        xy_m, k=np.arange(1, min(most, tree.n) + 1), distance_upper_bound=_REACH * DECORRELATION_M
+    )
+    return far, at
 
 
 def _covariance(apart_m: np.ndarray, same_site: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tdh import manifest as manifests
+from tdh import measurements
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
@@ -139,7 +140,7 @@ STAGES: tuple[Stage, ...] = (
             *_per_band("footprints/present-{carrier}-{band}.parquet")(s),
             *(
                 _per_band("coverage/{carrier}-{band}-trust.tif")(s)
-                if s.coverage.calibration
+                if measurements.kinds_of(s) is not None
                 else []
             ),
         ],

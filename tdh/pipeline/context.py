@@ -96,10 +96,9 @@ class Context:
         return measurements.model_of(self.scenario)
 
     @cached_property
-    def learnt_from(self) -> Kinds:
-        """The kinds of links that the calibration was learnt from."""
-        path = self.scenario.coverage.calibration
-        return Kinds() if path is None else measurements.read_kinds(path)
+    def learnt_from(self) -> Kinds | None:
+        """The kinds of links that the calibration was learnt from; None: none, or it says nothing."""
+        return measurements.kinds_of(self.scenario)
 
     @cached_property
     def surface(self) -> Surface | None:

@@ -88,9 +88,11 @@ def present(context: Context) -> dict[str, Any]:
                 before = 0 if followed[0] is None else len(followed[0].site_ids)
                 server = np.where((server < 0) & (other >= 0), other + before, server)
             trusted.path_of(context.folder, carrier_id, band_id).unlink(missing_ok=True)
-            if scenario.coverage.calibration is not None:
+            if context.learnt_from is not None:
                 layers_of = list(zip(followed, sites_of, strict=True))
-                learnt.append(trusted.write(context, carrier_id, band_id, layers_of))
+                learnt.append(
+                    trusted.write(context, carrier_id, band_id, context.learnt_from, layers_of)
+                )
             found = [s for s in followed if s is not None]
             standing.keep(context, carrier_id, band_id, found)
             rsrp, source = combine(layers, len(table))
@@ -127,6 +129,8 @@ def present(context: Context) -> dict[str, Any]:
     if learnt:
         predicted, like = np.sum(learnt, axis=0).tolist()
         facts["calibrated"] = {"cells": predicted, "like_measured": like}
+    elif scenario.coverage.calibration is not None:
+        facts["calibrated"] = {}
     with_sites = [frame for frame in kept if len(frame)] or kept[:1]
     merged = gpd.GeoDataFrame(pd.concat(with_sites), geometry="geometry", crs=scenario.crs)
     write_table(schemas.conform(merged, "sites"), context.folder, "sites")

@@ -14,6 +14,7 @@ from tdh.coverage import Coverage
 from tdh.coverage.rasters import geotiff
 from tdh.coverage.sites import antenna_arrays
 from tdh.files import atomic
+from tdh.measurements.kinds import Kinds
 from tdh.measurements.links import half_turn
 from tdh.pipeline.context import Context
 
@@ -30,12 +31,15 @@ def write(
     context: Context,
     carrier_id: str,
     band_id: str,
+    kinds: Kinds,
     layers: Sequence[tuple[Coverage | None, gpd.GeoDataFrame]],
 ) -> tuple[int, int]:
     """Write the raster of a band; the number of cells with a prediction, and of those to trust.
 
     Parameters
     ----------
+    kinds : Kinds
+        What was measured.
     layers : sequence of (Coverage, GeoDataFrame)
         Predicted signals and their sites; the first that says something of a cell counts.
     """
@@ -47,7 +51,7 @@ def write(
         own = sites[sites["band"] == band_id]
         _, server = signals.best_server()
         new = np.flatnonzero((server >= 0) & (codes == NOTHING))
-        like = _like(context, signals, own, server[new], new)
+        like = _like(context, kinds, signals, own, server[new], new)
         codes[new] = np.where(like, LIKE, UNLIKE)
     raster = np.full(context.grid.shape, OUTSIDE, dtype=np.uint8)
     raster[cells["row"].to_numpy(), cells["col"].to_numpy()] = codes
@@ -63,6 +67,7 @@ def write(
 
 def _like(
     context: Context,
+    kinds: Kinds,
     signals: Coverage,
     sites: gpd.GeoDataFrame,
     server: np.ndarray,
@@ -86,4 +91,4 @@ def _like(
         )
         sight = np.asarray(seen[server, cell]).ravel() > 0
     distance = np.sqrt(east**2 + north**2 + up**2)
-    return context.learnt_from.like(distance, off, sight)
+    return kinds.like(distance, off, sight)

@@ -246,6 +246,12 @@ def test_a_model_goes_to_a_file_and_back(tmp_path: Path) -> None:
         ('{"los_offset_db": "3"}', "los_offset_db"),
         ('{"diffraction": 1}', "diffraction"),
         ('{"indoor": "wood"}', "wood"),
+        ('{"indoor": []}', "indoor"),
+        ('{"indoor_cells": {}}', "indoor_cells"),
+        ('{"los_offset_db": 1' + 400 * "0" + "}", "los_offset_db"),
+        ('{"los_offset_db": 1e300}', "los_offset_db"),
+        ('{"los_offset_db": NaN}', "los_offset_db"),
+        (100_000 * "[", "does not hold a model"),
         ("[1]", "table"),
         ("{", "line 1"),
     ):
@@ -291,6 +297,19 @@ def test_a_run_predicts_with_its_calibration(demo_run: Run, tmp_path: Path) -> N
     assert asdict(measurements.model_of(run.scenario)) == asdict(changed)
 
 
+def test_a_file_that_does_not_tell_its_links_is_not_judged(demo_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    measurements.write_model(Model(los_offset_db=6.0, nlos_offset_db=6.0), path)
+    settings = demo_run.scenario.coverage.model_copy(update={"calibration": path})
+    run = tdh.run(demo_run.scenario.model_copy(update={"coverage": settings}), tmp_path / "run")
+    assert all(run.trust(carrier, band) is None for carrier, band in run.bands)
+    told = [n for n in run.notices if "calibrated" in n.render("en")]
+    assert len(told) == 1
+    assert "does not tell" in told[0].render("en")
+    assert "較正ファイル" in told[0].render("ja")
+    assert "trust.tif" not in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
 def _links_within(run: Run, carrier: str, band: str, reach_m: float) -> None:
     """The raster of trust tells the links up to a distance from all others."""
     trust, server = run.trust(carrier, band), run.server(carrier, band)
@@ -319,13 +338,19 @@ def test_a_model_tells_what_it_was_learnt_from(tmp_path: Path) -> None:
     measurements.write_model(TRUTH, path, X)
     assert measurements.read_model(path) == TRUTH
     kinds = measurements.read_kinds(path)
+    assert kinds is not None
     assert len(kinds.measured) > 10
     like = kinds.like(*(X[c].to_numpy() for c in ("distance_m", "off_deg", "line_of_sight")))
     assert like.mean() > 0.8  # kinds with fewer than five links do not count
     assert not kinds.like(X["distance_m"].to_numpy() * 30, X["off_deg"], X["line_of_sight"]).any()
     measurements.write_model(TRUTH, path)
-    assert measurements.read_kinds(path).measured == frozenset()
-    for wrong in ("[]", '{"kinds": []}', '{"distance_step_decades": 0.15, "kinds": [[1, 2]]}'):
+    assert measurements.read_kinds(path) is None
+    steps = '"distance_step_decades": 0.15, "off_boresight_step_deg": 20.0'
+    for wrong in (
+        "[]",
+        '{"kinds": []}',
+        *(f'{{{steps}, "kinds": [[{kind}]]}}' for kind in ("1, 2", "1, 2, 5")),
+    ):
         path.write_text(f'{{"learnt_from": {wrong}}}', encoding="utf-8")
         with pytest.raises(InputError, match="learnt_from"):
             measurements.read_model(path)

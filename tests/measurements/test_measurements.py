@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from tdh import measurements
-from tdh.errors import InputError
+from tdh.errors import DomainError, InputError
 from tdh.measurements.conformal import half_width_db
+from tdh.measurements.places import Places
 
 CRS = "EPSG:32617"
 
@@ -145,6 +146,53 @@ def test_conformal_width_holds_for_a_new_group_of_any_size() -> None:
     assert 0.79 <= np.mean(share) <= 0.95
 
 
+def test_other_sites_do_not_crowd_out_a_places_own() -> None:
+    """A hundred cells heard at the very place say less than the own one 10 m away."""
+    others = [f"o{i}" for i in range(100)]
+    xy = np.array([[0.0, 0.0]] * 100 + [[10.0, 0.0]] * 40)
+    site = np.array(others + ["own"] * 40)
+    residual = np.array([0.0] * 100 + [12.0] * 40)
+    here = np.zeros((1, 2))
+    assert Places(xy, site, residual).predict(here, np.array(["own"]))[0] > 5.0
+    # Where the nearest hold the own ones already, none counts twice.
+    few = np.r_[0:20, 100:110]
+    near = Places(xy[few], site[few], residual[few]).predict(here, np.array(["own"]))[0]
+    far = np.linalg.norm(xy[few, None] - xy[None, few], axis=-1)
+    same = site[few, None] == site[None, few]
+    between = 36.0 * np.exp(-far / 50.0) * np.where(same, 1.0, 0.5)
+    np.fill_diagonal(between, 36.0 + 16.0)
+    towards = 36.0 * np.exp(-xy[few, 0] / 50.0) * np.where(site[few] == "own", 1.0, 0.5)
+    assert near == pytest.approx(towards @ np.linalg.solve(between, residual[few]))
+
+
+def test_one_site_promises_nothing_of_others() -> None:
+    X, y = invented(8)
+    own = (X["site"] == "1").to_numpy()
+    model = measurements.MeasuredCoverage(residual="never").fit(X[own], y[own])
+    assert model.n_sites_ == 1
+    assert model.guaranteed(X[own]).all()
+    assert not model.guaranteed(X[~own]).any()
+
+
+def test_links_without_a_device_share_an_offset_of_their_own() -> None:
+    X, y = invented(9)
+    told = X.assign(device=X["device"].where(X["device"] == "p"))  # the weak phone is not named
+    assert told["device"].isna().any()
+    model = measurements.MeasuredCoverage(residual="never").fit(told, y)
+    assert {device for _, device in model.offsets_} == {"p", ""}
+    assert model.device_offsets_["p"] - model.device_offsets_[""] == pytest.approx(8.0, abs=1.0)
+    named = measurements.MeasuredCoverage(residual="never").fit(X, y)
+    assert model.predict(told) == pytest.approx(named.predict(X), abs=0.01)
+    # Nor does it matter what stands in a name.
+    odd = measurements.MeasuredCoverage(residual="never").fit(X.assign(device="a\nb"), y)
+    assert {pair[1:] for pair in odd.offsets_} == {("a\nb",)}
+    guess = y - np.where(X["device"] == "p", 4.0, -4.0) - 3.0
+    models = [
+        measurements.calibrate_model(frame.assign(predicted_dbm=guess), y) for frame in (X, told)
+    ]
+    assert models[0].los_offset_db == pytest.approx(models[1].los_offset_db, abs=0.01)
+
+
 def test_a_prediction_is_corrected() -> None:
     X, y = invented(4)
     noise = np.random.default_rng(0).normal(0, 5, len(y))
@@ -168,6 +216,37 @@ def test_too_little_is_refused_with_every_reason() -> None:
     near = X.assign(x_m=1.0, y_m=1.0)
     with pytest.raises(InputError, match="too close together"):
         measurements.MeasuredCoverage().fit(near, y)
+
+
+@pytest.mark.parametrize("column", ["x_m", "y_m", "distance_m", "predicted_dbm"])
+def test_missing_numbers_are_refused_by_column_and_count(column: str) -> None:
+    X, y = invented(6)
+    X = X.assign(predicted_dbm=y + 3.0).reset_index(drop=True)
+    X.loc[[3, 8], column] = np.nan
+    for learn in (measurements.MeasuredCoverage().fit, measurements.calibrate_model):
+        with pytest.raises(InputError, match=f"{column}: numbers are missing: 2"):
+            learn(X, y)
+
+
+def test_signals_are_as_many_as_links() -> None:
+    X, y = invented(6)
+    X = X.assign(predicted_dbm=y, indoors=False)
+    for learn in (measurements.MeasuredCoverage().fit, measurements.calibrate_model):
+        with pytest.raises(InputError, match=r"y: not one signal.*899.*900"):
+            learn(X, y[:-1])
+
+
+def test_levels_are_probabilities_and_no_links_have_no_signals() -> None:
+    X, y = invented(2, n=300)
+    model = measurements.MeasuredCoverage(residual="always").fit(X, y)
+    for level in (80, 0.0, 1.0, -0.1, np.nan):
+        with pytest.raises(DomainError, match="0 < level < 1"):
+            model.predict_interval(X, level)
+        with pytest.raises(DomainError, match="0 < level < 1"):
+            model.guaranteed(X, level)
+    none = X.iloc[:0]
+    assert model.predict(none).shape == (0,)
+    assert [bound.shape for bound in model.predict_interval(none)] == [(0,), (0,)]
 
 
 def test_a_map_of_where_not_to_trust() -> None:
