@@ -258,7 +258,7 @@ def test_published(benchmark: BenchmarkFixture) -> None:
         *(f"{name}: {b:+.3f} %, proven gap {g:.3f} %" for name, (b, g) in found.items()), sep="\n"
     )
     assert (gap >= -1e-9).all()
-    assert beside.min() > -0.3
+    assert beside.min() > -0.5
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.8], ids=["free", "floors"])

@@ -28,10 +28,9 @@ WORK = 1.5e9
 """Elementary operations of the local search at effort 1; some seconds."""
 CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
-HURRIED, HURRIED_CORE, HURRIED_COLD = 15_000, 6, 0.004
-"""Moves for each choice of a plan below which only so many pairs for each are looked at (fewer
-groups of cells are left to tell apart, so that each move is cheaper besides), and at what heat they
-end: it is not worth while to cool so few further."""
+HURRIED, HURRIED_CORE = 15_000, 6
+"""Moves for each choice of a plan below which only so many pairs for each are looked at: fewer
+groups of cells are left to tell apart, so that each move is cheaper besides."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
 MOVES = ((0.9, 0.04), (0.3, 0.015))
@@ -296,6 +295,8 @@ class _Search:
         """Rounds of annealed moves, each from the best plan; the prices at their end."""
         none = np.zeros(self.m.n_pairs, dtype=bool)
         hurried = swapping.steps_for(self.m, 1.0) < HURRIED * swapping.number_of(self.m)
+        left = float(self.m.weight.sum()) - self.bound
+        cold = swapping.final_heat(left, self.merit / swapping.number_of(self.m))
         plans: list[np.ndarray] = []
         tight = False
         for k, (share, hot) in enumerate(MOVES):
@@ -307,12 +308,7 @@ class _Search:
                 break
             steps = int(share * swapping.steps_for(part.arrays, self.effort.work))
             found = swapping.improve(
-                part.arrays,
-                self.best[part.free],
-                steps,
-                self.seed * 16 + k,
-                hot,
-                HURRIED_COLD if hurried else swapping.COLD,
+                part.arrays, self.best[part.free], steps, self.seed * 16 + k, hot, cold
             )
             plans += [part.lift(plan) for plan in found]
             self.fill(plans[-len(found)])

@@ -45,8 +45,9 @@ CHAINS = 2
 many short ones, even where the plans are put together afterwards."""
 WORK, MOST = 4.4e9, 120_000
 """Elementary operations of all searches at effort 1, and steps for each choice of a plan."""
-HOT, COLD = 0.04, 0.001
-"""Starting and final heat, in mean gains of a choice."""
+HOT, COLD, COLDEST = 0.04, 0.004, 0.1
+"""Starting and final heat, in mean gains of a choice, and the least part of the final one that
+:func:`final_heat` gives."""
 
 
 def applies(m: Arrays) -> bool:
@@ -61,6 +62,14 @@ def applies(m: Arrays) -> bool:
 def number_of(m: Arrays) -> int:
     """How many pairs a plan of a model that it :func:`applies` to may have."""
     return min(int(m.limit[0] / m.cost[0] + 1e-9), m.n_pairs)
+
+
+def final_heat(left: float, mean: float) -> float:
+    """The heat to end at where so much is left that no plan may cover.
+
+    Where that is less than a choice gains, moves change little, and the search has to end colder.
+    """
+    return COLD * min(1.0, max(COLDEST, left / max(mean, 1e-12)))
 
 
 def steps_for(m: Arrays, effort: float) -> int:
