@@ -246,6 +246,7 @@ def test_published(benchmark: BenchmarkFixture) -> None:
         out = {}
         for name, footprint, demand, number, best in instances:
             plan = solve_mclp(footprint, demand, max_sites=number)
+            assert plan.bound >= best * (1 - 1e-9), "a published plan lies above the bound"
             out[name] = (100 * (plan.objective / best - 1), 100 * plan.gap)
         return out
 
@@ -257,7 +258,7 @@ def test_published(benchmark: BenchmarkFixture) -> None:
     print(
         *(f"{name}: {b:+.3f} %, proven gap {g:.3f} %" for name, (b, g) in found.items()), sep="\n"
     )
-    assert (gap >= -1e-9).all()
+    assert gap.max() < 2.0
     assert beside.min() > -0.5
 
 

@@ -356,6 +356,33 @@ def _without_surface(
     return loss, lines
 
 
+def geometry_over(
+    surface: Surface,
+    rx: tuple[float, float, float],
+    tx: tuple[float, float, float],
+    roof_m: float,
+    indoors: bool,
+    model: Model,
+) -> tuple[bool, float, float, float, float]:
+    """:func:`tdh.radio.prediction.link_geometry` over a surface, ends as (x, y, z) in its CRS, m."""
+    grid = surface.grid
+    ends = [
+        ((x - grid.x_min_m) / grid.cell_size_m, (grid.y_max_m - y) / grid.cell_size_m, z)
+        for x, y, z in (rx, tx)
+    ]
+    found: tuple[bool, float, float, float, float] = prediction.link_geometry(
+        surface.top_m,
+        *ends[0],
+        *ends[1],
+        grid.cell_size_m,
+        roof_m,
+        indoors,
+        model.own_building_m,
+        model.diffraction,
+    )
+    return found
+
+
 def _over_surface(
     surface: Surface,
     rx: tuple[float, float, float],
@@ -368,22 +395,7 @@ def _over_surface(
     weight: float,
     model: Model,
 ) -> tuple[bool, float, list[BudgetLine], tuple[float, float]]:
-    grid = surface.grid
-    (x0, y0, z0), (x1, y1, z1) = rx, tx
-    blocked, nu, start, end, _ = prediction.link_geometry(
-        surface.top_m,
-        (x0 - grid.x_min_m) / grid.cell_size_m,
-        (grid.y_max_m - y0) / grid.cell_size_m,
-        z0,
-        (x1 - grid.x_min_m) / grid.cell_size_m,
-        (grid.y_max_m - y1) / grid.cell_size_m,
-        z1,
-        grid.cell_size_m,
-        roof_m,
-        indoors,
-        model.own_building_m,
-        model.diffraction,
-    )
+    blocked, nu, start, end, _ = geometry_over(surface, rx, tx, roof_m, indoors, model)
     lines = [
         BudgetLine(
             Text("In line of sight (1) or blocked (0)", "見通し内(1)・見通し外(0)"),
@@ -406,7 +418,7 @@ def _over_surface(
         )
     )
     if model.diffraction:
-        distance = math.hypot(x0 - x1, y0 - y1)
+        distance = math.dist(rx[:2], tx[:2])
         shift = -0.5 * math.log2(float(units.wavelength_m(band.frequency_ghz)))
         edge = float(prediction.edge_loss_db(math.log2(max(nu, 1e-6)) + shift, distance))
         over = los + weight * edge + model.diffraction_offset_db

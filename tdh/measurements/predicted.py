@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tdh import units
+from tdh.coverage.explain import geometry_over
 from tdh.coverage.sites import SiteArrays, levels_dbm, site_arrays
 from tdh.errors import DomainError, Problem
 from tdh.language import Text
@@ -114,24 +115,11 @@ def _link(
     distance = math.hypot(east, north)
     flat = max(distance, prediction.NEAREST_M)
     direct = math.hypot(flat, up)
-    antennas, grid = arrays.antennas, surface.grid
+    antennas = arrays.antennas
     tilt = antennas.tilts[site]
     gain = prediction.antenna_gain_db(east, north, up, antennas.azimuths, site, tilt, model.pattern)
     line, street = prediction.law_db(law, math.log10(direct), flat, direct)
-    blocked, nu, _, _, _ = prediction.link_geometry(
-        surface.top_m,
-        (x0 - grid.x_min_m) / grid.cell_size_m,
-        (grid.y_max_m - y0) / grid.cell_size_m,
-        z0,
-        (x1 - grid.x_min_m) / grid.cell_size_m,
-        (grid.y_max_m - y1) / grid.cell_size_m,
-        z1,
-        grid.cell_size_m,
-        roof,
-        indoors,
-        model.own_building_m,
-        model.diffraction,
-    )
+    blocked, nu, _, _, _ = geometry_over(surface, rx, (x1, y1, z1), roof, indoors, model)
     edge = 0.0
     if blocked and model.diffraction:
         shift = -0.5 * math.log2(float(units.wavelength_m(band.frequency_ghz)))

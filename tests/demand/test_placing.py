@@ -18,10 +18,11 @@ from tdh.demand.cells import Weigh
 from tdh.demand.dasymetric import PRESET, WIDTHS_M, _width_m, building_classes
 from tdh.demand.placing import WHY_NOT, _blocks, _whole_parts, learn_placing
 from tdh.grid import Grid
+from tdh.notices import WHY_NOT_LEARNT
 from tdh.pipeline import STAGES
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import run_stages
-from tdh.results import _WHY_NOT_LEARNT, Run
+from tdh.results import Run
 from tdh.scenario import Demand
 from tdh.surface import Surface
 from tdh.surface import read as read_surface
@@ -170,7 +171,7 @@ def test_why_nothing_was_learnt() -> None:
     even = learn_placing(table.assign(population=volume), area, surface)
     assert even.facts["why_not"] == "no_better" and even.weigh is None
     assert even.facts["rmse_volume"] == 0.0 < even.facts["rmse_areal"]
-    assert {*_WHY_NOT_LEARNT, "no_buildings"} == set(WHY_NOT)
+    assert {*WHY_NOT_LEARNT, "no_buildings"} == set(WHY_NOT)
 
 
 def test_tokyos_kinds_of_buildings_where_too_little_is_known() -> None:

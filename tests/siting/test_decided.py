@@ -36,14 +36,15 @@ def search(m: Arrays, effort: Effort) -> solving._Search:
     return solving._Search(m, 0, effort, lambda done, total: None, time.monotonic())
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_plan_that_the_integer_programme_finds_is_no_proof_that_there_is_none(seed: int) -> None:
-    missed = search(arrays(seed), Effort())
-    assert missed.gap == np.inf, "nothing is chosen yet"
-    missed.decide_floors()
-    assert not missed.infeasible
-    if missed.best.any():
-        assert missed.gap < np.inf
+def test_a_plan_that_the_integer_programme_finds_is_no_proof_that_there_is_none() -> None:
+    kept = []
+    for seed in range(3):
+        missed = search(arrays(seed), Effort())
+        assert missed.gap == np.inf, "nothing is chosen yet"
+        missed.decide_floors()
+        assert not missed.infeasible
+        kept.append(missed.gap < np.inf)
+    assert any(kept), "the root of the programme finds a plan, which is taken"
 
 
 def test_infeasible_models_are_told_after_the_first_proof(monkeypatch: pytest.MonkeyPatch) -> None:
