@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Offer": "tdh.exchange",
     "Run": "tdh.results",
+    "calibrate": "tdh.pipeline.calibrating",
     "check": "tdh.pipeline",
     "demo": "tdh.pipeline",
     "equity": "tdh.pipeline.ranking",

@@ -59,6 +59,13 @@ COMMANDS: dict[str, tuple[str, Text]] = {
         "tdh.cli.link",
         Text("Explain one link, loss by loss.", "1つの回線を損失ごとに説明する。"),
     ),
+    "calibrate": (
+        "tdh.cli.calibrate",
+        Text(
+            "Correct the predictions of a run by drive tests.",
+            "走行測定で予測モデルを較正する。",
+        ),
+    ),
     "kpi": (
         "tdh.cli.kpi",
         Text(

@@ -7,22 +7,19 @@ helps at places left out, and says how far it may be wrong. :func:`calibrate_mod
 model that a run predicts with, by :func:`predict_links`.
 """
 
+from tdh.measurements.calibrating import calibrate_model, cross_validate
+from tdh.measurements.clutter import clutter_features
 from tdh.measurements.estimator import MeasuredCoverage
 from tdh.measurements.links import link_features, read_drive_test, thin
-from tdh.measurements.models import (
-    calibrate_model,
-    kinds_of,
-    model_of,
-    read_kinds,
-    read_model,
-    write_model,
-)
+from tdh.measurements.models import kinds_of, model_of, read_kinds, read_model, write_model
 from tdh.measurements.predicted import predict_links
 from tdh.measurements.trust import trust_map
 
 __all__ = [
     "MeasuredCoverage",
     "calibrate_model",
+    "clutter_features",
+    "cross_validate",
     "kinds_of",
     "link_features",
     "model_of",

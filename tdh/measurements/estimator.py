@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -11,6 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from tdh.errors import InputError, Problem
 from tdh.language import Text
@@ -26,8 +29,11 @@ _MOST_TURN_DEG = 20.0
 """A common error of all azimuths: magnetic north instead of true north is 4–10° off."""
 _WORTHWHILE = 0.95
 """What lowers the error at what was left out by less than 5 % is not worth its risk."""
-_MOST_FOLDS = 10
-_NEEDED = ("x_m", "y_m", "distance_m", "off_deg", "predicted_dbm")
+MOST_FOLDS = 10
+_COLUMNS = ("site", "device", "x_m", "y_m", "distance_m", "off_deg")
+"""Columns that X must have; more are features."""
+_PREDICTED = "predicted_dbm"
+_NUMBERS = ("x_m", "y_m", "distance_m", "off_deg", _PREDICTED)
 """What must be known of every link, where X has it."""
 _PARTS = {
     (False, False): "calibrated",
@@ -101,7 +107,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         ------
         InputError
             If there are fewer than 60 points or fewer than 4 blocks: too little to learn from; if
-            there are not as many signals as links, or numbers are missing.
+            there are not as many signals as links, or columns or numbers are missing.
         """
         signal = self._usable(X, y)
         blocks = self._blocks(X)
@@ -124,8 +130,20 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """Median SS-RSRP in dBm, float64 (n,)."""
+        """Median SS-RSRP in dBm, float64 (n,).
+
+        Raises
+        ------
+        InputError
+            If X lacks a column that was fitted, or numbers of distance, angle, place or prediction.
+        """
         check_is_fitted(self)
+        known = set(self.features_) if self.residual_used_ else set(self.features_) & {_PREDICTED}
+        problems = _lacking(X, {*_COLUMNS, *known}) or _incomplete(X)
+        if problems:
+            raise InputError(*problems)
+        if _PREDICTED not in self.features_:
+            X = X.drop(columns=_PREDICTED, errors="ignore")  # the law was fitted without it
         if not len(X):
             return np.zeros(0)
         out = self._law(X, self.parameters_) + self._offset(X)
@@ -205,7 +223,10 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
 
     @staticmethod
     def _usable(X: pd.DataFrame, y: ArrayLike) -> np.ndarray:
-        """The signals, if there is one for each link."""
+        """The signals, if there is one for each link, and each link has its columns."""
+        lacking = _lacking(X, _COLUMNS)
+        if lacking:
+            raise InputError(*lacking)
         signal = np.asarray(y, dtype=float)
         if signal.shape != (len(X),):
             raise InputError(
@@ -243,18 +264,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
                 )
         if not np.isfinite(y).all():
             problems.append(Problem(Text("signals are missing", "信号に欠測があります")))
-        for column in _NEEDED:
-            n_missing = (
-                (~np.isfinite(X[column].to_numpy(float))).sum() if column in X.columns else 0
-            )
-            if n_missing:
-                problems.append(
-                    Problem(
-                        Text("numbers are missing", "数値に欠測があります"),
-                        value=n_missing,
-                        where=column,
-                    )
-                )
+        problems += _incomplete(X)
         if problems:
             raise InputError(*problems)
 
@@ -265,7 +275,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
     def _fit_parts(self, X: pd.DataFrame, y: np.ndarray) -> None:
         number, measured = pd.factorize(pairs(X))
         start = np.array([0.0, 0.0, 0.0, 50.0, 25.0, 1.0, 0.0])
-        if "predicted_dbm" not in X.columns:
+        if _PREDICTED not in X.columns:
             start[:3] = np.median(y), -35.0, 0.0
         # Priors: 3GPP's slope (36.7 dB a decade in UMi), its element's width and limit.
         weight = np.array([0.0, 0.5, 0.5, 0.3, 0.5, 60.0, 0.5])
@@ -280,7 +290,9 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         low = np.concatenate([[-250, -120, -120, 20, 5, 0.0, -_MOST_TURN_DEG], -wide])
         high = np.concatenate([[250, 60, 60, 180, 60, 2.0, _MOST_TURN_DEG], wide])
         guess = np.concatenate([start, np.zeros(len(measured))])
-        found = least_squares(rest, guess, bounds=(low, high), loss="soft_l1", f_scale=8.0)
+        # Tall and narrow factorisations: threads of BLAS spend longer waiting for each other.
+        with threadpool_limits(1, "blas"):
+            found = least_squares(rest, guess, bounds=(low, high), loss="soft_l1", f_scale=8.0)
         self.parameters_ = found.x[:n]
         offsets = found.x[n:] - found.x[n:].mean()
         self.parameters_[0] += found.x[n:].mean()
@@ -316,8 +328,8 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
             off = np.where(np.isnan(turned), off, turned)
         pattern = q[4] * -np.expm1(-12.0 * (off / q[3]) ** 2 / q[4])
         median = q[0] + q[1] * decades + q[2] * np.maximum(decades, 0.0) - pattern
-        if "predicted_dbm" in X.columns:
-            median = median + q[5] * X["predicted_dbm"].to_numpy(float)
+        if _PREDICTED in X.columns:
+            median = median + q[5] * X[_PREDICTED].to_numpy(float)
         knee = 3.0
         bent: np.ndarray = self.floor_dbm + knee * np.logaddexp(
             0.0, (median - self.floor_dbm) / knee
@@ -344,7 +356,7 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         """Errors at groups that the fit did not see, of each combination of parts."""
         error = {part: np.full(len(X), np.nan) for part in _PARTS.values()}
         n = np.unique(groups).size
-        for train, test in GroupKFold(min(n, _MOST_FOLDS)).split(X, groups=groups):
+        for train, test in GroupKFold(min(n, MOST_FOLDS)).split(X, groups=groups):
             model = clone(self)
             seen, held = X.iloc[train], X.iloc[test]
             model._fit_parts(seen, y[train])
@@ -359,6 +371,21 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
                     places = model._places_of(seen, y[train], trees)
                     error[_PARTS[trees, True]][test] = left - places.predict(*_where(held))
         return error
+
+
+def _lacking(X: pd.DataFrame, needed: Collection[str]) -> list[Problem]:
+    missing = sorted(set(needed) - set(X.columns))
+    return [Problem(Text("a column is missing", "列がありません"), expected=c) for c in missing]
+
+
+def _incomplete(X: pd.DataFrame) -> list[Problem]:
+    """Numbers that the law needs and a link lacks; trees bear missing ones."""
+    missing = {c: int((~np.isfinite(X[c].to_numpy(float))).sum()) for c in _NUMBERS if c in X}
+    return [
+        Problem(Text("numbers are missing", "数値に欠測があります"), value=n, where=column)
+        for column, n in missing.items()
+        if n
+    ]
 
 
 def _where(X: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -38,10 +38,10 @@ def read_drive_test(path: str | os.PathLike[str]) -> tuple[gpd.GeoDataFrame, pd.
 
 
 def thin(points: gpd.GeoDataFrame, cell_size_m: float = 10.0) -> gpd.GeoDataFrame:
-    """One row per site, device and square of the ground: mean dBm, number of points.
+    """One row per site, device and square of the ground: mean dBm, mean place, number of points.
 
     A phone that stands still writes the same thing a thousand times; averaging keeps such places
-    from ruling the fit.
+    from ruling the fit. The mean place, not the square's centre, which may lie behind a wall.
 
     Parameters
     ----------
@@ -49,21 +49,24 @@ def thin(points: gpd.GeoDataFrame, cell_size_m: float = 10.0) -> gpd.GeoDataFram
         ``rsrp_dbm``, ``site``, ``device``, in a projected CRS.
     cell_size_m : float
     """
-    size = cell_size_m
+    x, y = points.geometry.x.to_numpy(), points.geometry.y.to_numpy()
     keyed = pd.DataFrame(
         {
             "site": points["site"].to_numpy(),
             "device": points["device"].to_numpy(),
-            "x": np.floor(points.geometry.x.to_numpy() / size),
-            "y": np.floor(points.geometry.y.to_numpy() / size),
+            "column": np.floor(x / cell_size_m),
+            "row": np.floor(y / cell_size_m),
             "rsrp_dbm": points["rsrp_dbm"].to_numpy(float),
+            "x": x,
+            "y": y,
         }
     )
-    keys = ["site", "device", "x", "y"]
-    mean = keyed.groupby(keys, as_index=False)["rsrp_dbm"].agg(["mean", "size"])
-    mean = mean.rename(columns={"mean": "rsrp_dbm", "size": "points"})
-    geometry = gpd.points_from_xy((mean["x"] + 0.5) * size, (mean["y"] + 0.5) * size)
-    return gpd.GeoDataFrame(mean.drop(columns=["x", "y"]), geometry=geometry, crs=points.crs)
+    groups = keyed.groupby(["site", "device", "column", "row"])
+    mean = groups[["rsrp_dbm", "x", "y"]].mean()
+    mean["points"] = groups.size()
+    mean = mean.reset_index().drop(columns=["column", "row"])
+    geometry = gpd.points_from_xy(mean.pop("x"), mean.pop("y"))
+    return gpd.GeoDataFrame(mean, geometry=geometry, crs=points.crs)
 
 
 def link_features(points: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from tdh.coverage.explain import geometry_over
 from tdh.coverage.sites import SiteArrays, levels_dbm, site_arrays
 from tdh.errors import DomainError, Problem
 from tdh.language import Text
+from tdh.measurements.clutter import clutter_features
 from tdh.measurements.links import link_features
 from tdh.radio import prediction, tables, tr38901
 from tdh.radio.bands import Band
@@ -51,7 +52,8 @@ def predict_links(
         point lies in a building); ``los_loss_db`` and ``nlos_loss_db`` by the laws with the
         model's offsets, ``edge_loss_db`` over the edges without weight and offset (0 in line of
         sight); ``environment``; ``tilt_deg`` (0 where no tilt is given); ``elevation_deg`` from
-        the antenna's height above the surface's datum.
+        the antenna's height above the surface's datum; and the columns of
+        :func:`clutter_features`.
 
     Raises
     ------
@@ -93,6 +95,9 @@ def predict_links(
     out["environment"] = np.array(tr38901.SCENARIOS)[arrays.environments[of]]
     out["tilt_deg"] = np.nan_to_num(arrays.antennas.tilts)[of]
     out["elevation_deg"] = elevation
+    stands = sites.geometry.get_coordinates().to_numpy()[of]
+    around = clutter_features(np.column_stack([x, y]), stands, surface)
+    out[around.columns] = around.to_numpy()
     if model.rain_rate_mm_h > 0:
         rain = tables.rain_db_per_m(band.frequency_ghz, model)
         out["predicted_dbm"] -= rain * out["distance_m"]

@@ -12,9 +12,11 @@ from tdh.coverage import Link
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.results import Run
+from tdh.surface import Surface
 
 _BEYOND_M = 5000.0
 """The longest radius that a scenario may give a site."""
+_MARGIN_M = 100.0
 
 
 def explain(
@@ -33,19 +35,7 @@ def explain(
         If the run has no such asset, carrier or band, the place is not in the area, no antenna can
         stand on the asset, or the file of buildings is no longer there.
     """
-    key = next(
-        (key for key in run.bands if carrier_id in (None, key[0]) and band_id in (None, key[1])),
-        None,
-    )
-    problems = []
-    if key is None:
-        problems.append(
-            Problem(
-                Text("the run has no such carrier and band", "その事業者・バンドはありません"),
-                value=f"{carrier_id or '*'} {band_id or '*'}",
-                expected=", ".join(f"{c} {b}" for c, b in run.bands),
-            )
-        )
+    key, problems = known_band(run, carrier_id, band_id)
     if asset_id not in run.assets.index:
         near = difflib.get_close_matches(asset_id, run.assets.index, n=3)
         problems.append(
@@ -73,6 +63,45 @@ def explain(
             )
         )
     place = _projected(run, latitude, longitude)
+    site = sites.geometry.loc[asset_id]
+    ends = shapely.MultiPoint([site, place])
+    heights = read_surface(run, ends.buffer(_MARGIN_M).bounds)
+    return coverage.explain_link(
+        sites,
+        asset_id,
+        place.x,
+        place.y,
+        heights,
+        run.bands[key],
+        receiver_height_m=settings.receiver_height_m,
+        model=measurements.model_of(run.scenario),
+    )
+
+
+def known_band(
+    run: Run, carrier_id: str | None, band_id: str | None
+) -> tuple[tuple[str, str] | None, list[Problem]]:
+    """The first carrier and band of a run that are asked for, or the problem that there is none."""
+    for carrier, band in run.bands:
+        if carrier_id in (None, carrier) and band_id in (None, band):
+            return (carrier, band), []
+    return None, [
+        Problem(
+            Text("the run has no such carrier and band", "その事業者・バンドはありません"),
+            value=f"{carrier_id or '*'} {band_id or '*'}",
+            expected=", ".join(f"{c} {b}" for c, b in run.bands),
+        )
+    ]
+
+
+def read_surface(run: Run, bounds: tuple[float, float, float, float]) -> Surface | None:
+    """The run's buildings and terrain within bounds in its CRS; None where it has neither.
+
+    Raises
+    ------
+    InputError
+        If a file is no longer there.
+    """
     source = run.scenario.surface
     missing = [p for p in (*source.buildings, *source.terrain) if not p.exists()]
     if missing:
@@ -85,31 +114,14 @@ def explain(
                 for path in missing
             )
         )
-    site = sites.geometry.loc[asset_id]
-    margin = 100.0
-    heights = None
-    if source.buildings or source.terrain:
-        heights = surface.read(
-            source.buildings,
-            source.terrain,
-            bounds=(
-                min(site.x, place.x) - margin,
-                min(site.y, place.y) - margin,
-                max(site.x, place.x) + margin,
-                max(site.y, place.y) + margin,
-            ),
-            crs=run.crs,
-            cell_size_m=source.cell_size_m,
-        )
-    return coverage.explain_link(
-        sites,
-        asset_id,
-        place.x,
-        place.y,
-        heights,
-        run.bands[key],
-        receiver_height_m=settings.receiver_height_m,
-        model=measurements.model_of(run.scenario),
+    if not source.buildings and not source.terrain:
+        return None
+    return surface.read(
+        source.buildings,
+        source.terrain,
+        bounds=bounds,
+        crs=run.crs,
+        cell_size_m=source.cell_size_m,
     )
 
 

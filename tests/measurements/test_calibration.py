@@ -260,6 +260,25 @@ def test_a_model_goes_to_a_file_and_back(tmp_path: Path) -> None:
             measurements.read_model(path)
 
 
+def test_errors_at_what_a_calibration_did_not_see() -> None:
+    """Two sites 3 dB louder, one 6 dB weaker: blocks of known sites tell less than new sites."""
+    X, y, _, _ = drive(Model(), 8)
+    X = X[X["site"].isin(["a", "b", "c"])]
+    y = y[X.index] + X["site"].map({"a": 3.0, "b": 3.0, "c": -6.0}).to_numpy() + 5.0
+    error = measurements.cross_validate(X, y)
+    rmse = np.sqrt((error**2).mean())
+    outdoors = X[~X["indoors"]]
+    assert error.index.equals(outdoors.index)
+    plain = y[~X["indoors"].to_numpy()] - outdoors["predicted_dbm"]
+    assert error["before"].to_numpy() == pytest.approx(plain.to_numpy())
+    # 4 dB of noise, 4.24 of the sites, 5 of all; a site left out is 4.5 or 9 dB from the others.
+    assert rmse["before"] == pytest.approx(np.sqrt(16 + 18 + 25), abs=0.6)
+    assert rmse["blocks"] == pytest.approx(np.sqrt(16 + 18), abs=0.6)
+    assert rmse["sites"] > rmse["blocks"] + 1.0
+    alone = (X["site"] == "a").to_numpy()
+    assert measurements.cross_validate(X[alone], y[alone])["sites"].isna().all()
+
+
 def test_too_little_or_no_prediction_is_refused() -> None:
     X = links(Model()).rename(columns={"dbm": "predicted_dbm"})
     with pytest.raises(InputError, match="too few"):

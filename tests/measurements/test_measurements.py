@@ -228,6 +228,26 @@ def test_missing_numbers_are_refused_by_column_and_count(column: str) -> None:
             learn(X, y)
 
 
+def test_links_to_predict_are_complete() -> None:
+    X, y = invented(6)
+    X["predicted_dbm"] = y + 3.0
+    model = measurements.MeasuredCoverage(residual="always").fit(X, y)
+    holes = X.assign(clutter_m=np.nan)
+    assert np.isfinite(model.predict(holes)).all()  # trees bear an unknown feature
+    holes.loc[[3, 8], "distance_m"] = np.nan
+    with pytest.raises(InputError, match="distance_m: numbers are missing: 2"):
+        model.predict(holes)
+    with pytest.raises(InputError, match=r"(?s)expected: clutter_m.*expected: off_deg"):
+        model.predict(X.drop(columns=["off_deg", "clutter_m"]))
+    with pytest.raises(InputError, match="expected: device"):
+        measurements.MeasuredCoverage().fit(X.drop(columns="device"), y)
+    with pytest.raises(InputError, match="expected: predicted_dbm"):
+        measurements.MeasuredCoverage("never").fit(X, y).predict(X.drop(columns="predicted_dbm"))
+    without = X.drop(columns="predicted_dbm")
+    law = measurements.MeasuredCoverage("never").fit(without, y)
+    assert (law.predict(X) == law.predict(without)).all()
+
+
 def test_signals_are_as_many_as_links() -> None:
     X, y = invented(6)
     X = X.assign(predicted_dbm=y, indoors=False)
