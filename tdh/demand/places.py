@@ -31,7 +31,8 @@ _WORDS = (
     ("disaster_hospital", re.compile("災害拠点病院|救命救急|disaster_?hospital", re.IGNORECASE)),
     (
         "town_hall",
-        re.compile("[都区市町村](?:役所|役場)|[都区市]?本?庁舎|town_?hall", re.IGNORECASE),
+        # 合同庁舎 houses offices of the state.
+        re.compile("[都区市町村](?:役所|役場)|(?<!合同)庁舎|town_?hall", re.IGNORECASE),
     ),
     ("temporary_stay", re.compile("一時滞在|帰宅困難|temporary_?stay", re.IGNORECASE)),
     ("evacuation_area", re.compile("避難|evacuation|shelter", re.IGNORECASE)),

@@ -324,8 +324,9 @@ def _assets(run: Any, content: Content, origin: tuple[float, float]) -> None:
         "source": (source, "u8" if len(sources) < 256 else "u16"),
         "row": (frame["source_row"], "u32"),
     }
-    for i, carrier in enumerate(run.carriers):
-        scores = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")
+    of_all = [run.scores[run.scores["carrier_id"] == carrier.id] for carrier in run.carriers]
+    for i, table in [*enumerate(of_all), ("_public", run.scores_public)]:
+        scores = table.set_index("asset_id")
         mine = scores[["score", "rank", "people_newly_served", "gap_cells_closed"]]
         mine = mine.reindex(frame.index).fillna(0)
         stays = scores["stays_in_top"].reindex(frame.index).astype(float)

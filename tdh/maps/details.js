@@ -58,17 +58,16 @@ TDH.assetDetails = function (store, i) {
   box.append(el("h4", {}, t("why")), TDH.reasons(store, i, chosen), el("div", { class: "paths" }),
     el("h4", {}, t("by_carrier")));
   const body = el("tbody", {});
-  meta.carriers.forEach((carrier, c) => {
-    const mine = chosen.find((row) => row.carrier === c);
-    body.append(el("tr", { class: mine ? "yes" : null },
-      el("th", { scope: "row" }, TDH.chip(carrier)),
-      el("td", {}, TDH.number(numbers[`score${c}`][i] / 10, 1)),
-      el("td", {}, `${numbers[`rank${c}`][i] || "–"}`),
-      el("td", {}, numbers[`stays${c}`][i] > 100 ? "–" : `${numbers[`stays${c}`][i]} %`),
-      el("td", {}, TDH.number(numbers[`people${c}`][i], 0)),
-      el("td", {}, TDH.number(numbers[`cells${c}`][i])),
-      el("td", {}, mine ? TDH.number(mine.gained) : "–")));
-  });
+  const row = (head, c, mine) => body.append(el("tr", { class: mine ? "yes" : null },
+    el("th", { scope: "row" }, head),
+    el("td", {}, TDH.number(numbers[`score${c}`][i] / 10, 1)),
+    el("td", {}, `${numbers[`rank${c}`][i] || "–"}`),
+    el("td", {}, numbers[`stays${c}`][i] > 100 ? "–" : `${numbers[`stays${c}`][i]} %`),
+    el("td", {}, TDH.number(numbers[`people${c}`][i], 0)),
+    el("td", {}, TDH.number(numbers[`cells${c}`][i])),
+    el("td", {}, mine ? TDH.number(mine.gained) : "–")));
+  meta.carriers.forEach((carrier, c) => row(TDH.chip(carrier), c, chosen.find((r) => r.carrier === c)));
+  row(t("public"), "_public");
   box.append(el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("who")),
     ...["score_one", "rank", "stays", "gap_people", "cells", "gain"].map((k) =>
       el("th", { scope: "col" }, t(k, { n: meta.top }))))), body));

@@ -202,14 +202,14 @@ TDH.Store = class {
     this.goals = JSON.parse(new TextDecoder().decode(await TDH.block("data-goals")));
     this.numbers = TDH.columns(assets.more, await TDH.block("data-numbers"), assets.n);
     const top = (this.top = new Uint16Array(assets.n));
-    this.meta.carriers.forEach((_, c) => {
+    for (const c of [...this.meta.carriers.keys(), "_public"]) {
       const rank = this.numbers[`rank${c}`], falling = this.numbers[`falling${c}`];
       const score = (this.numbers[`score${c}`] = new Uint16Array(assets.n));
       for (let i = 0; i < assets.n; i++) {
         score[i] = rank[i] ? falling[Math.min(rank[i], assets.n) - 1] : 0;
-        if (score[i] > top[i]) top[i] = score[i];
+        if (c !== "_public" && score[i] > top[i]) top[i] = score[i];
       }
-    });
+    }
     this.regions = JSON.parse(new TextDecoder().decode(await TDH.block("data-regions")));
     this.names = await TDH.texts("data-names", assets.n);
     const short = await TDH.texts("data-ids", assets.n), row = this.numbers.row;

@@ -131,6 +131,9 @@ def _assets(run: Any) -> gpd.GeoDataFrame:
     best = display.best_scores(run.scores).reindex(run.assets.index)
     frame["best_score"] = best["score"].to_numpy()
     frame["best_carrier"] = best["carrier_id"].to_numpy()
+    public = run.scores_public.set_index("asset_id").reindex(run.assets.index)
+    for column in ("score", "rank"):
+        frame[f"public_{column}"] = public[column].to_numpy()
     for carrier in run.carriers:
         scores = run.scores[run.scores["carrier_id"] == carrier.id].set_index("asset_id")
         mine = scores["people_newly_served"].reindex(run.assets.index)

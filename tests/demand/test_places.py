@@ -25,6 +25,8 @@ def test_kinds_come_from_words_and_priorities_from_kinds(tmp_path: Path) -> None
             "都立広尾病院(災害拠点病院),35.6465,139.7220",
             "新宿駅,35.6896,139.7006",
             "どこかの広場,35.70,139.70",
+            "中央合同庁舎第2号館,35.6751,139.7512",
+            "目黒区総合庁舎,35.6413,139.6982",
         ],
     )
     shelters = write(tmp_path / "避難場所一覧.csv", ["戸山公園一帯,35.7020,139.7160"])
@@ -34,14 +36,16 @@ def test_kinds_come_from_words_and_priorities_from_kinds(tmp_path: Path) -> None
         "disaster_hospital",
         "station",
         "other",
+        "other",
+        "town_hall",
         "evacuation_area",
     ]
     assert got.places["priority"].tolist() == [
-        *(PRIORITY_OF_KIND[k] for k in got.places["kind"][:4]),
+        *(PRIORITY_OF_KIND[k] for k in got.places["kind"][:6]),
         7.0,
     ]
     assert got.places.crs == CRS and got.places.index.is_unique
-    assert (got.rows, got.without_position) == (5, 0)
+    assert (got.rows, got.without_position) == (7, 0)
 
 
 def test_a_kind_given_wins_and_lost_records_are_counted(tmp_path: Path) -> None:

@@ -117,13 +117,17 @@ def test_scores_of_an_asset_are_those_of_the_tables(open_map: Any, demo_run: Run
         "[...h.nextElementSibling.querySelectorAll('tr')].map(r => [...r.children].map(c => c.innerText)); }",
     )
     assert f"In best {demo_run.scenario.scoring.top}" in shown[0]
-    own = demo_run.scores[demo_run.scores["asset_id"] == asset].set_index("carrier_id")
+    both = pd.concat([demo_run.scores, demo_run.scores_public])
+    own = both[both["asset_id"] == asset].set_index("carrier_id")
     assert own["stays_in_top"].between(0.01, 0.99).any()
-    for carrier, (who, score, rank, stays, people, cells, _) in zip(
-        demo_run.carriers, shown[1:], strict=True
+    named = {carrier.id: carrier.name for carrier in demo_run.carriers} | {
+        "public": "For the public"
+    }
+    for (carrier, name), (who, score, rank, stays, people, cells, _) in zip(
+        named.items(), shown[1:], strict=True
     ):
-        row = own.loc[carrier.id]
-        assert carrier.name in who
+        row = own.loc[carrier]
+        assert name in who
         assert number(score) == pytest.approx(row["score"], abs=0.051)
         assert (number(rank), number(cells)) == (row["rank"], row["gap_cells_closed"])
         assert stays == f"{units.percent(row['stays_in_top'], 0)[:-1]} %"
