@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.optimize import least_squares
+from scipy import sparse
 from sklearn.model_selection import GroupKFold
-from threadpoolctl import threadpool_limits
 
 from tdh.errors import InputError, Problem
 from tdh.language import Text
+from tdh.measurements import robust
 from tdh.measurements.estimator import MOST_FOLDS, REFERENCE_M, MeasuredCoverage
 from tdh.measurements.links import names as names_of
 from tdh.measurements.links import pairs
@@ -36,8 +36,6 @@ _PULL = {
     "RMa": 5.0,
 }
 """How strongly a parameter is held to the base's, in dB for its unit."""
-_SCALE_DB = 8.0
-"""Errors beyond count less than their square."""
 _TEN = 10.0 / np.log(10.0)
 
 
@@ -249,44 +247,41 @@ def _fit(
     links: _Links, X: pd.DataFrame, signal: np.ndarray, blocks: np.ndarray, names: list[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Each parameter's value, and its standard error by blocks."""
-    number, measured = pd.factorize(pairs(X))
+    number = pd.factorize(pairs(X))[0]
     error = X["predicted_dbm"].to_numpy(float) - signal
     n = len(names)
     pull = np.array([_PULL.get(name, 0.0) for name in names])
 
-    def rest(p: np.ndarray) -> np.ndarray:
-        q = dict(zip(names, p[:n].tolist(), strict=True))
-        # A kind of link that was hardly measured keeps near the other's offset.
-        prior = np.append(pull * p[:n], 0.5 * (q["los"] - q["nlos"]))
-        return np.concatenate([error + links.change_db(q) - p[n:][number], prior, 3.0 * p[n:]])
+    def changed(q: np.ndarray) -> np.ndarray:
+        return error + links.change_db(dict(zip(names, q.tolist(), strict=True)))
 
-    low = np.full(n + len(measured), -np.inf)
-    for i, name in enumerate(names):
-        if name in links.base.diffraction_weights:
-            low[i] = min(-links.base.diffraction_weights[name], -1e-6)
-    start = np.zeros(n + len(measured))
-    # Tall and narrow factorisations: threads of BLAS spend longer waiting for each other.
-    with threadpool_limits(1, "blas"):
-        fit = least_squares(rest, start, bounds=(low, np.inf), loss="soft_l1", f_scale=_SCALE_DB)
+    def prior(q: np.ndarray) -> np.ndarray:
+        # A kind of link that was hardly measured keeps near the other's offset.
+        return np.append(pull * q, 0.5 * (q[names.index("los")] - q[names.index("nlos")]))
+
+    weights = links.base.diffraction_weights
+    low = np.array([-max(weights[name], 1e-6) if name in weights else -np.inf for name in names])
+    fit = robust.fit(changed, prior, number, np.zeros(n), low, np.full(n, np.inf))
     # Cluster-robust: the scores of a block's links add up before they are squared. What only holds
     # parameters to the base's is not evidence, so it does not count.
-    damped = np.sqrt(1.0 + (fit.fun / _SCALE_DB) ** 2)
+    damped = np.sqrt(1.0 + (fit.residual / robust.SCALE_DB) ** 2)
     curvature = np.maximum(damped**-3, np.finfo(float).eps) ** 0.5
-    score = fit.jac * (fit.fun / damped / curvature)[:, None]
-    by_block = np.zeros((blocks.max() + 1, score.shape[1]))
-    np.add.at(by_block, blocks, score[: len(X)])
-    by_block *= np.sqrt(len(by_block) / (len(by_block) - 1.0))
-    told = np.delete(fit.jac, np.arange(len(X), len(X) + n), axis=0)
-    inverse = np.linalg.inv(told.T @ told + 1e-6 * np.eye(score.shape[1]))
-    noise = np.mean((fit.fun[: len(X)] / damped[: len(X)]) ** 2)
-    spread = np.maximum(
-        np.diag(inverse @ (by_block.T @ by_block) @ inverse), noise * np.diag(inverse)
-    )
-    doubt = np.sqrt(spread)
-    values = dict(zip(names, fit.x[:n].tolist(), strict=True))
-    common = float(fit.x[n:].mean())
+    pushes = sparse.diags_array(fit.residual / damped / curvature) @ fit.slopes
+    n_blocks = int(blocks.max()) + 1
+    of_block = sparse.csr_array((np.ones(len(X)), (blocks, np.arange(len(X)))))
+    by_block = of_block @ pushes[: len(X)] * np.sqrt(n_blocks / (n_blocks - 1.0))
+    evidence = np.ones(len(damped), dtype=bool)
+    evidence[len(X) : len(X) + n] = False
+    told = fit.slopes[evidence]
+    size = told.shape[1]
+    inverse = np.linalg.inv((told.T @ told).toarray() + 1e-6 * np.eye(size))[:n]
+    noise = np.mean((fit.residual[: len(X)] / damped[: len(X)]) ** 2)
+    spread = np.square(by_block @ inverse.T).sum(axis=0)
+    doubt = np.sqrt(np.maximum(spread, noise * np.diag(inverse)))
+    values = dict(zip(names, fit.law.tolist(), strict=True))
+    common = float(fit.offsets.mean())
     values["los"], values["nlos"] = values["los"] + common, values["nlos"] + common
-    return values, dict(zip(names, doubt[:n].tolist(), strict=True))
+    return values, dict(zip(names, doubt.tolist(), strict=True))
 
 
 def _pattern(base: Model, q: dict[str, float]) -> tuple[float, float, float]:

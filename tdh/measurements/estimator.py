@@ -7,16 +7,15 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
 
 from tdh.errors import InputError, Problem
 from tdh.language import Text
+from tdh.measurements import robust
 from tdh.measurements.conformal import half_width_db
 from tdh.measurements.links import half_turn, names, pairs
 from tdh.measurements.places import Places
@@ -280,22 +279,14 @@ class MeasuredCoverage(RegressorMixin, BaseEstimator):
         # Priors: 3GPP's slope (36.7 dB a decade in UMi), its element's width and limit.
         weight = np.array([0.0, 0.5, 0.5, 0.3, 0.5, 60.0, 0.5])
 
-        n = len(start)
-
-        def rest(q: np.ndarray) -> np.ndarray:
-            error = y - self._law(X, q[:n]) - q[n:][number]
-            return np.concatenate([error, weight * (q[:n] - start), 3.0 * q[n:]])
-
-        wide = np.full(len(measured), 40.0)
-        low = np.concatenate([[-250, -120, -120, 20, 5, 0.0, -_MOST_TURN_DEG], -wide])
-        high = np.concatenate([[250, 60, 60, 180, 60, 2.0, _MOST_TURN_DEG], wide])
-        guess = np.concatenate([start, np.zeros(len(measured))])
-        # Tall and narrow factorisations: threads of BLAS spend longer waiting for each other.
-        with threadpool_limits(1, "blas"):
-            found = least_squares(rest, guess, bounds=(low, high), loss="soft_l1", f_scale=8.0)
-        self.parameters_ = found.x[:n]
-        offsets = found.x[n:] - found.x[n:].mean()
-        self.parameters_[0] += found.x[n:].mean()
+        low = np.array([-250.0, -120, -120, 20, 5, 0.0, -_MOST_TURN_DEG])
+        high = np.array([250.0, 60, 60, 180, 60, 2.0, _MOST_TURN_DEG])
+        found = robust.fit(
+            lambda q: y - self._law(X, q), lambda q: weight * (q - start), number, start, low, high
+        )
+        common = found.offsets.mean()
+        self.parameters_, offsets = found.law, found.offsets - common
+        self.parameters_[0] += common
         self.law_ = dict(zip(_LAW, self.parameters_.tolist(), strict=True))
         self.offsets_ = dict(zip(measured, offsets.tolist(), strict=True))
         by_device = pd.Series(self.offsets_).groupby(level=1).mean()
