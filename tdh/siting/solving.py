@@ -28,13 +28,14 @@ WORK = 1.5e9
 """Elementary operations of the local search at effort 1; some seconds."""
 CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
-HURRIED, HURRIED_CORE = 15_000, 6
+HURRIED, HURRIED_CORE = 30_000, 6
 """Moves for each choice of a plan below which only so many pairs for each are looked at: fewer
 groups of cells are left to tell apart, so that each move is cheaper besides."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
-MOVES = ((0.9, 0.04), (0.3, 0.015))
-"""The same of the rounds of :mod:`tdh.siting.swapping`."""
+MOVES = (0.6, 0.6)
+"""Share of the work of each round of :mod:`tdh.siting.swapping`. Each begins so hot that it finds
+another plan: the best of several is better than that of one long round."""
 WINDOWED, WINDOWS = 100_000, 6
 """Non-zeros of a model with floors up to which windows of it are decided anew, and how many."""
 WINDOW, WINDOW_NODES = 3_000, 20
@@ -293,22 +294,26 @@ class _Search:
 
     def move(self, prices: dual.Prices) -> dual.Prices:
         """Rounds of annealed moves, each from the best plan; the prices at their end."""
+        if self.gap <= self.effort.gap:
+            return prices
+        number = swapping.number_of(self.m)
         none = np.zeros(self.m.n_pairs, dtype=bool)
-        hurried = swapping.steps_for(self.m, 1.0) < HURRIED * swapping.number_of(self.m)
+        hurried = swapping.steps_for(self.m, 1.0) < HURRIED * number
+        core = self.core(prices.reduced, HURRIED_CORE) if hurried else ~none
+        part = restricting.restrict(self.m, core, none)
+        if part is None:
+            return prices
+        near = swapping.nearest(part.arrays)
         left = float(self.m.weight.sum()) - self.bound
-        cold = swapping.final_heat(left, self.merit / swapping.number_of(self.m))
+        cold = swapping.final_heat(left, self.merit / number)
         plans: list[np.ndarray] = []
         tight = False
-        for k, (share, hot) in enumerate(MOVES):
+        for k, share in enumerate(MOVES):
             if self.gap <= self.effort.gap or self.late():
-                break
-            core = self.core(prices.reduced, HURRIED_CORE) if hurried else ~none
-            part = restricting.restrict(self.m, core, none)
-            if part is None:
                 break
             steps = int(share * swapping.steps_for(part.arrays, self.effort.work))
             found = swapping.improve(
-                part.arrays, self.best[part.free], steps, self.seed * 16 + k, hot, cold
+                part.arrays, near, self.best[part.free], steps, self.seed * 16 + k, cold
             )
             plans += [part.lift(plan) for plan in found]
             self.fill(plans[-len(found)])

@@ -2,20 +2,26 @@
 
 Choices that overlap much hold each other in place: ruin and recreate, which takes several at a
 time, stays behind there. A plan gets better by moving one site to another near it (one that covers
-part of the same demand), often a little worse at first; the counts of how often each group is
-covered make a move cheap. Most moves go to one of the sites that cover most nearly the same: they
-are taken more often, and only what the two do not share has to be counted.
+part of the same demand), often a little worse at first. Most moves go to one of the sites that
+cover most nearly the same: they are taken more often, and only what the two do not share has to be
+looked at. Nearly all moves are refused, so what each group is worth, if a site more or a site less
+covered it, is kept: the change that a move makes is then a plain sum.
 
 How many sites a part of the plane holds has to change too. A move from one end of the plane to the
 other is hardly ever an improvement by itself, so sites are also added and dropped singly, as in the
 grand canonical ensemble of statistical mechanics (Norman and Filinov 1969): each costs a price, the
 number may differ a little from the wanted one, and the price follows what the number lacks.
+
+Where a search ends, some parts of the plane have come out better than others. Cooling it more
+slowly mends all of them a little; cooling a window of the plan again and again, and keeping only
+what is better, mends one after the other.
 """
 
 from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -41,11 +47,14 @@ STIFFNESS = 0.1
 ADAPTING = 0.1
 """Part of that rise that stays."""
 CHAINS = 2
-"""Independent searches, shared by the threads that there are. Few long ones find better plans than
-many short ones, even where the plans are put together afterwards."""
-WORK, MOST = 4.4e9, 120_000
+"""Independent searches of a round, shared by the threads that there are."""
+ANNEALED = 60_000
+"""Steps of a search for each choice of a plan; windows of the plan gain more than further ones."""
+WINDOW, WINDOW_STEPS, WINDOW_HOT = (12, 24), 12_000, 0.03
+"""Fewest and most choices within a window, steps for each, and starting heat."""
+WORK, MOST = 8.8e9, 280_000
 """Elementary operations of all searches at effort 1, and steps for each choice of a plan."""
-HOT, COLD, COLDEST = 0.04, 0.004, 0.1
+HOT, COLD, COLDEST = 0.02, 0.004, 0.1
 """Starting and final heat, in mean gains of a choice, and the least part of the final one that
 :func:`final_heat` gives."""
 
@@ -78,8 +87,34 @@ def steps_for(m: Arrays, effort: float) -> int:
     return int(effort * min(WORK / per_step, MOST * number_of(m)))
 
 
+class Near(NamedTuple):
+    """The sites nearest to each, and what a move to one of them changes.
+
+    Attributes
+    ----------
+    site : (n_pairs, each) int32
+        Those whose footprints differ least by weight; -1 where fewer overlap.
+    ptr, idx : (n_pairs * each + 1,) int64, uint32
+        For each of them the groups that are covered once less (2 j) and once more (2 j + 1).
+    """
+
+    site: np.ndarray
+    ptr: np.ndarray
+    idx: np.ndarray
+
+
+def nearest(m: Arrays) -> Near:
+    """The nearest sites of each; none where footprints are too large to list."""
+    each = min(NEAREST, LISTED // max(1, len(m.cover_idx)))
+    cover_idx = m.cover_idx.view(np.uint32)
+    site = _nearest(
+        m.cover_ptr, cover_idx, m.group_ptr, m.group_idx, m.weight, each if each >= FEWEST else 0
+    )
+    return Near(site, *_apart(m.cover_ptr, cover_idx, site))
+
+
 def improve(
-    m: Arrays, chosen: np.ndarray, steps: int, seed: int, hot: float = HOT, cold: float = COLD
+    m: Arrays, near: Near, chosen: np.ndarray, steps: int, seed: int, cold: float = COLD
 ) -> list[np.ndarray]:
     """The best plans on the way of annealed searches from a plan, the best first.
 
@@ -87,14 +122,16 @@ def improve(
     ----------
     m : Arrays
         A model that it :func:`applies` to.
+    near : Near
+        From :func:`nearest`.
     chosen : (n_pairs,) bool
         Where to start; filled up to the number that is allowed.
     steps : int
         Steps of all searches together: the work limit.
     seed : int
         The same seed gives the same plan, on one thread or several.
-    hot, cold : float
-        Heat at the start and at the end, in mean gains of a choice.
+    cold : float
+        Heat at the end, in mean gains of a choice.
 
     Returns
     -------
@@ -103,17 +140,35 @@ def improve(
     """
     number = number_of(m)
     start = np.flatnonzero(chosen)[:number].astype(np.int64)
-    each = min(NEAREST, LISTED // max(1, len(m.cover_idx)))
-    near = _nearest(
-        m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight, each if each >= FEWEST else 0
-    )
-    apart_ptr, apart_idx = _apart(m.cover_ptr, m.cover_idx, near)
+    # Without a sign: numba would look at each index whether it counts from the end.
+    cover_idx = m.cover_idx.view(np.uint32)
+    arrays = (m.cover_ptr, cover_idx, m.group_ptr, m.group_idx, m.weight, *near)
 
     def chain(k: int) -> tuple[np.ndarray, float]:
-        return _anneal(
-            m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, m.weight, near, apart_ptr, apart_idx,
-            start, number, steps // CHAINS, seed * CHAINS + k, hot, cold,
-        )  # fmt: skip
+        rng = np.random.default_rng([seed, k])
+
+        def anneal(
+            free: np.ndarray, fixed: np.ndarray, size: int, steps: int, hot: float
+        ) -> tuple[np.ndarray, float]:
+            sites, value = _anneal(
+                *arrays, free, fixed, size, steps, rng.integers(1 << 31), hot, cold
+            )
+            return np.concatenate([sites, fixed]), value
+
+        whole = min(steps // CHAINS, ANNEALED * number)
+        left = steps // CHAINS - whole
+        sites, value = anneal(start, start[:0], number, whole, HOT)
+        while True:
+            inside = _around(
+                *arrays[:4], sites, rng.integers(len(sites)), rng.integers(*WINDOW, endpoint=True)
+            )
+            size = int(inside.sum())
+            left -= WINDOW_STEPS * size
+            if left < 0:
+                return sites, value
+            sites, value = anneal(
+                sites[inside], sites[~inside], size, WINDOW_STEPS * size, WINDOW_HOT
+            )
 
     with ThreadPoolExecutor(min(CHAINS, available_threads())) as pool:
         found = sorted(pool.map(chain, range(CHAINS)), key=lambda plan: -plan[1])
@@ -124,36 +179,77 @@ def improve(
 
 
 @_njit
-def _below(state, n):  # type: ignore[no-untyped-def]
-    """A number from 0 to n − 1, by the xorshift sequence in ``state``."""
+def _draw(state):  # type: ignore[no-untyped-def]
+    """The next 64 bits of the xorshift sequence in ``state``."""
     x = state[0]
     x ^= x << np.uint64(13)
     x ^= x >> np.uint64(7)
     x ^= x << np.uint64(17)
     state[0] = x
-    return np.int64(x >> np.uint64(33)) % n
+    return x
 
 
 @_njit
-def _luck(state, ratio):  # type: ignore[no-untyped-def]
-    """Whether something of a probability (above 1: surely) happens."""
-    return ratio >= 1.0 or _below(state, 1 << 30) < ratio * (1 << 30)
+def _scale(bits, n):  # type: ignore[no-untyped-def]
+    """A number from 0 to n − 1, from 32 random bits."""
+    return np.int64(((bits & np.uint64(0xFFFFFFFF)) * np.uint64(n)) >> np.uint64(32))
 
 
 @_njit
-def _gain(cover_ptr, cover_idx, weight, count, site, when):  # type: ignore[no-untyped-def]
-    """The weight of a site's groups that are covered so many times."""
+def _below(state, n):  # type: ignore[no-untyped-def]
+    """A random number from 0 to n − 1."""
+    return _scale(_draw(state) >> np.uint64(32), n)
+
+
+@_njit
+def _taken(state, change, heat):  # type: ignore[no-untyped-def]
+    """Whether a change of the value is taken: by Metropolis, exp(change / heat) of the time."""
+    if change >= 0.0 or change < -20.0 * heat:
+        return change >= 0.0
+    return change > heat * math.log((_below(state, 1 << 30) + 0.5) / (1 << 30))
+
+
+@_njit
+def _set_worth(worth, weight, count, j):  # type: ignore[no-untyped-def]
+    """Keep what group j is worth, covered once less and once more, after its count has changed."""
+    worth[2 * j] = -weight[j] if count[j] == 1 else 0.0
+    worth[2 * j + 1] = weight[j] if count[j] == 0 else 0.0
+
+
+@_njit
+def _sum(idx, a, b, worth):  # type: ignore[no-untyped-def]
+    """What the changes ``idx[a:b]`` (2 j: group j once less, 2 j + 1: once more) do to the value."""
     total = 0.0
-    for k in range(cover_ptr[site], cover_ptr[site + 1]):
-        if count[cover_idx[k]] == when:
-            total += weight[cover_idx[k]]
+    for k in range(a, b):
+        total += worth[idx[k]]
     return total
 
 
 @_njit
-def _count(cover_ptr, cover_idx, count, site, by):  # type: ignore[no-untyped-def]
+def _make(idx, a, b, count, worth, weight):  # type: ignore[no-untyped-def]
+    """Make the changes that :func:`_sum` adds up."""
+    for k in range(a, b):
+        j = np.int64(idx[k] >> np.uint32(1))
+        count[j] += 1 if idx[k] & np.uint32(1) else -1
+        _set_worth(worth, weight, count, j)
+
+
+@_njit
+def _sum_site(cover_ptr, cover_idx, worth, site, more):  # type: ignore[no-untyped-def]
+    """What a site less (``more`` 0) or more (1) does to the value."""
+    total = 0.0
     for k in range(cover_ptr[site], cover_ptr[site + 1]):
-        count[cover_idx[k]] += by
+        total += worth[2 * cover_idx[k] + more]
+    return total
+
+
+@_njit
+def _make_site(cover_ptr, cover_idx, count, worth, weight, site, more):  # type: ignore[no-untyped-def]
+    """Take a site away (``more`` 0) or add it (1)."""
+    for k in range(cover_ptr[site], cover_ptr[site + 1]):
+        j = cover_idx[k]
+        count[j] += 2 * more - 1
+        _set_worth(worth, weight, count, j)
 
 
 @_njit
@@ -192,8 +288,8 @@ def _nearest(cover_ptr, cover_idx, group_ptr, group_idx, weight, each):  # type:
 
 
 @_njit
-def _only(cover_ptr, cover_idx, one, other, out, at, write):  # type: ignore[no-untyped-def]
-    """Write down what one site covers and another does not; returns where the list ends."""
+def _only(cover_ptr, cover_idx, one, other, out, at, more, write):  # type: ignore[no-untyped-def]
+    """Write down what one site covers and another does not, as changes; returns where it ends."""
     b, end = cover_ptr[other], cover_ptr[other + 1]
     for a in range(cover_ptr[one], cover_ptr[one + 1]):
         j = cover_idx[a]
@@ -201,94 +297,115 @@ def _only(cover_ptr, cover_idx, one, other, out, at, write):  # type: ignore[no-
             b += 1
         if b == end or cover_idx[b] != j:
             if write:
-                out[at] = j
+                out[at] = 2 * j + more
             at += 1
     return at
 
 
 @_njit
 def _apart(cover_ptr, cover_idx, near):  # type: ignore[no-untyped-def]
-    """What a site covers that one near it does not, and the other way round, list after list."""
+    """What changes for the groups by a move from a site to each near it, list after list."""
     n, each = near.shape
-    ptr = np.zeros(2 * n * each + 1, np.int64)
-    idx = np.empty(0, np.int32)
+    ptr = np.zeros(n * each + 1, np.int64)
+    idx = np.empty(0, np.uint32)
     for write in (False, True):
         if write:
-            idx = np.empty(ptr[-1], np.int32)
+            idx = np.empty(ptr[-1], np.uint32)
         at = 0
         for site in range(n):
             for r in range(each):
-                other, pair = near[site, r], 2 * (site * each + r)
+                other = near[site, r]
                 if other >= 0:
-                    at = _only(cover_ptr, cover_idx, site, other, idx, at, write)
-                ptr[pair + 1] = at
-                if other >= 0:
-                    at = _only(cover_ptr, cover_idx, other, site, idx, at, write)
-                ptr[pair + 2] = at
+                    at = _only(cover_ptr, cover_idx, site, other, idx, at, 0, write)
+                    at = _only(cover_ptr, cover_idx, other, site, idx, at, 1, write)
+                ptr[site * each + r + 1] = at
     return ptr, idx
+
+
+@_njit
+def _around(cover_ptr, cover_idx, group_ptr, group_idx, sites, first, size):  # type: ignore[no-untyped-def]
+    """Which of the sites are the ``size`` nearest to one, ring by ring of those that overlap."""
+    place = np.full(cover_ptr.size - 1, -1, np.int64)
+    for r in range(sites.size):
+        place[sites[r]] = r
+    inside = np.zeros(sites.size, np.bool_)
+    queue = np.empty(sites.size, np.int64)
+    queue[0], inside[first] = first, True
+    at, end = 0, 1
+    while at < end < size:
+        site = sites[queue[at]]
+        at += 1
+        for k in range(cover_ptr[site], cover_ptr[site + 1]):
+            j = cover_idx[k]
+            for q in range(group_ptr[j], group_ptr[j + 1]):
+                r = place[group_idx[q]]
+                if r >= 0 and not inside[r] and end < size:
+                    queue[end], inside[r] = r, True
+                    end += 1
+    return inside
 
 
 @_njit
 def _anneal(  # type: ignore[no-untyped-def]
     cover_ptr, cover_idx, group_ptr, group_idx, weight, near, apart_ptr, apart_idx,
-    start, number, steps, seed, hot, cold,
+    start, fixed, number, steps, seed, hot, cold,
 ):  # fmt: skip
+    """The best choice of ``number`` sites beside fixed ones, and the value of all.
+
+    Their number varies on the way only where none is fixed.
+    """
     n = cover_ptr.size - 1
-    count = np.zeros(weight.size, np.int32)
+    count, worth = np.zeros(weight.size, np.int32), np.zeros(2 * weight.size)
+    worth[1::2] = weight
     place = np.full(n, -1, np.int64)  # where a chosen site stands among the slots
     slots = np.empty(n, np.int64)
     size, value = number, 0.0
     state = np.array([np.uint64(88172645463325252) + np.uint64(seed) * np.uint64(2654435761)])
+    for site in fixed:
+        place[site] = n
+        value += _sum_site(cover_ptr, cover_idx, worth, site, 1)
+        _make_site(cover_ptr, cover_idx, count, worth, weight, site, 1)
     for r in range(number):
         site = start[r] if r < start.size else _below(state, n)
         while place[site] >= 0:
             site = (site + 1) % n
         slots[r], place[site] = site, r
-        value += _gain(cover_ptr, cover_idx, weight, count, site, 0)
-        _count(cover_ptr, cover_idx, count, site, 1)
+        value += _sum_site(cover_ptr, cover_idx, worth, site, 1)
+        _make_site(cover_ptr, cover_idx, count, worth, weight, site, 1)
     best, best_slots = value, slots[:size].copy()
     if number == n:
         return best_slots, best
-    mean = max(value, 1e-12) / number
+    mean = max(value, 1e-12) / (number + fixed.size)
     heat, stiffness, price = hot * mean, STIFFNESS * mean, PRICE * mean
     cooling = (cold / hot) ** (1.0 / max(1, steps - 1))
     each = near.shape[1]
     moving = np.int64(MOVES * 1_000_000)
     shifting = np.int64(SHIFTS * 1_000_000) if each else np.int64(0)
+    kinds = moving if fixed.size else np.int64(1_000_000)
     for step in range(steps):
         heat *= cooling
         if step % 4096 == 0:
             # Where it is cold hardly any site comes or goes, and the price has to follow still.
             price += ADAPTING * stiffness * (size - number)
-        what = _below(state, 1_000_000)
+        what = _below(state, kinds)
+        if what < moving and size == 0:
+            continue
         if what < shifting:
-            if size == 0:
-                continue
-            r, to = _below(state, size), _below(state, each)
+            bits = _draw(state)
+            r, to = _scale(bits, size), _scale(bits >> np.uint64(32), each)
             old = slots[r]
             new = near[old, to]
             if new < 0 or place[new] >= 0:
                 continue
-            pair = 2 * (old * each + to)
-            a, b, end = apart_ptr[pair], apart_ptr[pair + 1], apart_ptr[pair + 2]
-            change = 0.0
-            for k in range(a, b):
-                if count[apart_idx[k]] == 1:
-                    change -= weight[apart_idx[k]]
-            for k in range(b, end):
-                if count[apart_idx[k]] == 0:
-                    change += weight[apart_idx[k]]
-            if not _luck(state, math.exp(min(0.0, change / heat))):
+            pair = old * each + to
+            a, b = apart_ptr[pair], apart_ptr[pair + 1]
+            change = _sum(apart_idx, a, b, worth)
+            if not _taken(state, change, heat):
                 continue
-            for k in range(a, b):
-                count[apart_idx[k]] -= 1
-            for k in range(b, end):
-                count[apart_idx[k]] += 1
+            _make(apart_idx, a, b, count, worth, weight)
             slots[r], place[old], place[new] = new, -1, r
             value += change
         elif what < moving:
-            if size == 0:
-                continue
             r = _below(state, size)
             old = slots[r]
             a, b = cover_ptr[old], cover_ptr[old + 1]
@@ -296,32 +413,36 @@ def _anneal(  # type: ignore[no-untyped-def]
                 new = _below(state, n)
             else:
                 j = cover_idx[a + _below(state, b - a)]
-                new = group_idx[group_ptr[j] + _below(state, group_ptr[j + 1] - group_ptr[j])]
+                new = np.int64(
+                    group_idx[group_ptr[j] + _below(state, group_ptr[j + 1] - group_ptr[j])]
+                )
             if place[new] >= 0:
                 continue
-            change = 0.0
+            change = _sum_site(cover_ptr, cover_idx, worth, new, 1)
+            q, end = cover_ptr[new], cover_ptr[new + 1]
             for k in range(a, b):
                 j = cover_idx[k]
-                count[j] -= 1
-                if count[j] == 0:
-                    change -= weight[j]
-            change += _gain(cover_ptr, cover_idx, weight, count, new, 0)
-            if not _luck(state, math.exp(min(0.0, change / heat))):
-                _count(cover_ptr, cover_idx, count, old, 1)
+                if worth[2 * j] < 0.0:  # lost, unless the new one covers it too
+                    while q < end and cover_idx[q] < j:
+                        q += 1
+                    if q == end or cover_idx[q] != j:
+                        change += worth[2 * j]
+            if not _taken(state, change, heat):
                 continue
-            _count(cover_ptr, cover_idx, count, new, 1)
+            _make_site(cover_ptr, cover_idx, count, worth, weight, old, 0)
+            _make_site(cover_ptr, cover_idx, count, worth, weight, new, 1)
             slots[r], place[old], place[new] = new, -1, r
             value += change
         elif what % 2 == 0:
             new = _below(state, n)
             if place[new] >= 0:
                 continue
-            gain = _gain(cover_ptr, cover_idx, weight, count, new, 0)
-            worth = gain - price - stiffness * (size - number + 0.5)
+            gain = _sum_site(cover_ptr, cover_idx, worth, new, 1)
             # Any of n may come and any of size + 1 go back: what makes the steps reversible.
-            if not _luck(state, math.exp(min(50.0, worth / heat)) * n / (size + 1.0)):
+            change = gain - price - stiffness * (size - number + 0.5)
+            if not _taken(state, change + heat * math.log(n / (size + 1.0)), heat):
                 continue
-            _count(cover_ptr, cover_idx, count, new, 1)
+            _make_site(cover_ptr, cover_idx, count, worth, weight, new, 1)
             slots[size], place[new] = new, size
             size += 1
             value += gain
@@ -331,17 +452,18 @@ def _anneal(  # type: ignore[no-untyped-def]
                 continue
             r = _below(state, size)
             old = slots[r]
-            loss = _gain(cover_ptr, cover_idx, weight, count, old, 1)
-            worth = price - loss + stiffness * (size - number - 0.5)
-            if not _luck(state, math.exp(min(50.0, worth / heat)) * size / n):
+            loss = -_sum_site(cover_ptr, cover_idx, worth, old, 0)
+            change = price - loss + stiffness * (size - number - 0.5)
+            if not _taken(state, change + heat * math.log(size / n), heat):
                 continue
-            _count(cover_ptr, cover_idx, count, old, -1)
+            _make_site(cover_ptr, cover_idx, count, worth, weight, old, 0)
             size -= 1
             slots[r] = slots[size]
             place[slots[r]] = r
             place[old] = -1
             value -= loss
             price += ADAPTING * stiffness * (size - number)
-        if size <= number and value > best * (1 + 1e-12):
+        # Of plans of equal value the last: the next window begins elsewhere then.
+        if size <= number and value >= best:
             best, best_slots = value, slots[:size].copy()
     return best_slots, best
