@@ -27,7 +27,7 @@ WORK, MOST = 1.5e9, 8_000_000
 ITERATIONS, STEPS = 6_000, 1.2e10
 """Most steps of the first-order method, and steps times non-zeros at effort 1."""
 WHOLE = 300_000
-"""Non-zeros up to which branch and cut takes what the prices leave open."""
+"""Non-zeros up to which branch and cut takes what the prices leave open, its groups merged."""
 WHOLE_NODES = 20
 NARROW = 0.5
 """Share of the allowed gap within which of the bound schedules are sought first."""

@@ -107,9 +107,14 @@ def solve_years(
 
     (the multi-period MCLP of Gunawardane 1982; sites once built stay). Without carry-over each
     year's limits hold by themselves. The whole horizon is one model of what *stands* in each year
-    (:mod:`tdh.siting.horizon`), whose relaxation bounds every schedule; schedules come from greedy
-    choice and annealed moves of sites and years, and where the relaxation leaves much open and the
-    model is small enough, from branch and cut, which tightens the bound as well.
+    (:mod:`tdh.siting.horizon`), whose relaxation bounds every schedule; schedules come from what
+    stands in it and greedy choice. Where that leaves more open than the effort allows, branch and
+    cut of what the relaxation leaves open finds better ones and tightens the bound, or, where that
+    is too large, annealed moves of sites and years.
+
+    Floors hold at the end of the last year, as without years. Where none of these schedules keeps
+    them, a plan without years (:func:`solve_allocation`) is put into its best years, or says which
+    floor is out of reach.
 
     Parameters
     ----------
