@@ -64,6 +64,7 @@ def by_years(
         "spacing_m": limits["spacing_m"],
         "fixed": limits["fixed"],
         "forbidden": limits["forbidden"],
+        "floors": limits["floors"],
         "budget": limits.get("budget"),
         "programme_budget": limits.get("programme_budget"),
     }
@@ -108,15 +109,10 @@ def by_years(
             "each": _each(scenario, found, years, yen is not None),
         }
     }
-    broken += siting.verify(plan, footprints, unmet, **_whole(limits))
+    broken += siting.verify(plan, footprints, unmet, **limits)
     return Answer(
         plan, facts, {"fiscal_year": years[table["year"].to_numpy(dtype=int)].astype(str)}, broken
     )
-
-
-def _whole(limits: dict[str, Any]) -> dict[str, Any]:
-    """The limits over all years."""
-    return {key: value for key, value in limits.items() if key != "floors"}
 
 
 def _each(

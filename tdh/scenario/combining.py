@@ -21,10 +21,6 @@ _WHY_NOT_IN_YEARS = {
         "a schedule counts who is served at all in a year, not who is served twice",
         "年度計画が数えるのは各年度にカバーされる人で、二重のカバーは数えません",
     ),
-    "floors": Text(
-        "a floor does not say by which year it has to be reached",
-        "下限には達成年度の定めがありません",
-    ),
     "shared_saving": Text(
         "what an offer costs would depend on whether another carrier came in an earlier year",
         "費用が、他社がそれ以前の年度に入ったかどうかで変わってしまいます",
@@ -112,7 +108,6 @@ def _of_years(scenario: Scenario, where: str) -> list[Problem]:
         for name, is_set, why in (
             ("siting.first", bool(rules.first), _WHY_NOT_IN_YEARS["first"]),
             ("siting.backup", rules.backup is not None, _WHY_NOT_IN_YEARS["backup"]),
-            ("siting.floors", bool(rules.floors), _WHY_NOT_IN_YEARS["floors"]),
             (
                 "costs.shared_saving",
                 scenario.costs.shared_saving > 0,

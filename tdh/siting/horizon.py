@@ -6,7 +6,7 @@ With :math:`z_{pt}` for a pair (carrier, site) that stands in year t,
 
     \\max \\sum_t \\sum_j w_{tj} y_{tj} \\quad\\text{s.t.}\\quad
     y_{tj} \\le \\sum_{p \\ni j} z_{pt},\\; z_{pt} \\le z_{p,t+1},\\; A z_T \\le b,\\;
-    \\sum_p a_{kp} z_{pt} \\le B_{kt}
+    \\sum_p a_{kp} z_{pt} \\le B_{kt},\\; F y_T \\ge L
 
 (without carry-over the *accounts* k hold for :math:`z_{pt} - z_{p,t-1}`). Each year is then a
 covering problem of its own within all that may be used by then, and years are tied by nothing but
@@ -24,7 +24,10 @@ from scipy import sparse
 
 from tdh.siting import layered
 from tdh.siting.allocation import Request, limits_of
-from tdh.siting.programme import Programme
+from tdh.siting.programme import Box, Programme
+
+ROUNDING = 1e-10
+"""Share of a floor that may be missing: sums of many people, in another order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,10 @@ class Horizon:
     row_limit : (n_rows,) float64
     accounts : Accounts
         Over the pairs.
+    floors : csr_array (n_floors, n_groups)
+        What a group counts for in each floor, in the last year.
+    need : (n_floors,) float64
+        Least of it, beyond what sites in place serve.
     """
 
     pair: np.ndarray
@@ -76,6 +83,8 @@ class Horizon:
     rows: sparse.csr_array
     row_limit: np.ndarray
     accounts: Accounts
+    floors: sparse.csr_array
+    need: np.ndarray
 
     @property
     def n_years(self) -> int:
@@ -86,13 +95,23 @@ class Horizon:
         """Weight covered over all years; ``when`` (n_pairs,) is n_years for what is not built."""
         total = float(self.base.sum())
         for t in range(self.n_years):
-            covered = np.zeros(len(self.weight), dtype=bool)
-            covered[self.cover[np.flatnonzero(when <= t)].indices] = True
-            total += float(self.weight[covered, t].sum())
+            total += float(self.weight[self.covered(when, t), t].sum())
         return total
 
+    def covered(self, when: np.ndarray, year: int) -> np.ndarray:
+        """Which groups are served in a year."""
+        out = np.zeros(len(self.weight), dtype=bool)
+        out[self.cover[np.flatnonzero(when <= year)].indices] = True
+        return out
+
+    def lack(self, when: np.ndarray) -> np.ndarray:
+        """What each floor lacks in the last year; rounding is none."""
+        served = self.floors @ self.covered(when, self.n_years - 1).astype(np.float64)
+        short = self.need - served
+        return np.where(short > ROUNDING * np.maximum(1.0, np.abs(self.need)), short, 0.0)
+
     def keeps(self, when: np.ndarray) -> bool:
-        """Whether a schedule keeps every limit."""
+        """Whether a schedule keeps every limit; floors are told by :meth:`lack`."""
         if (when[self.must] == self.n_years).any():
             return False
         last = (when < self.n_years).astype(np.float64)
@@ -115,7 +134,7 @@ def horizon_of(
     Parameters
     ----------
     request : Request
-        Its ``fixed`` is in place from the start.
+        Its ``fixed`` is in place from the start; its floors count the demand of the last year.
     demand : (n_years, n_carriers, n_cells) float64
         What a year's cover counts.
     must : (n_carriers, n_sites) bool
@@ -126,13 +145,20 @@ def horizon_of(
     usable, cost, limit, rows = limits_of(request)
     n_carriers, n_sites = usable.shape
     covers, weights, base = [], [], np.zeros(len(demand))
+    floors: list[list[np.ndarray]] = [[] for _ in request.floors]
+    need = np.array([floor.need for floor in request.floors])
     for c, footprint in enumerate(request.footprints):
         served = np.zeros(footprint.shape[1], dtype=bool)
         served[footprint[np.flatnonzero(request.fixed[c])].indices] = True
         base += demand[:, c, served].sum(axis=1)
-        weight, cover = grouped(footprint, np.where(served, 0.0, demand[:, c]), usable[c])
+        weight, cover, group = grouped(footprint, np.where(served, 0.0, demand[:, c]), usable[c])
         covers.append(cover)
         weights.append(weight)
+        for f, (mask, _, carrier) in enumerate(request.floors):
+            inside = np.where(mask & (carrier in (None, c)), demand[-1, c], 0.0)
+            need[f] -= inside[served].sum()
+            kept = group >= 0
+            floors[f].append(np.bincount(group[kept], inside[kept], weight.shape[1]))
     cover = sparse.csr_array(sparse.block_diag(covers, format="csr"))
     serves = np.diff(cover.indptr) > 0
     affordable = np.ones(usable.size, dtype=bool)
@@ -163,25 +189,31 @@ def horizon_of(
         Accounts(
             sparse.csr_array(accounts.uses[:, pair].tocsr()), accounts.limits, accounts.carry_over
         ),
+        sparse.csr_array([np.concatenate(own) for own in floors])
+        if floors
+        else sparse.csr_array((0, cover.shape[1])),
+        need,
     )
 
 
 def grouped(
     footprint: sparse.csr_array, demand: np.ndarray, usable: np.ndarray
-) -> tuple[np.ndarray, sparse.csr_array]:
+) -> tuple[np.ndarray, sparse.csr_array, np.ndarray]:
     """Cells that the same usable sites serve, as one group with a weight of each year.
 
     Returns
     -------
     weight : (n_years, n_groups) float64
     cover : csr_array (n_sites, n_groups)
+    group : (n_cells,) int64
+        The group of a cell; -1 where there is no demand or no site.
 
     Examples
     --------
     >>> near = sparse.csr_array(np.array([[1, 1, 0, 1], [0, 0, 1, 1]], dtype=bool))
-    >>> weight, cover = grouped(near, np.array([[1.0, 2, 4, 8]]), np.array([True, True]))
-    >>> sorted(weight[0].tolist()), cover.shape
-    ([3.0, 4.0, 8.0], (2, 3))
+    >>> weight, cover, group = grouped(near, np.array([[1.0, 2, 4, 8]]), np.array([True, True]))
+    >>> sorted(weight[0].tolist()), cover.shape, bool(group[0] == group[1])
+    ([3.0, 4.0, 8.0], (2, 3), True)
     """
     # Two independent 64-bit sums of keys name a set of sites, as in tdh.siting.model.
     keys = np.random.default_rng(0x7D4).integers(
@@ -199,40 +231,87 @@ def grouped(
     kept = sparse.csr_array(sparse.diags_array(usable.astype(np.float64)) @ footprint)
     cover = sparse.csr_array(kept[:, order[first]].tocsr())
     cover.eliminate_zeros()
-    return weight, cover
+    of_cell = np.full(footprint.shape[1], -1, dtype=np.int64)
+    of_cell[order] = group
+    return weight, cover, of_cell
 
 
-def programme_of(h: Horizon) -> Programme:
-    """The integer programme: variables are z by year and pair, then y by year and group."""
-    n, n_groups, n_years = len(h.pair), len(h.weight), h.n_years
+def programme_of(h: Horizon, stands: Box | None = None) -> Programme:
+    """The integer programme: variables are z by year and pair, then y by year and group.
+
+    Parameters
+    ----------
+    h : Horizon
+    stands : Box, optional
+        Limits of z. Groups that the same open pairs serve are then one, as all are that a pair
+        serves which has to stand: the smaller the box, the fewer the variables.
+    """
+    n, n_years = len(h.pair), h.n_years
+    open_ = np.ones((n_years, n), bool) if stands is None else stands.most.reshape(-1, n) > 0
+    sure = np.zeros((n_years, n), bool) if stands is None else stands.least.reshape(-1, n) > 0
+    parts = [_merged(h, t, open_[t], sure[t]) for t in range(n_years)]
+    sizes = [part.shape[1] for _, part in parts]
     blocks: list[sparse.csr_array] = []
     limits: list[np.ndarray] = []
 
     def add(limit: np.ndarray, z: dict[int, object], y: dict[int, object]) -> None:
         if not len(limit):
             return
-        parts = [z.get(t, sparse.csr_array((len(limit), n))) for t in range(n_years)]
-        parts += [y.get(t, sparse.csr_array((len(limit), n_groups))) for t in range(n_years)]
-        blocks.append(sparse.csr_array(sparse.hstack(parts, format="csr")))
+        row = [z.get(t, sparse.csr_array((len(limit), n))) for t in range(n_years)]
+        row += [y.get(t, sparse.csr_array((len(limit), sizes[t]))) for t in range(n_years)]
+        blocks.append(sparse.csr_array(sparse.hstack(row, format="csr")))
         limits.append(limit)
 
     same = sparse.eye_array(n, format="csr")
-    for t in range(n_years):
-        add(np.zeros(n_groups), {t: -h.by_group}, {t: sparse.eye_array(n_groups)})
+    for t, (serving, _) in enumerate(parts):
+        add(np.zeros(sizes[t]), {t: -serving}, {t: sparse.eye_array(sizes[t])})
         if t + 1 < n_years:
             add(np.zeros(n), {t: same, t + 1: -same}, {})
-        open_ = np.flatnonzero(h.accounts.limits[:, t] < np.inf)
-        uses = h.accounts.uses[open_]
+        open_accounts = np.flatnonzero(h.accounts.limits[:, t] < np.inf)
+        uses = h.accounts.uses[open_accounts]
         since = {} if h.accounts.carry_over or t == 0 else {t - 1: -uses}
-        add(h.accounts.limits[open_, t], {t: uses, **since}, {})
+        add(h.accounts.limits[open_accounts, t], {t: uses, **since}, {})
     add(h.row_limit, {n_years - 1: h.rows}, {})
     must = np.flatnonzero(h.must)
     add(-np.ones(len(must)), {n_years - 1: -same[must]}, {})
-    gain = np.concatenate([np.zeros(n * n_years), h.weight.T.ravel()])
+    unit = np.maximum(1.0, h.need)
+    counted = sparse.diags_array(1.0 / unit) @ h.floors @ parts[-1][1]
+    add(-h.need / unit, {}, {n_years - 1: -sparse.csr_array(counted)})
+    weights = [h.weight[:, t] @ part for t, (_, part) in enumerate(parts)]
+    gain = np.concatenate([np.zeros(n * n_years), *weights])
     matrix = sparse.csr_array(sparse.vstack(blocks, format="csr")) if blocks else None
     if matrix is None:
         return Programme(gain, sparse.csr_array((0, len(gain))), np.zeros(0), n * n_years)
     return Programme(gain, matrix, np.concatenate(limits), n * n_years)
+
+
+def _merged(
+    h: Horizon, year: int, open_: np.ndarray, sure: np.ndarray
+) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Groups of a year that the same open pairs serve, or a sure one, as one.
+
+    Returns
+    -------
+    serving : csr_array (n_merged, n_pairs)
+    part : csr_array (n_groups, n_merged)
+        Which groups are in it.
+    """
+    keys = np.random.default_rng(0x7D4).integers(
+        1, 2**64 - 1, size=(len(h.pair), 2), dtype=np.uint64
+    )
+    keys[~open_] = 0
+    names = h.by_group.astype(np.uint64) @ keys
+    names[h.by_group @ sure.astype(np.float64) > 0] = 1
+    live = np.flatnonzero(names.any(axis=1) & (h.weight[:, year] > 0))
+    _, first, group = np.unique(names[live], axis=0, return_index=True, return_inverse=True)
+    part = sparse.csr_array(
+        (np.ones(len(live)), (live, group.ravel())), shape=(len(names), len(first))
+    )
+    serving = sparse.csr_array(
+        h.by_group[live[first]] @ sparse.diags_array(open_.astype(np.float64))
+    )
+    serving.eliminate_zeros()
+    return serving, part
 
 
 def when_of(h: Horizon, values: np.ndarray) -> np.ndarray:

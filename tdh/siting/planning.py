@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,9 +26,14 @@ WORK, MOST = 1.5e9, 8_000_000
 """Elementary operations of the moves at effort 1, some seconds, and most steps."""
 ITERATIONS, STEPS = 6_000, 1.2e10
 """Most steps of the first-order method, and steps times non-zeros at effort 1."""
-WHOLE = 180_000
-"""Non-zeros up to which branch and cut takes what the prices leave open."""
+WHOLE = 300_000
+"""Non-zeros up to which branch and cut takes what the prices leave open, its groups merged."""
 WHOLE_NODES = 20
+NARROW = 0.5
+"""Share of the allowed gap within which of the bound schedules are sought first."""
+
+Standing = Callable[[], np.ndarray]
+"""Pairs, (n_pairs,) bool, that keep the floors if all are built in the last year."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +46,7 @@ class Found:
     reproducible: bool
 
 
-def solve(h: Horizon, cost: np.ndarray, seed: int, effort: Effort) -> Found:
+def solve(h: Horizon, cost: np.ndarray, seed: int, effort: Effort, at_the_end: Standing) -> Found:
     """The best schedule within the effort, and a bound.
 
     Parameters
@@ -50,34 +56,46 @@ def solve(h: Horizon, cost: np.ndarray, seed: int, effort: Effort) -> Found:
         What the greedy choice may weigh gains by.
     seed : int
     effort : Effort
+    at_the_end : callable
+        Asked where no schedule is found that keeps the floors; raises if it finds none either.
 
     Raises
     ------
     InfeasibleError
-        If what has to be built fits into no schedule.
+        If what has to be built fits into no schedule, or no schedule keeps the floors.
+    NoSolutionError
+        If none was found within the effort.
     """
     base = float(h.base.sum())
     p = programme_of(h)
-    if len(h.pair) == 0:
+    if len(h.pair) == 0 and not len(h.need):
         return Found(np.zeros(0, dtype=np.int64), base, "nothing to choose", True)
-    if p.matrix.nnz <= SMALL:
+    if 0 < p.matrix.nnz <= SMALL:
         answer = programme.branch(p, nodes=NODES, seed=seed)
         if answer.proven and answer.values is None:
-            raise _no_room()
+            if len(h.need):
+                at_the_end()
+            raise _no_room(h)
         if answer.proven and answer.values is not None:
             when = when_of(h, answer.values)
-            if h.keeps(when):
+            if h.keeps(when) and not h.lack(when).any():
                 return Found(when, answer.bound + base, "SCIP", answer.reproducible)
-    return _Planner(h, p, cost, seed, effort).run()
+    return _Planner(h, p, cost, seed, effort, at_the_end).run()
 
 
 class _Planner:
     def __init__(
-        self, h: Horizon, p: Programme, cost: np.ndarray, seed: int, effort: Effort
+        self,
+        h: Horizon,
+        p: Programme,
+        cost: np.ndarray,
+        seed: int,
+        effort: Effort,
+        at_the_end: Standing,
     ) -> None:
         self.h, self.p, self.cost, self.seed, self.effort = h, p, cost, seed, effort
+        self.at_the_end = at_the_end
         self.base = float(h.base.sum())
-        self.search = Search(h)
         self.when = np.full(len(h.pair), h.n_years, dtype=np.int64)
         self.value = -np.inf
         self.bound = self.base + float(h.weight.sum())
@@ -95,25 +113,40 @@ class _Planner:
 
     def keep(self, when: np.ndarray) -> None:
         value = self.h.value(when)
-        if value > self.value and self.h.keeps(when):
+        if value > self.value and self.h.keeps(when) and not self.h.lack(when).any():
             self.when, self.value = when.copy(), value
 
     def run(self) -> Found:
         shares, prices = self.relax()
-        for start in self.starts(shares):
+        if self.bound < self.base * (1.0 - 1e-6) - 1e-6:
+            # No schedule serves less than what is in place.
+            self.at_the_end()
+            raise _no_room(self.h)
+        # What counts for a floor counts more in the last year, as the relaxation has it.
+        counts = self.h.floors.T @ prices[len(prices) - len(self.h.need) :]
+        search = Search(self.h, counts)
+        for start in self.starts(search, shares):
             for rate in self.rates():
-                self.keep(self.search.fill(start, rate))
-        self.methods.append("greedy choice and annealed moves")
+                self.keep(search.fill(start, rate))
+        self.methods.append("greedy choice")
+        if not self.enough:
+            self.decide(prices)
+        if self.value == -np.inf:
+            self.build_at_the_end()
+        if not self.enough:
+            self.anneal(search)
+        return Found(self.when, self.bound, " + ".join(self.methods), self.reproducible)
+
+    def anneal(self, search: Search) -> None:
+        """Rounds of annealed moves from the best schedule, each less hot."""
+        self.methods.append("annealed moves")
         per_step = 150.0 + 6.0 * self.h.n_years * self.h.cover.nnz / len(self.h.pair)
         total = min(MOST, self.effort.work * WORK / per_step)
         for k, (hot, share) in enumerate(ROUNDS):
             if self.enough:
                 break
             steps = max(1_000, int(total * share))
-            self.keep(self.search.anneal(self.when, steps, 16 * (self.seed % 2**24) + k, hot, COLD))
-        if not self.enough and self.p.matrix.nnz <= WHOLE * min(1.0, self.effort.work):
-            self.decide(prices)
-        return Found(self.when, self.bound, " + ".join(self.methods), self.reproducible)
+            self.keep(search.anneal(self.when, steps, 16 * (self.seed % 2**24) + k, hot, COLD))
 
     def relax(self) -> tuple[np.ndarray, np.ndarray]:
         """The relaxation: its bound, what stands in it, and its prices."""
@@ -126,12 +159,12 @@ class _Planner:
         self.bound = min(self.bound, bound + self.base)
         return shares[: self.p.n_whole].reshape(self.h.n_years, -1), prices
 
-    def starts(self, shares: np.ndarray) -> list[np.ndarray]:
-        """What has to be built, and with it what mostly stands in the relaxation, if that fits."""
+    def starts(self, search: Search, shares: np.ndarray) -> list[np.ndarray]:
+        """What has to be built, with and without what mostly stands in the relaxation and fits."""
         start = self.needed()
-        stands = shares > 0.5
-        rounded = np.minimum(start, self.h.n_years - stands.sum(axis=0))
-        return [start, rounded] if self.h.keeps(rounded) else [start]
+        wanted = self.h.n_years - (shares > 0.5).sum(axis=0)
+        order = np.argsort(-shares.sum(axis=0), kind="stable")
+        return [search.take(start, order, wanted), start]
 
     def needed(self) -> np.ndarray:
         """A schedule of what has to be built and nothing else."""
@@ -139,13 +172,17 @@ class _Planner:
         when = np.full(len(h.pair), h.n_years, dtype=np.int64)
         if not h.must.any():
             return when
+        # Without floors: those are for others to keep.
+        bare = programme_of(replace(h, floors=h.floors[:0], need=h.need[:0]))
         most = np.tile(h.must.astype(np.float64), h.n_years)
-        most = np.concatenate([most, np.ones(len(self.p.gain) - len(most))])
-        answer = programme.branch(self.p, nodes=NODES, seed=self.seed, most=most)
+        most = np.concatenate([most, np.ones(len(bare.gain) - len(most))])
+        answer = programme.branch(bare, nodes=NODES, seed=self.seed, most=most)
         if answer.values is None:
             if answer.proven:
-                raise _no_room()
-            raise NoSolutionError(_room(Text("no schedule was found", "年度計画が見つかりません")))
+                raise _no_room(h)
+            raise NoSolutionError(
+                _room(h, Text("no schedule was found", "年度計画が見つかりません"))
+            )
         return when_of(h, answer.values)
 
     def rates(self) -> list[np.ndarray]:
@@ -157,40 +194,83 @@ class _Planner:
         return [flat, 1.0 / np.sqrt(cost), 1.0 / cost]
 
     def decide(self, prices: np.ndarray) -> None:
-        """Branch and cut of what the prices leave open: all that a better schedule could hold."""
-        left = (self.p.gain - self.p.matrix.T @ prices)[: self.p.n_whole]
+        """Branch and cut of what the prices leave open: schedules near the bound first, then all.
+
+        A variable whose reduced gain exceeds some *room* is the same in every schedule within that
+        room of the bound (Dantzig, Fulkerson and Johnson 1954). At first the room is a share of the
+        gap that is allowed; then it is so wide that no schedule outside it is better than the known
+        one by more than that gap.
+        """
+        n = self.p.n_whole
+        left = (self.p.gain - self.p.matrix.T @ prices)[:n]
         # What these prices prove, and not the best bound known: the values left belong to them.
         proven = programme.proven_by(self.p, prices) + self.base
-        room = (proven - self.value) * (1 + 1e-9) + 1e-9
-        box = programme.open_box(len(self.p.gain))
-        box.most[: self.p.n_whole] = left >= -room
-        nodes = max(1, round(WHOLE_NODES * self.effort.work))
-        answer = programme.cut(self.p, nodes=nodes, box=box, gap=self.effort.gap / 2)
-        self.methods.append("HiGHS on what the bound leaves open")
+        gap = 0.99 * self.effort.gap
+        for narrow in (True, False):
+            room = NARROW * gap * proven if narrow else proven - self.value / (1.0 - gap)
+            stands = programme.Box(1.0 * (left > room), 1.0 * (left >= -room))
+            part = programme_of(self.h, stands)
+            if self.enough or part.matrix.nnz > WHOLE * min(1.0, self.effort.work):
+                return
+            box = programme.open_box(len(part.gain))
+            box.least[:n], box.most[:n] = stands
+            nodes = max(1, round(WHOLE_NODES * self.effort.work))
+            answer = programme.cut(part, nodes=nodes, box=box, gap=gap)
+            self.reproducible &= answer.reproducible
+            if narrow:
+                self.methods.append("HiGHS on what the bound leaves open")
+            if answer.values is not None:
+                self.keep(when_of(self.h, answer.values))
+            # A schedule outside the room is no better than what lies at its end.
+            within = max(proven - room, answer.bound + self.base)
+            self.bound = min(self.bound, max(self.value, within))
+
+    def build_at_the_end(self) -> None:
+        """Pairs that keep the floors without years, in the years that are best for them."""
+        h, stands = self.h, self.at_the_end()
+        self.methods.append("what keeps the floors, in its best years")
+        when = np.where(stands, h.n_years - 1, h.n_years)
+        self.keep(when)
+        n = self.p.n_whole
+        last = np.concatenate([np.zeros(n - len(stands)), stands])
+        box = programme.Box(last, np.tile(1.0 * stands, h.n_years))
+        part = programme_of(h, box)
+        whole = programme.open_box(len(part.gain))
+        whole.least[:n], whole.most[:n] = box
+        answer = programme.cut(part, nodes=WHOLE_NODES, box=whole, gap=0.1 * self.effort.gap)
         self.reproducible &= answer.reproducible
         if answer.values is not None:
-            self.keep(when_of(self.h, answer.values))
-        # A schedule with what is left out is no better than the one that was known.
-        self.bound = min(self.bound, max(self.value, answer.bound + self.base))
+            self.keep(when_of(h, answer.values))
+        if self.value == -np.inf:
+            raise NoSolutionError(
+                _room(h, Text("no schedule was found", "年度計画が見つかりません"))
+            )
 
 
-def _room(what: Text) -> Problem:
+def _room(h: Horizon, what: Text) -> Problem:
     return Problem(
         what,
-        where="fixed, max_sites, yearly_budget",
+        where=", ".join(["fixed, max_sites, yearly_budget", *(["floors"] if len(h.need) else [])]),
         fix=Text(
             "give the years more sites or money, or take out choices that must be made",
             "年度の局数か予算を増やすか、必ず選ぶものを減らしてください",
+        )
+        if not len(h.need)
+        else Text(
+            "give the years more sites or money, or lower the floors",
+            "年度の局数か予算を増やすか、下限を下げてください",
         ),
     )
 
 
-def _no_room() -> InfeasibleError:
-    return InfeasibleError(
-        _room(
-            Text(
-                "what has to be built does not fit into the years' limits",
-                "必ず選ぶものが各年度の上限に収まりません",
-            )
-        )
+def _no_room(h: Horizon) -> InfeasibleError:
+    what = Text(
+        "what has to be built does not fit into the years' limits",
+        "必ず選ぶものが各年度の上限に収まりません",
     )
+    if len(h.need):
+        what = Text(
+            "what the floors need does not fit into the years' limits",
+            "下限に必要なものが各年度の上限に収まりません",
+        )
+    return InfeasibleError(_room(h, what))

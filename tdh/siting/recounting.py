@@ -179,7 +179,8 @@ def verify_years(
 ) -> list[Problem]:
     """What is wrong with a schedule; nothing if it keeps all that it says.
 
-    What is in place counts for sharing and spacing; sites and money are those of what is built.
+    What is in place counts for sharing, spacing and floors; sites and money are those of what is
+    built. Floors are counted at the end of the last year.
 
     Parameters
     ----------
@@ -200,7 +201,7 @@ in_place, max_total, budget, programme_budget, **limits
     wanted = np.broadcast_to(np.asarray(demand, dtype=np.float64), (n_years, *shape))
     limits.pop("n_years", None)
     pairs = np.concatenate([start, built])
-    found = verify(pairs, footprints, wanted[0], None, sharing_capacity, **limits)
+    found = verify(pairs, footprints, wanted[-1], None, sharing_capacity, **limits)
     found += verify(
         built,
         footprints,

@@ -16,10 +16,19 @@ _njit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Search:
-    """The arrays of a horizon for the kernels."""
+    """The arrays of a horizon for the kernels.
 
-    def __init__(self, h: Horizon) -> None:
+    Parameters
+    ----------
+    h : Horizon
+    counts : (n_groups,) float64
+        What a group counts for in the last year beyond its demand, such as for floors.
+    """
+
+    def __init__(self, h: Horizon, counts: np.ndarray) -> None:
         self.h = h
+        weight = h.weight.copy()
+        weight[:, -1] += counts
         most = h.accounts.limits
         slack = 1e-9 * np.maximum(1.0, np.where(most < np.inf, most, 0.0))
         self.arrays = (
@@ -27,13 +36,17 @@ class Search:
             h.cover.indices.astype(np.int32),
             h.by_group.indptr.astype(np.int64),
             h.by_group.indices.astype(np.int32),
-            h.weight,
+            weight,
             *transposed(h.rows),
             h.row_limit + 1e-9,
             *transposed(h.accounts.uses),
             np.ascontiguousarray(most + slack),
             h.accounts.carry_over,
         )
+
+    def take(self, when: np.ndarray, order: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """A schedule with those pairs of an order, each in its wanted year, that still fit."""
+        return np.asarray(_take(*self.arrays, when.astype(np.int64), order, wanted))
 
     def fill(self, when: np.ndarray, rate: np.ndarray) -> np.ndarray:
         """A schedule completed: in each year the pair that adds most, times its rate."""
@@ -136,6 +149,21 @@ def _state(cp, ci, weight, rp, ri, rc, ap, ai, ac, carry, n_rows, shape, when): 
             value += _change(cp, ci, weight, count, p, n_years, when[p], True)
             _book(rp, ri, rc, ap, ai, ac, carry, row_used, used, p, n_years, when[p])
     return count, row_used, used, value
+
+
+@_njit
+def _take(  # type: ignore[no-untyped-def]
+    cp, ci, gp, gi, weight, rp, ri, rc, rl, ap, ai, ac, al, carry, when, order, wanted
+):
+    _, row_used, used, _ = _state(
+        cp, ci, weight, rp, ri, rc, ap, ai, ac, carry, rl.size, al.shape, when
+    )
+    for p in order:
+        old, new = when[p], wanted[p]
+        if new < old and _fits(rp, ri, rc, rl, ap, ai, ac, al, carry, row_used, used, p, old, new):
+            _book(rp, ri, rc, ap, ai, ac, carry, row_used, used, p, old, new)
+            when[p] = new
+    return when
 
 
 @_njit

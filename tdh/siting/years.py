@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from tdh.siting import horizon, infeasible, planning
-from tdh.siting.allocation import Request, check
+from tdh.siting.allocation import Request, answer, check
 from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
 from tdh.siting.plan import Status
@@ -88,6 +88,7 @@ def solve_years(
     max_total: Any = None,
     budget: Any = None,
     programme_budget: float | None = None,
+    floors: Sequence[tuple[Any, ...]] | None = None,
     seed: int = 0,
     effort: Effort | None = None,
 ) -> YearsPlan:
@@ -101,13 +102,19 @@ def solve_years(
         & y_{tcj} \le \sum_{s \le t} \sum_{i \in N_c(j)} x_{cis}, \\
         & \sum_{s \le t} \sum_i x_{cis} \le \sum_{s \le t} p_{sc},\;
           \sum_{s \le t} \sum_{ci} k_{ci} x_{cis} \le \sum_{s \le t} B_s\ \forall t, \\
-        & \sum_{cs} x_{cis} \le K_i, \text{ spacing between a carrier's sites of all years}
+        & \sum_{cs} x_{cis} \le K_i, \text{ spacing between a carrier's sites of all years}, \\
+        & \sum_{c \in C_f} \sum_{j \in f} d_{Tcj} y_{Tcj} \ge L_f \text{ in the last year } T
 
     (the multi-period MCLP of Gunawardane 1982; sites once built stay). Without carry-over each
     year's limits hold by themselves. The whole horizon is one model of what *stands* in each year
-    (:mod:`tdh.siting.horizon`), whose relaxation bounds every schedule; schedules come from greedy
-    choice and annealed moves of sites and years, and where the relaxation leaves much open and the
-    model is small enough, from branch and cut, which tightens the bound as well.
+    (:mod:`tdh.siting.horizon`), whose relaxation bounds every schedule; schedules come from what
+    stands in it and greedy choice. Where that leaves more open than the effort allows, branch and
+    cut of what the relaxation leaves open finds better ones and tightens the bound, or, where that
+    is too large, annealed moves of sites and years.
+
+    Floors hold at the end of the last year, as without years. Where none of these schedules keeps
+    them, a plan without years (:func:`solve_allocation`) is put into its best years, or says which
+    floor is out of reach.
 
     Parameters
     ----------
@@ -135,6 +142,8 @@ def solve_years(
         Most cost of what a carrier builds over all years.
     programme_budget : float, optional
         Most cost over all years and carriers.
+    floors : sequence of (bool mask (n_cells,), float) or (mask, float, carrier), optional
+        Least demand of the last year that is covered by its end, as for :func:`solve_allocation`.
 
     Returns
     -------
@@ -142,7 +151,7 @@ def solve_years(
 
     Raises
     ------
-    InputError, InfeasibleError
+    InputError, InfeasibleError, NoSolutionError
         As :func:`solve_allocation`.
 
     Examples
@@ -173,10 +182,25 @@ def solve_years(
         total=max_total,
         budget=budget,
         programme_budget=programme_budget,
+        floors=floors,
     )
     request = years.request
-    h = horizon.horizon_of(request, years.demand, years.must, _accounts(years))
-    found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort)
+    h = horizon.horizon_of(
+        replace(
+            request, floors=[f._replace(need=f.need * years.factor[-1]) for f in request.floors]
+        ),
+        years.demand,
+        years.must,
+        _accounts(years),
+    )
+
+    def at_the_end() -> np.ndarray:
+        plan = answer(_without_years(years), seed, effort)
+        stands = np.zeros(request.fixed.size, dtype=bool)
+        stands[plan.selected @ [request.fixed.shape[1], 1]] = True
+        return stands[h.pair]
+
+    found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort, at_the_end)
     chosen = np.zeros((len(years.factor), *request.fixed.shape), dtype=bool)
     built = np.flatnonzero(found.when < h.n_years)
     chosen.reshape(len(chosen), -1)[found.when[built], h.pair[built]] = True
@@ -263,6 +287,25 @@ def _check(
         np.cumsum(money) if carry_over else money,
         carry_over,
         wanted_pairs,
+    )
+
+
+def _without_years(years: _Years) -> Request:
+    """What may stand at the end of the last year, as if all were built in it.
+
+    With carry-over it may; without, money of several years may not pay for one costly site.
+    """
+    request = years.request
+    most = (years.sites[-1], years.money[-1])
+    if not years.carry_over:
+        most = (years.sites.sum(axis=0), years.money.sum())
+    in_place = (request.cost * request.fixed).sum()
+    return replace(
+        request,
+        demand=years.demand[-1] / years.factor[-1],
+        max_sites=np.minimum(request.max_sites, most[0] + request.fixed.sum(axis=1)),
+        programme_budget=float(min(request.programme_budget, most[1] + in_place)),
+        fixed=request.fixed | years.must,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tdh import gaps, language, resilience
 from tdh.cli import main
+from tdh.errors import InfeasibleError
 from tdh.pipeline import connected, kpis, planned, recounts, stages, standing, tenants, yearly
 from tdh.pipeline.context import Context
 from tdh.results import Run, read_run
@@ -155,6 +156,31 @@ def test_years_with_choices_that_must_be_made_and_money_over_all_years(
     assert run.plan.groupby("carrier_id")["cost_yen"].sum().max() <= 12e6
     assert run.plan["cost_yen"].sum() <= 40e6
     assert run.plan["carrier_id"].value_counts().max() <= 3
+
+
+def test_years_and_what_each_municipality_has_by_their_end(demo_run: Run, folder: Path) -> None:
+    years = [FiscalYear(fiscal_year=2026, max_sites=1), FiscalYear(fiscal_year=2027, max_sites=2)]
+    carrier = demo_run.carriers[0].id
+    rules = {
+        "years": years,
+        "choices": all_but(demo_run, 12),
+        "floors": [Floor(municipality="each", carrier=carrier, share=0.15)],
+    }
+    run = planned_again(demo_run, changed(demo_run, rules, max_sites=3), folder)
+    assert recounts.verify(run) == []
+    unmet = gaps.unmet_matrix(run.gaps, run.cells, [c.id for c in run.carriers])[0]
+    served = counts(run)[0] > 0
+    codes = run.cells["municipality_code"]
+    for code in codes.dropna().unique():
+        there = (codes == code).to_numpy()
+        assert unmet[there & served].sum() >= 0.15 * unmet[there].sum() - 1e-6
+    without = run.plan[run.plan["carrier_id"] == carrier].index
+    moved = read_run(folder)
+    moved.__dict__["plan"] = run.plan.drop(without)
+    assert any("a floor is missed" in str(p) for p in recounts.verify(moved))
+    rules["floors"] = [Floor(municipality="each", carrier=carrier, share=0.9)]
+    with pytest.raises(InfeasibleError, match=rf"siting\.floors \(\d+, {carrier}\).*out of reach"):
+        planned_again(demo_run, changed(demo_run, rules, max_sites=3), folder)
 
 
 def test_years_without_an_offer(demo_run: Run, folder: Path) -> None:
@@ -341,11 +367,6 @@ def test_two_carriers_come_first_and_are_counted_with_todays(
             {"years": [FiscalYear(fiscal_year=2026)], "first": ["places"], "backup": Backup()},
             {},
             "no order of objectives",
-        ),
-        (
-            {"years": [FiscalYear(fiscal_year=2026)], "floors": [Floor(share=0.1)]},
-            {},
-            "by which year",
         ),
         (
             {"years": [FiscalYear(fiscal_year=2026)]},

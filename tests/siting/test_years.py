@@ -13,8 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from tdh.errors import InfeasibleError, InputError
-from tdh.siting import Effort, Status, planning, solve_mclp, solve_years, verify_years
+from tdh.errors import InfeasibleError, InputError, NoSolutionError
+from tdh.siting import (
+    Effort,
+    Status,
+    planning,
+    scheduling,
+    solve_mclp,
+    solve_years,
+    verify_years,
+)
 
 
 @st.composite
@@ -49,7 +57,23 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         out["budget"] = rng.integers(1, 4, n_carriers).astype(float)
         out["programme_budget"] = 2.0
+    if draw(st.integers(0, 2)) == 0:
+        last = out["demand"] if out["demand"].ndim == 2 else out["demand"][-1]
+        masks = [rng.random(n_cells) < 0.5 for _ in range(draw(st.integers(1, 2)))]
+        share = draw(st.sampled_from([0.1, 0.3, 0.6]))
+        out["floors"] = [(m, share * last[:, m].sum()) for m in masks]
+        if draw(st.booleans()):
+            out["floors"].append((masks[0], share * last[0, masks[0]].sum(), 0))
     return out
+
+
+def kept(floors: list[tuple[Any, ...]], demand: np.ndarray, hit: np.ndarray) -> bool:
+    """Whether what is covered at the end keeps every floor."""
+    for mask, need, *of in floors:
+        whose = slice(None) if not of else slice(of[0], of[0] + 1)
+        if (demand * hit)[whose][:, mask].sum() < need - 1e-9:
+            return False
+    return True
 
 
 def best_of_all(problem: dict[str, Any]) -> float | None:
@@ -110,6 +134,8 @@ def best_of_all(problem: dict[str, Any]) -> float | None:
                     for c, i in [*start, *(p for p, s in zip(pairs, when, strict=True) if s <= t)]:
                         hit[c] |= covers[c][i]
                     value += problem["discount"] ** t * demand[t][hit].sum()
+                if not kept(problem.get("floors", []), demand[-1], hit):
+                    continue
                 best = value if best is None else max(best, value)
     return best
 
@@ -127,10 +153,16 @@ def test_against_enumeration(small: int, whole: int) -> None:
             patch.setattr(planning, "WHOLE", whole)
             best = best_of_all(problem)
             if best is None:
-                with pytest.raises(InfeasibleError):
+                with pytest.raises((InfeasibleError, NoSolutionError)):
                     solve_years(**problem)
                 return
-            plan = solve_years(**problem)
+            # What keeps the floors without years may not fit into years of their own.
+            apart = "floors" in problem and not problem["carry_over"] and not (small > 0 or whole)
+            try:
+                plan = solve_years(**problem)
+            except NoSolutionError:
+                assert apart
+                return
         assert verify_years(plan, **problem) == []
         assert plan.objective <= best + 1e-6
         assert plan.bound >= best * (1 - 1e-6)
@@ -140,10 +172,74 @@ def test_against_enumeration(small: int, whole: int) -> None:
         elif whole:
             assert plan.objective >= 0.997 * best
             assert plan.bound <= best * 1.003 + 1e-6
-        else:
+        elif "floors" not in problem:
             assert plan.objective >= 0.95 * best
 
     run()
+
+
+def test_floors_hold_at_the_end_of_the_last_year() -> None:
+    """Site 0 serves 9 elsewhere; the floor needs site 1 or site 2, and the cheap one in time."""
+    near = sparse.csr_array(np.eye(3, dtype=bool))
+    inside = np.array([False, True, True])
+    problem: dict[str, Any] = {
+        "footprints": [near],
+        "demand": np.array([[9.0, 2.0, 3.0]]),
+        "max_sites": [1, 1],
+    }
+    assert solve_years(**problem).schedule["site"].tolist() == [0, 2]
+    with_floor = {**problem, "floors": [(inside, 2.0)]}
+    plan = solve_years(**with_floor)
+    assert plan.schedule["site"].tolist() == [0, 2], "the floor is not binding before the end"
+    assert plan.status is Status.OPTIMAL
+    both = {**problem, "floors": [(inside, 5.0, 0)]}
+    plan = solve_years(**both)
+    assert plan.schedule["site"].tolist() == [2, 1]
+    assert verify_years(plan, **both) == []
+    missed = solve_years(**problem)
+    assert "a floor is missed" in " ".join(map(str, verify_years(missed, **both)))
+
+
+@pytest.mark.parametrize("small", [planning.SMALL, -1])
+def test_a_floor_out_of_reach_is_named(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By how much it is out of reach, as for plans without years; two that conflict, too."""
+    monkeypatch.setattr(planning, "SMALL", small)
+    near = sparse.csr_array(np.eye(3, dtype=bool))
+    cells = np.eye(3, dtype=bool)
+    problem: dict[str, Any] = {
+        "footprints": [near],
+        "demand": np.array([[9.0, 2.0, 3.0]]),
+        "discount": 0.5,
+        "max_sites": [0, 1, 0],
+    }
+    with pytest.raises(InfeasibleError, match=r"(?s)out of reach.*lower it by at least 1,"):
+        solve_years(**problem, floors=[(cells[1] | cells[2], 4.0)])
+    with pytest.raises(
+        InfeasibleError, match=r"(?s)floors\[1\]: the floors conflict.*lowers it by 2"
+    ):
+        solve_years(**problem, floors=[(cells[0], 9.0), (cells[1], 2.0)])
+    dear = {"yearly_budget": [1, 0, 1], "cost": [[1, 2, 1]], "carry_over": False}
+    with pytest.raises((InfeasibleError, NoSolutionError), match="floors"):
+        solve_years([near], problem["demand"], **dear, floors=[(cells[1], 2.0)])
+
+
+def test_floors_that_only_a_plan_without_years_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither the greedy choice nor branch and cut keeps the floors."""
+    monkeypatch.setattr(planning, "SMALL", -1)
+    monkeypatch.setattr(planning, "WHOLE", -1)
+    monkeypatch.setattr(scheduling.Search, "fill", lambda self, when, rate: when)
+    monkeypatch.setattr(scheduling.Search, "take", lambda self, when, order, wanted: when)
+    rng = np.random.default_rng(3)
+    problem: dict[str, Any] = {
+        "footprints": [sparse.csr_array(rng.random((20, 80)) < 0.1)],
+        "demand": rng.random((1, 80)),
+        "max_sites": [2, 2],
+        "floors": [(np.arange(80) < 40, 9.0)],
+    }
+    plan = solve_years(**problem)
+    assert verify_years(plan, **problem) == []
+    assert "what keeps the floors" in plan.method
+    assert (plan.schedule["year"] == 0).sum() == 2, "the years are not put to use"
 
 
 def test_what_is_not_spent_is_carried_over() -> None:
