@@ -31,6 +31,8 @@ FEW = 50
 ROOT = 100_000
 """Non-zeros up to which a covering step is first left to one node of branch and cut: relaxations of
 so little are whole, or nearly."""
+FAR = 1e-2
+"""Relative gap from which on a programme solved at once is tried at prices."""
 EQUAL = 1e-5
 """Share of an objective up to which plans are equally good in it where the best is not proven."""
 ROUNDING = 1e-7
@@ -48,7 +50,8 @@ class LexicographicPlan:
     values : (n_objectives,) float64
         What the plan covers of each objective.
     found : (n_objectives,) float64
-        What each reached when it was sought; the plan keeps ``(1 - tolerance)`` of it.
+        What each reached when it was sought, or, as good but for :data:`EQUAL`, in the plan of the
+        step after; the plan keeps ``(1 - tolerance)`` of it.
     bounds : (n_objectives,) float64
         No allocation that keeps the earlier objectives so far covers more.
     statuses : tuple of Status
@@ -102,12 +105,12 @@ def solve_lexicographic(
     people is ``[places, people]``, both (n_carriers, n_cells).
 
     Small steps are solved exactly. Larger ones whose cells count once covered are covering models
-    as :func:`solve_allocation` has. Of larger ones with ``at_least`` >= 2 branch and cut takes the
-    whole programme at a limit of nodes, or, where that is too large, the programme with the earlier
-    objectives in its objective at a price; its bound or that of the linear relaxation or of the sum
-    over all carriers is given, and the best among its plan, the earlier step's and the one that
-    covers the most over all carriers, after exchanges, and what branch and cut makes of what they
-    all take up.
+    as :func:`solve_allocation` has, unless one node of branch and cut ends them. Of larger ones with
+    ``at_least`` >= 2 what the earlier steps settle is fixed (reduced costs), and branch and cut takes
+    the rest: with rows that are held at their best in the objective at a price, or at a limit of
+    nodes as it is. Its bound or that of the linear relaxation or of the sum over all carriers is
+    given. Where the step before is not proven, plans within :data:`EQUAL` of what it found are as
+    good in it.
 
     Parameters
     ----------
@@ -328,16 +331,7 @@ class _Steps:
         if tight:
             gives = np.where(left.rows[hard] == last - 1, give, 0.0)
             kept = pricing.at_prices(q, hard, gives, known, work=self.effort.work, seed=self.seed)
-        answer, level = kept or pricing.Kept(
-            programme.solve(
-                q,
-                seed=self.seed,
-                work=self.effort.work,
-                polish=lambda shares: known,
-                whole=True,
-            ),
-            False,
-        )
+        answer, level = kept or (self.with_room(q, hard, known), False)
         if answer.values is None:
             raise NoSolutionError(
                 Problem(
@@ -350,6 +344,26 @@ class _Steps:
             )
         return self.step(
             replace(answer, values=left.whole(answer.values), bound=answer.bound + left.base), level
+        )
+
+    def with_room(self, q: Programme, hard: np.ndarray, known: np.ndarray | None) -> Answer:
+        """A programme at once and, where that leaves much open, with what is held at a price."""
+        work, seed = self.effort.work, self.seed
+        answer = programme.solve(q, seed=seed, work=work, polish=lambda shares: known, whole=True)
+        value = -np.inf if answer.values is None else float(q.gain @ answer.values)
+        if not len(hard) or answer.bound - value <= FAR * abs(answer.bound):
+            return answer
+        kept = pricing.at_prices(
+            q, hard, np.zeros(len(hard)), answer.values, price=pricing.FAIR, work=work, seed=seed
+        )
+        if kept is None:
+            return answer
+        more = kept.answer
+        return replace(
+            more,
+            bound=min(answer.bound, more.bound),
+            method=f"{answer.method} + {more.method}",
+            reproducible=answer.reproducible and more.reproducible,
         )
 
     def step(self, answer: Answer, level: bool = False) -> _Step:

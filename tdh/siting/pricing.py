@@ -32,6 +32,8 @@ from tdh.siting.programme import (
 PRICE = 4.0
 """What a row costs in the objective, in prices of the relaxation. Those are too low: a plan of
 whole choices has to give up more."""
+FAIR = 1.5
+"""The same, and what it is raised by, of rows that are not held at their best."""
 DEAR = 1e4
 """Most that a row at its price may gain for one variable, in greatest gains of the programme:
 beyond that what the programme gains is lost among the solver's tolerances, and so is its bound."""
@@ -103,6 +105,7 @@ def at_prices(
     give: np.ndarray,
     known: np.ndarray | None,
     *,
+    price: float | None = None,
     work: float,
     seed: int,
 ) -> Kept | None:
@@ -117,6 +120,9 @@ def at_prices(
         How far a plan may miss each; where it is zero, not at all.
     known : (n_variables,) float64 or None
         A plan that keeps the rows.
+    price : float, optional
+        Where to begin, in prices of the relaxation, and what they are raised by; :data:`PRICE` and
+        :data:`RAISE` by default.
     work : float
         Factor on the work limits.
     seed : int
@@ -137,7 +143,7 @@ def at_prices(
     others = p._replace(matrix=p.matrix[rest], limit=p.limit[rest])
     most = DEAR * unit_of(p) / row_scale(p)[hard]
     # What costs nothing would not be counted.
-    prices = np.maximum(PRICE * prices[hard], NEAR * abs(bound))
+    prices = np.maximum((price or PRICE) * prices[hard], NEAR * abs(bound))
     for _ in range(RAISED):
         prices = np.minimum(prices, most)
         nodes = max(1, round(NODES * work))
@@ -156,7 +162,7 @@ def at_prices(
             best = _better(p, best, part.values)
         if not missed.any() or (prices[missed] >= most[missed]).all():
             break
-        prices = RAISE * prices
+        prices = (price or RAISE) * prices
     if best is None or bound - float(p.gain @ best) > NEAR * abs(bound):
         upper = np.ones(len(p.gain))
         upper[: p.n_whole] = taken

@@ -132,17 +132,17 @@ def test_every_step_against_enumeration(problem: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("simplex", "root", "equal"),
+    ("simplex", "root", "equal", "far"),
     [
-        (programme.SIMPLEX, lexicographic.ROOT, lexicographic.EQUAL),
-        (programme.SIMPLEX, -1, 0.2),
-        (-1, -1, lexicographic.EQUAL),
+        (programme.SIMPLEX, lexicographic.ROOT, lexicographic.EQUAL, lexicographic.FAR),
+        (programme.SIMPLEX, -1, 0.2, -1.0),
+        (-1, -1, lexicographic.EQUAL, lexicographic.FAR),
     ],
 )
 @given(problem=problems())
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_bounds_of_the_large_way_against_enumeration(
-    simplex: int, root: int, equal: float, problem: dict[str, Any]
+    simplex: int, root: int, equal: float, far: float, problem: dict[str, Any]
 ) -> None:
     """Nothing small is left to one solver: at prices, with levels that move, by first-order steps."""
     plans = plans_of(problem)
@@ -151,6 +151,7 @@ def test_bounds_of_the_large_way_against_enumeration(
         patch.setattr(programme, "SMALL", -1)
         patch.setattr(lexicographic, "ROOT", root)
         patch.setattr(lexicographic, "EQUAL", equal)
+        patch.setattr(lexicographic, "FAR", far)
         patch.setattr(solving, "SMALL", -1)
         patch.setattr(solving, "WORK", 1e7)
         try:
