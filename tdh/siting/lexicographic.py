@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from tdh.errors import InputError, NoSolutionError, Problem
 from tdh.language import Text
-from tdh.siting import infeasible, programme, solving, stacked
+from tdh.siting import infeasible, pricing, programme, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import Groups, Objective, groups_of, programme_of, rows_of
 from tdh.siting.lexlosses import covered_cells, losses_of, prune
 from tdh.siting.lexswap import Swaps
 from tdh.siting.plan import Status
-from tdh.siting.programme import Box
+from tdh.siting.programme import Answer, Box, Programme
 from tdh.siting.solving import Effort
 
 LIGHT = 1e-3
@@ -28,9 +28,13 @@ EXCHANGES = 3_000
 """Exchanges tried at effort 1."""
 FEW = 50
 """The same where branch and cut does the rest."""
-LOOSE = 5e-3
-"""Share of an earlier objective by which its relaxation may exceed what is held of it before its row
-goes into the objective at a price."""
+ROOT = 100_000
+"""Non-zeros up to which a covering step is first left to one node of branch and cut: relaxations of
+so little are whole, or nearly."""
+FAR = 1e-2
+"""Relative gap from which on a programme solved at once is tried at prices."""
+EQUAL = 1e-5
+"""Share of an objective up to which plans are equally good in it where the best is not proven."""
 ROUNDING = 1e-7
 """Share of a held value that rounding may take."""
 
@@ -46,7 +50,8 @@ class LexicographicPlan:
     values : (n_objectives,) float64
         What the plan covers of each objective.
     found : (n_objectives,) float64
-        What each reached when it was sought; the plan keeps ``(1 - tolerance)`` of it.
+        What each reached when it was sought, or, as good but for :data:`EQUAL`, in the plan of the
+        step after; the plan keeps ``(1 - tolerance)`` of it.
     bounds : (n_objectives,) float64
         No allocation that keeps the earlier objectives so far covers more.
     statuses : tuple of Status
@@ -100,12 +105,12 @@ def solve_lexicographic(
     people is ``[places, people]``, both (n_carriers, n_cells).
 
     Small steps are solved exactly. Larger ones whose cells count once covered are covering models
-    as :func:`solve_allocation` has. Of larger ones with ``at_least`` >= 2 branch and cut takes the
-    whole programme at a limit of nodes, or, where that is too large, the programme with the earlier
-    objectives in its objective at a price; its bound or that of the linear relaxation or of the sum
-    over all carriers is given, and the best among its plan, the earlier step's and the one that
-    covers the most over all carriers, after exchanges, and what branch and cut makes of what they
-    all take up.
+    as :func:`solve_allocation` has, unless one node of branch and cut ends them. Of larger ones with
+    ``at_least`` >= 2 what the earlier steps settle is fixed (reduced costs), and branch and cut takes
+    the rest: with rows that are held at their best in the objective at a price, or at a limit of
+    nodes as it is. Its bound or that of the linear relaxation or of the sum over all carriers is
+    given. Where the step before is not proven, plans within :data:`EQUAL` of what it found are as
+    good in it.
 
     Parameters
     ----------
@@ -139,18 +144,23 @@ def solve_lexicographic(
     effort = effort or Effort()
     request, wanted = _check(footprints, objectives, max_sites, sharing_capacity, tolerance, limits)
     infeasible.check_fixed(request)
-    steps = _Steps(request, wanted, seed, effort)
+    steps = _Steps(request, wanted, tolerance, seed, effort)
     chosen: np.ndarray | None = None
     found: list[float] = []
-    bounds, methods, reproducible = [], [], True
+    bounds: list[float] = []
+    methods, reproducible, give = [], True, 0.0
     for k, objective in enumerate(wanted):
-        held = [(1.0 - tolerance) * value * (1.0 - ROUNDING) for value in found]
-        chosen, bound, method, sure = steps.take(k, held, chosen)
-        value = objective.value(covered_cells(request, chosen))
-        found.append(value)
-        bounds.append(max(bound, value))
-        methods.append(method)
-        reproducible &= sure
+        step = steps.take(k, [(1.0 - tolerance) * value for value in found], chosen, give)
+        chosen, covered = step.chosen, covered_cells(request, step.chosen)
+        if step.level:
+            found[-1] = wanted[k - 1].value(covered)
+            bounds[-1] = max(bounds[-1], found[-1])
+        found.append(objective.value(covered))
+        bounds.append(max(step.bound, found[-1]))
+        proven = bounds[-1] - found[-1] <= programme.TOLERANCE * abs(bounds[-1])
+        give = 0.0 if tolerance or proven else EQUAL
+        methods.append(step.method)
+        reproducible &= step.reproducible
     assert chosen is not None
     chosen = prune(request, wanted, chosen)
     covered = covered_cells(request, chosen)
@@ -219,11 +229,40 @@ def _check(
     return request, wanted
 
 
+class _Step(NamedTuple):
+    """The plan of a step.
+
+    Attributes
+    ----------
+    chosen : (n_carriers, n_sites) bool
+    bound : float
+    method : str
+    reproducible : bool
+    level : bool
+        Whether the bound is that of plans with as much of the objective before as this plan has,
+        and not with what was held of it.
+    """
+
+    chosen: np.ndarray
+    bound: float
+    method: str
+    reproducible: bool
+    level: bool = False
+
+
 class _Steps:
     """One step after the other, with what they share."""
 
-    def __init__(self, request: Request, wanted: list[Objective], seed: int, effort: Effort):
+    def __init__(
+        self,
+        request: Request,
+        wanted: list[Objective],
+        tolerance: float,
+        seed: int,
+        effort: Effort,
+    ):
         self.request, self.wanted, self.seed, self.effort = request, wanted, seed, effort
+        self.tight = tolerance == 0
         self.available, self.rows, self.limits = rows_of(request)
         masks = [floor.mask for floor in request.floors]
         self.groups: list[Groups] = [
@@ -231,53 +270,68 @@ class _Steps:
             for k, o in enumerate(wanted)
         ]
 
-    def take(
-        self, k: int, held: list[float], before: np.ndarray | None
-    ) -> tuple[np.ndarray, float, str, bool]:
-        """The plan of step k, its bound, how it was found, and whether that is reproducible."""
-        request, shape = self.request, self.request.fixed.shape
-        p = programme_of(
-            request,
+    def programme(self, k: int, held: list[float]) -> Programme:
+        """The whole programme of step k."""
+        return programme_of(
+            self.request,
             self.groups[: k + 1],
-            self.available & ~request.fixed,
+            self.available & ~self.request.fixed,
             self.rows,
             self.limits,
-            held,
-            request.floors,
+            held[:k],
+            self.request.floors,
         )
+
+    def take(self, k: int, least: list[float], before: np.ndarray | None, give: float) -> _Step:
+        """The plan of step k.
+
+        ``least`` is what earlier objectives must have; of the one before, a plan may miss the share
+        ``give``.
+        """
+        held = [value * (1.0 - ROUNDING) for value in least]
+        p = self.programme(k, held)
+        several = max(o.at_least or 0 for o in self.wanted[: k + 1]) > 1
         if p.matrix.nnz <= programme.SMALL:
             nodes = round(programme.NODES * max(self.effort.work, 0.05))
             answer = programme.branch(p, nodes=nodes, seed=self.seed)
             if answer.proven and answer.values is not None:
-                chosen = answer.values[: p.n_whole].reshape(shape) > 0.5
-                return chosen, answer.bound, answer.method, answer.reproducible
-        counted = [o.at_least or 0 for o in self.wanted[: k + 1]]
-        several = max(counted) > 1
-        start: np.ndarray | None
-        if several and before is not None and p.matrix.nnz <= programme.SIMPLEX:
-            # What covers the most over all carriers says little of what several serve.
-            bound, sure, start = np.inf, True, before
-        else:
+                return self.step(answer)
+        elif p.matrix.nnz <= ROOT and not several:
+            answer = programme.cut(p, nodes=1, gap=0.0, unit=1e-3 * programme.unit_of(p))
+            if answer.values is not None and programme.keeps(p, answer.values) and answer.proven:
+                return self.step(answer)
+        start, bound, method, sure = before, np.inf, "", True
+        # What covers the most over all carriers says little of what several serve.
+        if not several or before is None or p.matrix.nnz > programme.SIMPLEX:
             start, bound, method, sure = self.cover(k, held, before)
         if not several and start is not None:
-            return start, bound, method, sure
-        # The covering model counted all carriers in the place of at least so many, and what it
-        # misses is mended by exchanges.
-        most = self.sum_bound(k, held, bound)
-        box, loose = self.settled(k, held)
-        if start is not None and not request.floors:
-            start = self.exchanged(k, held, start, FEW if start is before else EXCHANGES)
-        polish = None if start is None else (lambda shares: self.variables(k, start))
-        last = len(p.limit) - len(request.floors)
-        answer = programme.solve(
-            p,
-            seed=self.seed,
-            work=self.effort.work,
-            polish=polish,
-            whole=several,
-            hard=last - k + loose,
-            box=box,
-        )
+            return _Step(start, bound, method, sure)
+        # The covering model counted all carriers in the place of at least so many.
+        bound = self.sum_bound(k, held, bound)
+        found = self.of_several(k, p, least, start, give)
+        if not found.level:
+            found = found._replace(bound=min(bound, found.bound))
+        return found._replace(reproducible=found.reproducible and sure)
+
+    def of_several(
+        self, k: int, p: Programme, least: list[float], start: np.ndarray | None, give: float
+    ) -> _Step:
+        """The step by its whole programme, of which what is held settles a part."""
+        left = programme.within(p, self.settled(k, least, give))
+        q, last = left.programme, len(p.limit) - len(self.request.floors)
+        hard = np.flatnonzero((left.rows >= last - k) & (left.rows < last))
+        tight = self.tight and len(hard) > 0
+        if start is not None and not tight and not self.request.floors:
+            # What is not held at its best leaves room for exchanges.
+            few = p.matrix.nnz <= programme.SIMPLEX
+            held = [value * (1.0 - ROUNDING) for value in least]
+            start = self.exchanged(k, held, start, FEW if few else EXCHANGES)
+        known = None if start is None else self.variables(k, start)[left.free]
+        kept: pricing.Kept | None = None
+        if tight:
+            gives = np.where(left.rows[hard] == last - 1, give, 0.0)
+            kept = pricing.at_prices(q, hard, gives, known, work=self.effort.work, seed=self.seed)
+        answer, level = kept or (self.with_room(q, hard, known), False)
         if answer.values is None:
             raise NoSolutionError(
                 Problem(
@@ -288,8 +342,35 @@ class _Steps:
                     where="floors",
                 )
             )
-        chosen = answer.values[: p.n_whole].reshape(shape) > 0.5
-        return chosen, min(most, answer.bound), answer.method, sure and answer.reproducible
+        return self.step(
+            replace(answer, values=left.whole(answer.values), bound=answer.bound + left.base), level
+        )
+
+    def with_room(self, q: Programme, hard: np.ndarray, known: np.ndarray | None) -> Answer:
+        """A programme at once and, where that leaves much open, with what is held at a price."""
+        work, seed = self.effort.work, self.seed
+        answer = programme.solve(q, seed=seed, work=work, polish=lambda shares: known, whole=True)
+        value = -np.inf if answer.values is None else float(q.gain @ answer.values)
+        if not len(hard) or answer.bound - value <= FAR * abs(answer.bound):
+            return answer
+        kept = pricing.at_prices(
+            q, hard, np.zeros(len(hard)), answer.values, price=pricing.FAIR, work=work, seed=seed
+        )
+        if kept is None:
+            return answer
+        more = kept.answer
+        return replace(
+            more,
+            bound=min(answer.bound, more.bound),
+            method=f"{answer.method} + {more.method}",
+            reproducible=answer.reproducible and more.reproducible,
+        )
+
+    def step(self, answer: Answer, level: bool = False) -> _Step:
+        """A solver's answer as a step."""
+        assert answer.values is not None
+        chosen = answer.values[: self.available.size].reshape(self.available.shape) > 0.5
+        return _Step(chosen, answer.bound, answer.method, answer.reproducible, level)
 
     def sum_bound(self, k: int, held: list[float], bound: float) -> float:
         r"""What the covering model's bound says of a step.
@@ -307,36 +388,26 @@ class _Steps:
                 out = min(out, (bound - least) / (o.at_least - 1))
         return out
 
-    def settled(self, k: int, held: list[float]) -> tuple[Box, np.ndarray]:
-        """What holding the earlier steps settles of step k, and those that settle little.
+    def settled(self, k: int, least: list[float], give: float) -> Box:
+        """What holding the earlier objectives settles of step k.
 
-        Held at its best, an objective has to cover nearly every group that it can cover. Where the
-        relaxation of its own step knows as much, its row of the programme is no worse than those
-        covers; where not, it is loose, and says little.
+        Held at its best, an objective has to cover nearly every group that it can cover, and only
+        so many sites do that.
         """
         n_x = self.available.size
         sizes = n_x + np.cumsum([len(group.weight) for group in self.groups])
         box = programme.open_box(int(sizes[k]))
-        loose = []
-        for i, least in enumerate(held):
-            p = programme_of(
-                self.request,
-                self.groups[: i + 1],
-                self.available & ~self.request.fixed,
-                self.rows,
-                self.limits,
-                held[:i],
-                self.request.floors,
-            )
+        box.least[:n_x] = self.request.fixed.ravel()
+        box.most[:n_x] = self.available.ravel()
+        steps = round(programme.SIMPLEX_STEPS * max(self.effort.work, 0.1))
+        for i, value in enumerate(least):
             part = Box(box.least[: sizes[i]], box.most[: sizes[i]])
-            steps = round(programme.SIMPLEX_STEPS * max(self.effort.work, 0.1))
-            found = programme.settled(p, least, part, steps=steps)
-            if found is None or found[1] - least > LOOSE * abs(least):
-                loose.append(i)
+            wanted = value * (1.0 - give) if i == k - 1 else value
+            held = [of * (1.0 - ROUNDING) for of in least[:i]]
+            found = programme.settled(self.programme(i, held), wanted, part, steps=steps)
             if found is not None:
-                part, _ = found
-                box.least[: sizes[i]], box.most[: sizes[i]] = part
-        return box, np.array(loose, dtype=np.int64)
+                box.least[: sizes[i]], box.most[: sizes[i]] = found[0]
+        return box
 
     def exchanged(self, k: int, held: list[float], start: np.ndarray, moves: int) -> np.ndarray:
         """A plan after so many exchanges at effort 1."""

@@ -35,7 +35,7 @@ ITERATIONS = 6_000
 """Most steps of the first-order method."""
 STEPS = 1.5e9
 """Steps times non-zeros at effort 1, some twenty seconds; a bound is valid wherever it ends."""
-WHOLE = 180_000
+WHOLE = 250_000
 """Non-zeros up to which HiGHS takes a programme whole, if wanted."""
 WHOLE_NODES = 20
 """Its branch-and-bound nodes; most of what it proves it proves with cuts, before it branches."""
@@ -43,24 +43,13 @@ SIMPLEX, SIMPLEX_STEPS = 400_000, 60_000
 """Non-zeros up to which, and steps within which, the simplex method solves a relaxation."""
 NEAR = 1e-3
 """Relative gap at which what is left to find is not worth another search."""
-PRICE = 4.0
-"""What a row costs in the objective, in prices of the relaxation. Those are too low: a plan of
-whole choices has to give up more."""
-DEAR = 1e4
-"""Most that a row at its price may gain for one variable, in greatest gains of the programme:
-beyond that what the programme gains is lost among the solver's tolerances, and so is its bound."""
-DOUBT = 1e-6
-"""Share of a programme at prices by which its bound is taken to be wrong."""
-PRICED_NODES = 60
-"""Branch-and-bound nodes of a programme with rows in the objective."""
-RAISED, RAISE = 3, 4.0
-"""Times that prices are tried, and what they are raised by where the plan at them misses a row."""
-UNION_NODES = 200
-"""The same of the choices of those plans."""
 SLACK = 1e-6
 """Share of what has to be reached that HiGHS may miss."""
 TOLERANCE = 1e-6
 """Relative gap up to which a plan counts as optimal."""
+
+SUMMED = 1e-9
+"""Share of a bound that the rounding of its sum may take."""
 
 _OPTIMAL, _INFEASIBLE = 0, 2
 
@@ -135,8 +124,6 @@ def solve(
     work: float = 1.0,
     polish: Polish | None = None,
     whole: bool = False,
-    hard: np.ndarray | None = None,
-    box: Box | None = None,
 ) -> Answer:
     """The best plan within the effort, and a bound.
 
@@ -156,31 +143,23 @@ def solve(
     whole : bool
         Whether HiGHS may take the programme whole where the relaxation (then by the simplex
         method) leaves much open: many rows, few of them long.
-    hard : (n,) int64, optional
-        Rows that leave hardly any plan, such as earlier objectives that are held at their best.
-        Where the programme is too large to be taken whole they go into the objective, at a price:
-        the bound of that holds, too (Lagrangian duality), and its plan, joined with the one that
-        is known, is near the best.
-    box : Box, optional
-        What is known of every plan that is better than the one that ``polish`` makes.
 
     Returns
     -------
     Answer
     """
-    box = box or open_box(len(p.gain))
     if p.matrix.nnz <= SMALL:
         answer = branch(p, nodes=round(NODES * max(work, 0.05)), seed=seed)
         if answer.proven:
             return answer
-    found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1)), box=box) if whole else None
+    found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1))) if whole else None
     best, reproducible = None, True
     if found is None:
         most = min(ITERATIONS, max(300.0, STEPS / max(1, p.matrix.nnz)))
         found, methods = relax(p, iterations=round(most * max(work, 0.1))), ["PDLP bound"]
     else:
         methods = ["simplex bound"]
-    shares, bound, prices = found
+    shares, bound, _ = found
     if polish is not None:
         best = polish(shares[: p.n_whole])
         methods.append("greedy and exchanges")
@@ -189,20 +168,13 @@ def solve(
         likely |= best[: p.n_whole] > 0.5
     value = -np.inf if best is None else float(p.gain @ best)
     part: Answer | None = None
-    if whole and bound - value > NEAR * abs(bound):
-        if p.matrix.nnz <= WHOLE:
-            part = cut(p, nodes=max(1, round(WHOLE_NODES * work)), box=box)
-        elif hard is not None and len(hard):
-            start = PRICE * prices[hard]
-            part = at_prices(p, hard, start, best, bound, box=box, work=work, seed=seed)
-    if part is not None:
+    if whole and bound - value > NEAR * abs(bound) and p.matrix.nnz <= WHOLE:
+        part = cut(p, nodes=max(1, round(WHOLE_NODES * work)))
         bound, reproducible = min(bound, part.bound), part.reproducible
         methods.append(part.method)
         if part.values is not None:
             likely |= part.values[: p.n_whole] > 0.5
-            room = np.where(p.limit < 0, 1e-9, 1e-6)
-            keeps = (p.matrix @ part.values <= p.limit + room).all()
-            if keeps and float(p.gain @ part.values) > value:
+            if keeps(p, part.values) and float(p.gain @ part.values) > value:
                 best, value = part.values, float(p.gain @ part.values)
     inside = np.bincount(p.matrix.indices, minlength=len(p.gain))[: p.n_whole][likely].sum()
     enough = NEAR if part is not None else TOLERANCE
@@ -212,7 +184,12 @@ def solve(
         part = branch(p, nodes=max(1, round(CORE_NODES * work)), seed=seed, most=upper)
         reproducible &= part.reproducible
         methods.append("SCIP on what the relaxation favours")
-        if part.values is not None and float(p.gain @ part.values) > value:
+        if (
+            part.values is not None
+            and float(p.gain @ part.values) > value
+            # Without any plan, one that misses what has to be reached by the solver's tolerance.
+            and (best is None or keeps(p, part.values))
+        ):
             best, value = part.values, float(p.gain @ part.values)
     proven = best is not None and bound - value <= TOLERANCE * abs(bound)
     return Answer(best, max(bound, value), proven, " + ".join(methods), reproducible)
@@ -246,7 +223,7 @@ def cut(
         Its plan may miss rows with a negative limit by :data:`SLACK`.
     """
     box = box or open_box(len(p.gain))
-    by_row, unit = row_scale(p), _unit(p) if unit is None else unit
+    by_row, unit = row_scale(p), unit_of(p) if unit is None else unit
     # What has to be reached, and can only just be, the presolve may take for out of reach.
     limit = p.limit + np.where(p.limit < 0, SLACK * np.abs(p.limit), 0.0)
     begun = time.monotonic()
@@ -270,114 +247,6 @@ def cut(
     gained = float(p.gain @ values)
     bound = max(bound, gained)
     return Answer(values, bound, bound - gained <= TOLERANCE * bound, "HiGHS", in_time)
-
-
-def priced(
-    p: Programme,
-    hard: np.ndarray,
-    prices: np.ndarray,
-    *,
-    nodes: int,
-    box: Box | None = None,
-    gap: float | None = None,
-) -> Answer:
-    """The programme with some rows in the objective, by branch and cut.
-
-    Parameters
-    ----------
-    p : Programme
-    hard : (n,) int64
-        Rows.
-    prices : (n,) float64
-        Their prices, not negative; taken at less where they are :data:`DEAR`.
-    nodes : int
-        Work limit.
-    box : Box, optional
-        As for :func:`cut`.
-    gap : float, optional
-        Gap at which to stop, in the unit of gains.
-
-    Returns
-    -------
-    Answer
-        The bound is one of the programme; the plan need not keep the rows.
-    """
-    rest = np.setdiff1d(np.arange(len(p.limit)), hard)
-    unit = _unit(p)
-    prices = np.minimum(prices, DEAR * unit / row_scale(p)[hard])
-    gain = p.gain - p.matrix[hard].T @ prices
-    worth = float(prices @ np.abs(p.limit[hard]))
-    within = NEAR / 10 if gap is None else max(1e-9, gap / (worth + float(p.gain.sum())))
-    answer = cut(
-        Programme(gain, p.matrix[rest], p.limit[rest], p.n_whole),
-        nodes=nodes,
-        box=box,
-        gap=within,
-        unit=unit,
-    )
-    bound = answer.bound + float(prices @ p.limit[hard])
-    bound += DOUBT * worth
-    return Answer(answer.values, bound, False, "HiGHS at prices", answer.reproducible)
-
-
-def at_prices(
-    p: Programme,
-    hard: np.ndarray,
-    prices: np.ndarray,
-    known: np.ndarray | None,
-    bound: float,
-    *,
-    box: Box,
-    work: float,
-    seed: int,
-) -> Answer:
-    """Prices raised until the plan at them nearly keeps the rows, and what the plans join to.
-
-    Parameters
-    ----------
-    p : Programme
-    hard : (n,) int64
-        Rows.
-    prices : (n,) float64
-        Where to begin.
-    known : (n,) float64 or None
-        Variables of a plan that keeps the rows.
-    bound : float
-        What is known of the programme.
-    box : Box
-    work : float
-        Factor on the work limits.
-    seed : int
-
-    Returns
-    -------
-    Answer
-        Its plan keeps the rows; None if none was found.
-    """
-    taken = np.zeros(p.n_whole, dtype=bool) if known is None else known[: p.n_whole] > 0.5
-    best, reproducible = known, True
-    for _ in range(RAISED):
-        gap = NEAR / 10 * abs(bound)
-        nodes = max(1, round(PRICED_NODES * work))
-        part = priced(p, hard, prices, nodes=nodes, box=box, gap=gap)
-        reproducible &= part.reproducible
-        bound = min(bound, part.bound)
-        if part.values is None:
-            break
-        taken |= part.values[: p.n_whole] > 0.5
-        over = p.matrix[hard] @ part.values - p.limit[hard]
-        missed = over > NEAR * np.abs(p.limit[hard])
-        if not missed.any():
-            break
-        prices = np.where(missed, RAISE * prices, prices)
-    both = open_box(len(p.gain))
-    both.most[: p.n_whole] = taken
-    part = branch(p, nodes=max(1, round(UNION_NODES * work)), seed=seed, most=both.most)
-    reproducible &= part.reproducible
-    value = -np.inf if best is None else float(p.gain @ best)
-    if part.values is not None and float(p.gain @ part.values) > value:
-        best = part.values
-    return Answer(best, bound, False, "HiGHS at prices + SCIP on what its plans hold", reproducible)
 
 
 def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = None) -> Answer:
@@ -427,7 +296,7 @@ def simplex(
     if p.matrix.nnz > SIMPLEX:
         return None
     box = box or open_box(len(p.gain))
-    by_row, unit = row_scale(p), _unit(p)
+    by_row, unit = row_scale(p), unit_of(p)
     found = optimize.linprog(
         -p.gain / unit,
         A_ub=sparse.csr_matrix(sparse.diags_array(1.0 / by_row) @ p.matrix),
@@ -474,11 +343,82 @@ def settled(p: Programme, least: float, box: Box, *, steps: int) -> tuple[Box, f
     if found is None:
         return None
     _, bound, prices = found
-    left = p.gain - p.matrix.T @ prices
-    room = max(bound - least, 0.0) + TOLERANCE * max(abs(bound), _unit(p))
-    return Box(
-        np.where(left > room, box.most, box.least), np.where(left < -room, box.least, box.most)
-    ), bound
+    # Prices of zero are prices too: they tell what the sum of all gains cannot do without.
+    for own in (prices, np.zeros_like(prices)):
+        left = p.gain - p.matrix.T @ own
+        # Any prices prove their bound: all that is uncertain of it is the rounding of its sum.
+        proven = proven_by(p, own, box)
+        room = max(proven - least, 0.0) + SUMMED * max(abs(proven), unit_of(p))
+        box = Box(
+            np.where(left > room, box.most, box.least), np.where(left < -room, box.least, box.most)
+        )
+    return box, bound
+
+
+def keeps(p: Programme, values: np.ndarray) -> bool:
+    """Whether a plan keeps every row; what has to be reached it may not miss.
+
+    Examples
+    --------
+    >>> least = sparse.csr_array(-np.ones((1, 2)))
+    >>> p = Programme(np.ones(2), least, np.array([-1.0]), 2)
+    >>> keeps(p, np.array([1.0, 0.0])), keeps(p, np.array([1 - 1e-6, 0.0]))
+    (True, False)
+    """
+    room = np.where(p.limit < 0, 1e-9, 1e-6)
+    return bool((p.matrix @ values <= p.limit + room).all())
+
+
+class Open(NamedTuple):
+    """What a box leaves open of a programme.
+
+    Attributes
+    ----------
+    programme : Programme
+        Its open variables, and the rows that they could break.
+    base : float
+        What the settled variables gain.
+    values : (n,) float64
+        The settled variables' values; zero for the others.
+    free : (n,) bool
+        The open variables.
+    rows : (n_rows,) int64
+        Positions of the rows that are left.
+    """
+
+    programme: Programme
+    base: float
+    values: np.ndarray
+    free: np.ndarray
+    rows: np.ndarray
+
+    def whole(self, values: np.ndarray) -> np.ndarray:
+        """All variables, from those that are open."""
+        out = self.values.copy()
+        out[self.free] = values
+        return out
+
+
+def within(p: Programme, box: Box) -> Open:
+    """A programme without the variables that a box settles, and the rows that then say nothing.
+
+    Examples
+    --------
+    >>> rows = sparse.csr_array(np.array([[1.0, 1.0, 1.0], [0.0, -1.0, 1.0]]))
+    >>> p = Programme(np.array([5.0, 2.0, 1.0]), rows, np.array([2.0, 1.0]), 3)
+    >>> left = within(p, Box(np.array([1.0, 0.0, 0.0]), np.ones(3)))
+    >>> left.base, left.programme.limit.tolist(), left.rows.tolist(), left.whole(np.ones(2)).tolist()
+    (5.0, [1.0], [0], [1.0, 1.0, 1.0])
+    """
+    free = box.most > box.least
+    values = np.where(free, 0.0, box.least)
+    part = sparse.csr_array(p.matrix.tocsc()[:, np.flatnonzero(free)].tocsr())
+    limit = p.limit - p.matrix @ values
+    most = np.asarray(part.maximum(0).sum(axis=1)).ravel()
+    # A row that only the settled could break is one that no plan keeps: it stays.
+    rows = np.flatnonzero(most > limit)
+    reduced = Programme(p.gain[free], part[rows], limit[rows], int(free[: p.n_whole].sum()))
+    return Open(reduced, float(p.gain @ values), values, free, rows)
 
 
 def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarray]:
@@ -546,7 +486,7 @@ def row_scale(p: Programme) -> np.ndarray:
 
 def _model(p: Programme, most: np.ndarray | None = None) -> tuple[Any, float]:
     """The programme without its whole variables; gains near one keep tolerances relative."""
-    n, unit = len(p.gain), _unit(p)
+    n, unit = len(p.gain), unit_of(p)
     by_row = row_scale(p)
     model = helper.ModelBuilderHelper()
     fill: Any = model.fill_model_from_sparse_data  # its stub names no type of array that exists
@@ -562,7 +502,7 @@ def _model(p: Programme, most: np.ndarray | None = None) -> tuple[Any, float]:
     return model, unit
 
 
-def _unit(p: Programme) -> float:
+def unit_of(p: Programme) -> float:
     """The greatest gain, or one where nothing gains."""
     unit = float(np.abs(p.gain).max()) if len(p.gain) else 1.0
     return unit if unit > 0 else 1.0

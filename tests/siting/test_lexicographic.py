@@ -16,6 +16,8 @@ from tdh.siting import (
     Effort,
     Objective,
     Status,
+    lexicographic,
+    pricing,
     programme,
     solve_allocation,
     solve_lexicographic,
@@ -130,19 +132,26 @@ def test_every_step_against_enumeration(problem: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("whole", "simplex"), [(programme.WHOLE, programme.SIMPLEX), (-1, programme.SIMPLEX), (-1, -1)]
+    ("simplex", "root", "equal", "far"),
+    [
+        (programme.SIMPLEX, lexicographic.ROOT, lexicographic.EQUAL, lexicographic.FAR),
+        (programme.SIMPLEX, -1, 0.2, -1.0),
+        (-1, -1, lexicographic.EQUAL, lexicographic.FAR),
+    ],
 )
 @given(problem=problems())
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_bounds_of_the_large_way_against_enumeration(
-    whole: int, simplex: int, problem: dict[str, Any]
+    simplex: int, root: int, equal: float, far: float, problem: dict[str, Any]
 ) -> None:
-    """Nothing small goes straight to branch and cut; whole, at prices, by first-order steps."""
+    """Nothing small is left to one solver: at prices, with levels that move, by first-order steps."""
     plans = plans_of(problem)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programme, "WHOLE", whole)
         patch.setattr(programme, "SIMPLEX", simplex)
         patch.setattr(programme, "SMALL", -1)
+        patch.setattr(lexicographic, "ROOT", root)
+        patch.setattr(lexicographic, "EQUAL", equal)
+        patch.setattr(lexicographic, "FAR", far)
         patch.setattr(solving, "SMALL", -1)
         patch.setattr(solving, "WORK", 1e7)
         try:
@@ -178,7 +187,7 @@ def test_rows_at_any_price_prove_a_bound() -> None:
     p = programme.Programme(np.array([3.0, 2.0, 1.0]), rows, np.array([2.0, 0.0]), 3)
     assert programme.cut(p, nodes=10).bound == pytest.approx(3.0)
     for price, bound in ((0.0, 5.0), (1.0, 4.0), (2.0, 3.0), (9.0, 3.0)):
-        answer = programme.priced(p, np.array([1]), np.array([price]), nodes=10)
+        answer = pricing.priced(p, np.array([1]), np.array([price]), nodes=10)
         assert answer.bound == pytest.approx(bound) and not answer.proven
 
 
@@ -257,7 +266,7 @@ def test_a_price_beyond_the_solver_proves_no_bound_below_a_plan() -> None:
     p = programme_of(request, groups, available, rows, limits, [exact.found[0]])
     hard = np.array([len(p.limit) - 1])
     for price in (1.0, 1e6, 1e12):
-        answer = programme.priced(p, hard, np.array([price]), nodes=50)
+        answer = pricing.priced(p, hard, np.array([price]), nodes=50)
         assert answer.bound >= exact.found[1] * (1 - 1e-9)
     found = programme.settled(p, exact.found[1], programme.open_box(len(p.gain)), steps=9_999)
     assert found is not None
@@ -267,7 +276,46 @@ def test_a_price_beyond_the_solver_proves_no_bound_below_a_plan() -> None:
     assert (best >= box.least - 1e-9).all() and (best <= box.most + 1e-9).all()
     poor = programme.branch(p._replace(gain=-p.gain), nodes=9_999, seed=0).values
     assert poor is not None
-    known = programme.at_prices(p, hard, np.array([0.1]), poor, bound, box=box, work=1.0, seed=0)
+    kept = pricing.at_prices(p, hard, np.zeros(1), poor, work=1.0, seed=0)
+    assert kept is not None and not kept.level
+    known = kept.answer
     assert known.values is not None and known.bound >= exact.found[1] * (1 - 1e-9)
     assert (p.matrix @ known.values <= p.limit + 1e-6).all()
     assert 0 < float(p.gain @ known.values) <= exact.found[1] * (1 + 1e-9)
+
+
+def test_a_plan_at_a_price_is_the_best_that_keeps_the_row_as_far() -> None:
+    """A row that may give way a little: the bound is that of plans that miss it no more."""
+    rng = np.random.default_rng(11)
+    first, then = rng.integers(90, 111, 12).astype(float), rng.random(12)
+    best = float(np.sort(first)[-4:].sum())
+    rows = sparse.csr_array(np.vstack([np.ones((1, 12)), -first[None] / best]))
+    p = programme.Programme(then, rows, np.array([4.0, -1.0]), 12)
+    misses = []
+    for price, give in itertools.product((0.2, 1.0, 4.0), (1e-3, 0.02, 0.1)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pricing, "PRICE", price)
+            kept = pricing.at_prices(p, np.array([1]), np.array([give]), None, work=1.0, seed=0)
+        assert kept is not None and kept.level and kept.answer.values is not None
+        reached = float(first @ kept.answer.values)
+        assert reached >= best * (1 - give) - 1e-9
+        misses.append(reached < best)
+        most = max(
+            then[list(s)].sum()
+            for k in range(5)
+            for s in itertools.combinations(range(12), k)
+            if first[list(s)].sum() >= reached - 1e-9
+        )
+        assert most - 0.02 <= float(p.gain @ kept.answer.values) <= most + 1e-9
+        assert most - 1e-9 <= kept.answer.bound <= most + 0.02
+    assert any(misses) and not all(misses)
+
+
+def test_what_the_sum_of_gains_cannot_do_without_is_settled() -> None:
+    """One site covers all: its prices leave nothing to the groups, which have to be covered."""
+    rows = sparse.csr_array(np.array([[1.0, 0.0, -1.0], [0.0, 1.0, -1.0]])[:, [2, 0, 1]])
+    p = programme.Programme(np.array([0.0, 5.0, 1e-4]), rows, np.zeros(2), 1)
+    found = programme.settled(p, 5.0001, programme.open_box(3), steps=100)
+    assert found is not None and found[0].least.tolist()[1:] == [1.0, 1.0]
+    left = programme.within(p, found[0])
+    assert left.base == pytest.approx(5.0001) and left.programme.matrix.shape[1] <= 1
