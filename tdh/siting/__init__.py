@@ -6,6 +6,15 @@ from tdh.siting.allocation import solve_allocation
 from tdh.siting.backup import BackupPlan, solve_backup_cover
 from tdh.siting.explaining import Reason, explain_unchosen
 from tdh.siting.exploring import alternatives, compare, cost_curve, coverage_curve
+from tdh.siting.faces import (
+    PlacedPlan,
+    plan_backup,
+    plan_cover,
+    plan_in_order,
+    plan_max_min,
+    plan_shared_cost,
+    plan_years,
+)
 from tdh.siting.fair import FairPlan, solve_max_min
 from tdh.siting.frames import SitePlan, plan_sites
 from tdh.siting.layered import Objective
@@ -33,6 +42,7 @@ __all__ = [
     "FairPlan",
     "LexicographicPlan",
     "Objective",
+    "PlacedPlan",
     "Plan",
     "Reason",
     "SitePlan",
@@ -44,7 +54,13 @@ __all__ = [
     "cost_curve",
     "coverage_curve",
     "explain_unchosen",
+    "plan_backup",
+    "plan_cover",
+    "plan_in_order",
+    "plan_max_min",
+    "plan_shared_cost",
     "plan_sites",
+    "plan_years",
     "solve_allocation",
     "solve_backup_cover",
     "solve_lexicographic",
