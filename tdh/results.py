@@ -444,8 +444,8 @@ class Run:
                     Text("a file of the run is missing", "計算結果のファイルがありません"),
                     where=str(path),
                     fix=Text(
-                        "run the scenario again; only what is missing is made again",
-                        "もう一度計算してください。足りない分だけ作り直します",
+                        "run the scenario again with --overwrite; only what is missing is made again",
+                        "--overwrite を付けてもう一度計算してください。足りない分だけ作り直します",
                     ),
                 )
             )
@@ -490,8 +490,10 @@ def _readable(path: Path) -> Iterator[Path]:
                 value=next(iter(str(error).splitlines()), type(error).__name__),
                 where=str(path),
                 fix=Text(
-                    "delete the file and run the scenario again; only what is missing is made again",
-                    "このファイルを削除して、もう一度計算してください。足りない分だけ作り直します",
+                    "delete the file and run the scenario again with --overwrite; only what is "
+                    "missing is made again",
+                    "このファイルを削除し、--overwrite を付けてもう一度計算してください。足りない分だけ"
+                    "作り直します",
                 ),
             )
         ) from error

@@ -14,12 +14,6 @@ from tdh.language import Text
 if TYPE_CHECKING:
     from tdh.pipeline.calibrating import Calibration
 
-_LEFT_OUT = {
-    "no signal": Text("without a signal or position", "信号か位置がない"),
-    "another site": Text("of no site of the run", "計算にない局"),
-    "beyond the radius": Text("beyond the sites' radius", "局の計算半径の外"),
-    "indoors": Text("inside buildings", "建物の中"),
-}
 _ROWS = {
     "before": Text("the model as it is", "いまのモデル"),
     "calibrated": Text("calibrated, as a run uses it", "較正後(計算で使うもの)"),
@@ -133,6 +127,8 @@ def _told(found: Calibration) -> dict[str, object]:
 
 
 def _show(found: Calibration) -> None:
+    from tdh.pipeline import calibrating
+
     text = Text(
         "{carrier} {band}: {n:,} squares of 10 m at {sites} sites",
         "{carrier} {band}: 局{sites}、10 m四方の区画{n:,}",
@@ -143,10 +139,7 @@ def _show(found: Calibration) -> None:
     )
     click.echo(str(text))
     for reason, n in found.left_out.items():
-        text = Text(
-            "  left out: {n:,} points {why}", "  除外: {why} {n:,}点", n=n, why=_LEFT_OUT[reason]
-        )
-        click.echo(str(text))
+        click.echo(f"  {calibrating.left_out_words(reason, n)}")
     click.echo(
         str(
             Text(

@@ -145,6 +145,25 @@ def command(
                 )
             )
         )
+    unused = {
+        "--places": places,
+        "--commercial": commercial,
+        "--roads": roads,
+        "--rule": rule,
+        "--municipalities": municipalities,
+    }
+    given = [option for option, value in unused.items() if value]
+    if (outage or worst) and given:
+        raise click.UsageError(
+            str(
+                Text(
+                    "{given}: not with --outage or --worst, which use the scenario's places and "
+                    "settings",
+                    "{given} は --outage・--worst と併用できません(施設や設定はシナリオのものを使います)",
+                    given=", ".join(given),
+                )
+            )
+        )
     if xlsx is not None:
         if xlsx.suffix.lower() != ".xlsx":
             raise click.BadParameter(

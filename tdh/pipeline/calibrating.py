@@ -27,6 +27,14 @@ _BEYOND = {"offsets": "calibrated", "trees": "residual", "places": "places", "bo
 """What :class:`MeasuredCoverage` may add, by its own name for it."""
 _MARGIN_M = 100.0
 """Of buildings around the links: more than any roof an antenna or a receiver stands at."""
+_LEFT_OUT = {
+    "no position": Text("without a position", "位置がない"),
+    "other radio": Text("of another radio technology", "別の無線方式"),
+    "no signal": Text("without a signal", "信号がない"),
+    "another site": Text("of no site of the run", "計算にない局"),
+    "beyond the radius": Text("beyond the sites' radius", "局の計算半径の外"),
+    "indoors": Text("inside buildings", "建物の中"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +50,8 @@ class Calibration:
         What it was learnt from, a row a site, device and square of 10 m:
         :func:`tdh.measurements.predict_links` by ``base``, with ``rsrp_dbm``.
     left_out : dict of str to int
-        Points that were not used, by reason: "no signal", "another site", "beyond the radius",
-        "indoors".
+        Points that were not used, by reason: "no position", "other radio", "no signal",
+        "another site", "beyond the radius", "indoors".
     errors : DataFrame
         RMSE in dB at ``blocks`` of 100 m and whole ``sites`` left out (NaN with one site), index:
         ``before`` and ``calibrated``, which a run can use; and :class:`MeasuredCoverage` on the
@@ -129,10 +137,14 @@ def calibrate(
     X, y = predicted(base), measured["rsrp_dbm"].to_numpy(float)
     outdoors = ~X["indoors"].to_numpy(bool)
     left_out["indoors"] = int(measured["points"][~outdoors].sum())
-    model = measurements.calibrate_model(X, y, base)
+    left = {reason: n for reason, n in left_out.items() if n}
+    try:
+        model = measurements.calibrate_model(X, y, base)
+    except InputError as error:
+        told = (Problem(left_out_words(reason, n)) for reason, n in left.items())
+        raise InputError(*error.problems, *told) from error
     after = y - predicted(model)["predicted_dbm"].to_numpy()
     X, y, after = X[outdoors], y[outdoors], after[outdoors]
-    left = {reason: n for reason, n in left_out.items() if n}
     errors = measurements.cross_validate(X, y, base)
     by_site = pd.DataFrame({"before": errors["before"], "after": after}).groupby(X["site"])
     sites_of = by_site.mean().assign(squares=by_site.size())
@@ -140,6 +152,11 @@ def calibrate(
     if out is not None:
         measurements.write_model(model, out, X)
     return Calibration(*key, base, model, X.assign(rsrp_dbm=y), left, found, sites_of)
+
+
+def left_out_words(reason: str, n: int) -> Text:
+    """How many points were not used, and why (a key of :attr:`Calibration.left_out`)."""
+    return Text("left out: {n:,} points {why}", "除外: {why} {n:,}点", n=n, why=_LEFT_OUT[reason])
 
 
 def _rmse(errors: pd.DataFrame, X: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
@@ -212,8 +229,11 @@ def _points_of(
                 ),
             )
         )
-    unheard = sum(len(test.rejected) for _, test in tests) + int((~heard).sum())
-    left_out = {"no signal": unheard, "another site": int((heard & ~own).sum())}
+    left_out = {"no position": 0, "other radio": 0, "no signal": int((~heard).sum())}
+    for _, test in tests:
+        for reason, n in test.rejected["reason"].value_counts().items():
+            left_out[str(reason)] += int(n)
+    left_out["another site"] = int((heard & ~own).sum())
     return points[heard & own].reset_index(drop=True), left_out
 
 

@@ -41,7 +41,8 @@ _LONGITUDE = (
     *("longitude", "lon", "lng", "long", "gpslon", "gpslong", "gpslongitude"),
     *("locationlongitude", "経度", "x"),
 )
-_SITE = ("pci", "nrpci", "cell", "cellid", "nci", "eci", "siteid", "site")
+_SITE = ("siteid", "site", "pci", "nrpci", "cell", "cellid", "nci", "eci")
+"""What names the site by a list of sites goes before what the phone heard."""
 _DEVICE = ("device", "devicemodel", "deviceserialnumber", "model", "端末")
 _TECHNOLOGY = ("networktech", "networkmode", "networktype", "eventtechnology", "technology", "rat")
 _PLAIN = ("rsrp", "servingrsrp", "rsrpavg", "level", "coverage", "signal")

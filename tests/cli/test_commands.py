@@ -286,6 +286,16 @@ def test_an_outage_says_of_how_many_stations_the_backup_is_unknown(
     assert any("taken to stand" in str(word) for word in words)
 
 
+@pytest.mark.parametrize("asked", [("--outage", "top:2"), ("--worst", "2")])
+def test_an_outage_refuses_options_that_it_would_not_heed(
+    demo_run: Run, asked: tuple[str, str], tmp_path: Path
+) -> None:
+    given = ("--places", tmp_path / "places.csv", "--rule", ">", "--municipalities")
+    result = CliRunner().invoke(group(), [str(a) for a in ("kpi", demo_run.folder, *asked, *given)])
+    assert result.exit_code == 2
+    assert "--places, --rule, --municipalities: not with --outage" in result.output
+
+
 def test_wrong_outages_are_named_at_once_with_the_right_forms(demo_run: Run) -> None:
     known = demo_run.sites.index[0]
     wrong = ["tops:3", f"{known}x", "top:", "backup:-1:known", "flood:", "foo:1"]

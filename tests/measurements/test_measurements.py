@@ -305,6 +305,7 @@ def test_a_map_of_where_not_to_trust() -> None:
             "12",
         ),
         ("緯度,経度,RSRP\n35.1,139.1,-95\n35.2,139.2,5\n-,-,-80\n", ""),
+        ("lat,lon,rsrp,pci,site_id\n35.1,139.1,-95,7,A\n35.2,139.2,-,7,A\n-,-,-80,7,A\n", "A"),
     ],
 )
 def test_layouts_of_drive_tests(tmp_path: Path, text: str, site: str) -> None:

@@ -88,6 +88,18 @@ def test_a_truth_is_found_and_written_for_the_next_run(
     assert "除外: 計算にない局 7点" in shown
 
 
+def test_rows_of_lte_are_left_out_as_such(demo_run: Run, driven: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(driven, encoding="cp932").rename(columns={"SS-RSRP": "RSRP"})
+    table["technology"] = np.where(np.arange(len(table)) < 100, "LTE", "NR")
+    path = tmp_path / "both.csv"
+    table.to_csv(path, index=False)
+    found = tdh.calibrate(demo_run, [path], columns={"site": "局"})
+    assert found.left_out["other radio"] == 100
+    assert "no signal" not in found.left_out  # the five without one are among them
+    shown = call("calibrate", demo_run.folder, path, "--column", "site=局").output
+    assert "left out: 100 points of another radio technology" in shown
+
+
 def test_a_run_that_is_calibrated_is_corrected_from_there(
     demo_run: Run, driven: Path, tmp_path: Path
 ) -> None:
@@ -117,6 +129,14 @@ def test_what_cannot_be_used_is_refused_with_how_to_mend_it(
     lines = driven.read_text(encoding="cp932").splitlines()
     few.write_text("\n".join([lines[0], *lines[13:40]]), encoding="cp932")
     with pytest.raises(InputError, match="too few measurements"):
+        tdh.calibrate(demo_run, [few], columns={"site": "局"})
+    table = pd.read_csv(driven, encoding="cp932")
+    sites = demo_run.sites[demo_run.sites["carrier_id"] == "carrier-a"]
+    first = sites.to_crs(4326).geometry.iloc[0]  # a mast on a roof
+    table["局"], table["緯度"], table["経度"] = sites.index[0], first.y, first.x
+    table.to_csv(few, index=False, encoding="cp932")
+    left = r"(?s)too few measurements: 0.*left out: \d+ points without a signal.*inside buildings"
+    with pytest.raises(InputError, match=left):
         tdh.calibrate(demo_run, [few], columns={"site": "局"})
     far = pd.read_csv(driven, encoding="cp932")
     far["緯度"] -= 0.5
