@@ -221,15 +221,16 @@ def _as_sites(own: pd.DataFrame, carrier_id: str, crs: str, synthetic: bool) -> 
     eirp = own["eirp_dbm"].astype(float)
     small = eirp < SMALL_CELL_BELOW_DBM
     if "site_id" in own.columns:
-        ids = own["site_id"].astype("str")
-        again = ids.groupby(ids).cumcount()
-        ids = ids.where(again == 0, ids + "-" + (again + 1).astype("str"))
+        listed = own["site_id"].astype("str")
+        again = listed.groupby(listed).cumcount()
+        ids = listed.where(again == 0, listed + "-" + (again + 1).astype("str"))
     else:
-        ids = carrier_id + "-" + own["source_row"].astype("str")
+        listed = ids = carrier_id + "-" + own["source_row"].astype("str")
     sites = gpd.GeoDataFrame(
         {
             "site_id": ids.to_numpy(),
             "carrier_id": carrier_id,
+            "listed_id": listed.to_numpy(),
             "band": own["band"].astype("str").to_numpy(),
             "frequency_mhz": own["frequency_mhz"].to_numpy(float),
             "bandwidth_mhz": _optional(own, "bandwidth_mhz", 100.0),

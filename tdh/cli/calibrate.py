@@ -94,16 +94,14 @@ def command(
         options.print_json(_told(found))
     else:
         _show(found)
-    if not found.helps:
-        text = Text(
-            "calibrated it errs no less at blocks left out: keep the model as it is",
-            "除外した区画での誤差が減りません。いまのモデルのままにしてください",
-        )
-        click.echo(str(text), err=True)
+    for doubt in found.doubts():
+        click.echo(f"※ {doubt}", err=True)
     if out is not None:
         text = Text(
-            "written: {out}; use it: tdh run SCENARIO --set coverage.calibration={path}",
-            "書き出しました: {out}。使い方: tdh run シナリオ --set coverage.calibration={path}",
+            "written: {out}; use it, for all carriers and bands: "
+            "tdh run SCENARIO --set coverage.calibration={path}",
+            "書き出しました: {out}。使い方(全事業者・全バンドに効きます): "
+            "tdh run シナリオ --set coverage.calibration={path}",
             out=out,
             path=out.resolve(),
         )
@@ -121,6 +119,7 @@ def _told(found: Calibration) -> dict[str, object]:
             for row, values in found.errors.to_dict(orient="index").items()
         },
         "helps": found.helps,
+        "doubts": [str(doubt) for doubt in found.doubts()],
         "changes": {k: {"before": a, "after": b} for k, (a, b) in found.changes().items()},
         "sites": found.sites.reset_index().to_dict(orient="records"),
     }
@@ -130,7 +129,7 @@ def _show(found: Calibration) -> None:
     from tdh.pipeline import calibrating
 
     text = Text(
-        "{carrier} {band}: {n:,} squares of 10 m at {sites} sites",
+        "{carrier} {band}: {n:,} squares of 10 m, sites: {sites}",
         "{carrier} {band}: 局{sites}、10 m四方の区画{n:,}",
         carrier=found.carrier_id,
         band=found.band_id,

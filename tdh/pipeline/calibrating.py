@@ -27,6 +27,9 @@ _BEYOND = {"offsets": "calibrated", "trees": "residual", "places": "places", "bo
 """What :class:`MeasuredCoverage` may add, by its own name for it."""
 _MARGIN_M = 100.0
 """Of buildings around the links: more than any roof an antenna or a receiver stands at."""
+_USUAL_DB = 10.0
+_MOST_CHANGED_DB = {"offset_db": 20.0, "slope_db": 10.0}
+"""Errors, and changes of a law, beyond which something else is likely to be wrong."""
 _LEFT_OUT = {
     "no position": Text("without a position", "位置がない"),
     "other radio": Text("of another radio technology", "別の無線方式"),
@@ -77,6 +80,42 @@ class Calibration:
         at = self.errors["blocks"]
         return bool(at["calibrated"] < at["before"])
 
+    def doubts(self) -> list[Text]:
+        """What speaks against using it, in words."""
+        out = []
+        if not self.helps:
+            out.append(
+                Text(
+                    "calibrated it errs no less at blocks left out: keep the model as it is",
+                    "除外した区画での誤差が減りません。いまのモデルのままにしてください",
+                )
+            )
+        rmse = float(self.errors.loc["calibrated", "blocks"])
+        if rmse > _USUAL_DB:
+            out.append(
+                Text(
+                    "it still errs by {rmse:.1f} dB, where 6 to 10 are usual",
+                    "較正後も誤差が{rmse:.1f} dBあります(通常は6〜10 dB)",
+                    rmse=rmse,
+                )
+            )
+        far = [
+            f"{name} {after - before:+.1f}"
+            for name, (before, after) in self.changes().items()
+            if abs(after - before) > _MOST_CHANGED_DB.get(name.partition("_")[2], np.inf)
+        ]
+        if far:
+            out.append(
+                Text(
+                    "more dB than a surrounding explains: {far}; do rows name the right site, and "
+                    "are positions and the sites' EIRP right?",
+                    "環境で説明できない大きな変化です(dB): {far}。局名・位置・局のEIRPが正しいか"
+                    "確かめてください",
+                    far=", ".join(far),
+                )
+            )
+        return out
+
     def changes(self) -> dict[str, tuple[float, float]]:
         """What is not as before: the model's parameter to its values before and after."""
         return {
@@ -124,7 +163,7 @@ def calibrate(
     base = measurements.model_of(opened.scenario)
     sites = opened.sites[(opened.sites[["carrier_id", "band"]] == list(key)).all(axis=1)]
     points, left_out = _points_of(_read(opened, key, tests, columns or {}), sites)
-    measured = measurements.thin(points.to_crs(opened.crs))
+    measured = measurements.thin(points)
     near = _followed(opened, measured, sites)
     left_out["beyond the radius"] = int(measured["points"][~near].sum())
     measured = measured[near].reset_index(drop=True)
@@ -208,18 +247,21 @@ def _read(
 def _points_of(
     tests: list[tuple[str, DriveTest]], sites: gpd.GeoDataFrame
 ) -> tuple[gpd.GeoDataFrame, dict[str, int]]:
-    """The points that a site of the run served, in WGS 84, and how many rows are left out."""
-    points = pd.concat([test.points.to_crs("EPSG:4326") for _, test in tests], ignore_index=True)
-    heard, own = points["rsrp_dbm"].notna(), points["site"].isin(sites.index)
+    """The points that a site of the run served, in its CRS, and how many rows are left out."""
+    parts = [test.points.to_crs(sites.crs) for _, test in tests]
+    points = pd.concat(parts, ignore_index=True)
+    points["site"] = _serving(points, sites)
+    heard, own = points["rsrp_dbm"].notna(), points["site"].notna()
     if not (heard & own).any():
+        named = [name for part in parts for name in part["site"].unique() if name]
         raise InputError(
             Problem(
                 Text(
                     "no measured point names a site of the run",
                     "計算にある局の名前がついた測定点がありません",
                 ),
-                value=[name for name in points["site"].unique() if name][:5],
-                expected=", ".join(sites.index[:5]) or Text("a site", "局"),
+                value=named[:5] or Text("no column of sites", "局の列がありません"),
+                expected=", ".join(_listed(sites).unique()[:5]) or Text("a site", "局"),
                 where=", ".join(where for where, _ in tests),
                 fix=Text(
                     "write each point's site_id (of the carrier's list of sites) into a column "
@@ -235,6 +277,40 @@ def _points_of(
             left_out[str(reason)] += int(n)
     left_out["another site"] = int((heard & ~own).sum())
     return points[heard & own].reset_index(drop=True), left_out
+
+
+def _listed(sites: gpd.GeoDataFrame) -> pd.Series:
+    """What the carrier's list calls each site; sectors may share it."""
+    own = pd.Series(sites.index, sites.index)
+    return sites["listed_id"].fillna(own) if "listed_id" in sites else own
+
+
+def _serving(points: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> np.ndarray:
+    """The site that each point names, of sectors of one name that which points there most.
+
+    Returns
+    -------
+    ndarray of object, shape (n,)
+        Ids of ``sites``; NaN where a point names none of them.
+    """
+    listed = _listed(sites)
+    sector = listed.groupby(listed).cumcount()
+    out = points["site"].where(points["site"].isin(sites.index)).to_numpy(dtype=object)
+    least = np.full(len(points), np.inf)
+    for k in range(int(sector.max()) + 1 if len(sector) else 0):
+        own = sites[sector == k]
+        at = pd.Index(listed[own.index]).get_indexer(points["site"])
+        here = np.flatnonzero(at >= 0)
+        east, north = (
+            points.geometry.get_coordinates().to_numpy()[here]
+            - own.geometry.get_coordinates().to_numpy()[at[here]]
+        ).T
+        turn = np.degrees(np.arctan2(east, north)) - own["azimuth_deg"].to_numpy(float)[at[here]]
+        off = np.nan_to_num(np.abs((turn + 180.0) % 360.0 - 180.0))
+        better = off < least[here]
+        here, at = here[better], at[here][better]
+        out[here], least[here] = own.index.to_numpy()[at], off[better]
+    return out
 
 
 def _followed(run: Run, measured: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> np.ndarray:
@@ -253,6 +329,11 @@ def _followed(run: Run, measured: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> 
                 value=f"{far.min():.0f} m",
                 expected=f"<= {radius.max():g} m",
                 where="coverage.radius_roof_m, radius_pole_m",
+                fix=Text(
+                    "positions are read as longitude and latitude in WGS 84; are these, and the "
+                    "sites' names, right?",
+                    "位置は経度・緯度(WGS 84)として読みます。位置と局名が正しいか確かめてください",
+                ),
             )
         )
     return near

@@ -11,6 +11,9 @@ from tdh.errors import DomainError, Problem
 from tdh.language import Text
 from tdh.radio.antenna import BEAMWIDTH_DEG, LIMIT_DB
 
+LEAST_DECADE_DB = 20.0
+"""What the laws in sight lose per decade of distance, at least (TR 38.901, table 7.4.1-1)."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -103,6 +106,22 @@ class Model:
                         "回折損失の係数は負にできません",
                     ),
                     value=self.diffraction_weights,
+                )
+            )
+        if min(self.los_slope_db, self.nlos_slope_db) <= -LEAST_DECADE_DB:
+            raise DomainError(
+                Problem(
+                    Text(
+                        "signals would not fall with distance",
+                        "距離が離れても信号が弱くならないモデルです",
+                    ),
+                    value=(self.los_slope_db, self.nlos_slope_db),
+                    expected=f"> {-LEAST_DECADE_DB:g} dB",
+                    where="los_slope_db, nlos_slope_db",
+                    fix=Text(
+                        "of a drive test: do rows name the right site, and are positions right?",
+                        "走行測定の局名と位置が正しいか確かめてください",
+                    ),
                 )
             )
         if not (self.rain_rate_mm_h >= 0 and self.own_building_m >= 0):

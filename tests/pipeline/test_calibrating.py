@@ -17,7 +17,7 @@ from tdh.cli import group
 from tdh.coverage import Model
 from tdh.errors import InputError, OverwriteError
 from tdh.language import speaking
-from tdh.pipeline import links
+from tdh.pipeline import calibrating, links
 from tdh.results import Run
 
 TRUTH = Model(los_offset_db=4.0, nlos_offset_db=9.0, diffraction_offset_db=5.0)
@@ -114,6 +114,52 @@ def test_a_run_that_is_calibrated_is_corrected_from_there(
     before, after = found.changes()["nlos_offset_db"]
     assert before == 9.0
     assert after == pytest.approx(9.0, abs=1.5)
+
+
+def test_sectors_and_bands_of_one_name(demo_run: Run) -> None:
+    """Three sectors share an id: a point is of that which points there; a second band has its own."""
+    at = gpd.points_from_xy([0, 0, 0, 500, 500], [0, 0, 0, 0, 0], crs=demo_run.crs)
+    sites = gpd.GeoDataFrame(
+        {
+            "listed_id": ["M", "M", "M", "N", None],
+            "azimuth_deg": [30.0, 150.0, 270.0, np.nan, 90.0],
+        },
+        geometry=at,
+        index=pd.Index(["M", "M-2", "M-3", "N-4", "guess"], name="site_id"),
+    )
+    place = {"east": (100, 10), "south": (10, -100), "west": (-100, 0), "far": (600, 0)}
+    named = [
+        ("M", "east"),
+        ("M", "south"),
+        ("M", "west"),
+        ("N", "far"),
+        ("M-3", "east"),
+        ("x", "far"),
+    ]
+    points = gpd.GeoDataFrame(
+        {"site": [site for site, _ in named] + ["guess"]},
+        geometry=gpd.points_from_xy(
+            *np.array([place[where] for _, where in named] + [place["far"]]).T, crs=demo_run.crs
+        ),
+    )
+    found = calibrating._serving(points, sites)
+    assert pd.isna(found[5])
+    assert np.delete(found, 5).tolist() == ["M", "M-2", "M-3", "N-4", "M-3", "guess"]
+
+
+def test_what_no_surrounding_explains_is_said(demo_run: Run, driven: Path, tmp_path: Path) -> None:
+    """Louder by 45 dB: an EIRP that is wrong. Signals that do not fall with distance: refused."""
+    told = pd.read_csv(driven, encoding="cp932")
+    signal = pd.to_numeric(told["SS-RSRP"], errors="coerce")
+    path = tmp_path / "wrong.csv"
+    told.assign(**{"SS-RSRP": signal + 45.0}).to_csv(path, index=False, encoding="cp932")
+    result = call("calibrate", demo_run.folder, path, "--column", "site=局", "--json")
+    doubts = json.loads(result.stdout)["doubts"]
+    assert any("los_offset_db -" in doubt for doubt in doubts)
+    assert all(doubt in result.stderr for doubt in doubts)
+    told.assign(**{"SS-RSRP": -90.0}).to_csv(path, index=False, encoding="cp932")
+    with pytest.raises(InputError, match="not fall with distance"):
+        tdh.calibrate(demo_run, [path], columns={"site": "局"})
 
 
 def test_what_cannot_be_used_is_refused_with_how_to_mend_it(
