@@ -56,6 +56,17 @@ def translate(rule: str, message: str, language: str) -> str:
     return message
 
 
+def messages(table: pd.DataFrame, language: str) -> pd.Series:
+    """The messages of a table ``findings`` in a language, whatever language it was written in."""
+    known = rules().index
+    told = {
+        (rule, message): translate(rule, message, language) if rule in known else message
+        for rule, message in table[["rule", "message"]].drop_duplicates().itertuples(index=False)
+    }
+    pairs = zip(table["rule"], table["message"], strict=True)
+    return pd.Series([told[pair] for pair in pairs], index=table.index, dtype="str")
+
+
 _AXES = {"northing": "北方向", "easting": "東方向"}
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from tdh import details, display, gaps, units
 from tdh.files import atomic
+from tdh.inventory import findings
 from tdh.language import Language, Text
 from tdh.reports import charts, evidence, figures, goals, network
 
@@ -98,7 +99,7 @@ def _facts(run: Any, language: Language) -> dict[str, Any]:
         "picture": charts.map_picture(run, found, ids, language),
         "sites": _sites(run, language),
         "top": run.scenario.scoring.top,
-        "findings": _findings(run),
+        "findings": _findings(run, language),
         "inputs": run.manifest.get("inputs", []),
         "versions": run.manifest.get("versions", {}),
         "bands": sorted({(b.id, b.frequency_mhz, b.covered_dbm) for b in run.bands.values()}),
@@ -281,10 +282,11 @@ def _sectors(run: Any) -> dict[tuple[str, str], list[dict[str, Any]]]:
     return found
 
 
-def _findings(run: Any) -> list[dict[str, Any]]:
+def _findings(run: Any, language: Language) -> list[dict[str, Any]]:
     table = run.findings
     if table.empty:
         return []
+    table = table.assign(message=findings.messages(table, language))
     grouped = table.groupby(["source", "severity", "rule"], sort=True)
     return [
         {

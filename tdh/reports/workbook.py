@@ -11,6 +11,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from tdh import display, today
 from tdh.files import atomic
+from tdh.inventory import findings
 from tdh.language import Language, Text
 from tdh.reports import goal_sheets, network
 from tdh.reports.book import Book, Column
@@ -490,7 +491,7 @@ def _findings(book: Book, run: Any) -> None:
             Column(Text("Column", "列"), table["column"].tolist(), 14),
             Column(Text("Before", "修復前"), table["before"].tolist(), 28),
             Column(Text("After", "修復後"), table["after"].tolist(), 28),
-            Column(Text("In words", "内容"), table["message"].tolist(), 60),
+            Column(Text("In words", "内容"), findings.messages(table, book.language).tolist(), 60),
         ],
     )
     if more > 0:

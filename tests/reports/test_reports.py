@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import html
 import json
 import re
 import sqlite3
@@ -24,8 +25,10 @@ import pytest
 
 import tdh
 from tdh import details, display, reports
+from tdh.inventory import findings
 from tdh.reports import charts, figures, report
 from tdh.reports.geopackage import read_styles
+from tdh.results import Run
 
 
 @pytest.fixture(scope="module")
@@ -422,3 +425,23 @@ def test_costs_and_objectives_are_shown_where_the_plan_has_them(
     column = heads.index("費用 (百万円)") + 1
     assert [sheet.cell(r, column).value for r in range(2, 4)] == [4.5, 4.5]
     assert any(total in str(cell.value) for row in book["説明"].iter_rows() for cell in row)
+
+
+def test_findings_are_told_in_the_language_asked_for(demo_run: Run, tmp_path: Path) -> None:
+    """Written in one language by the run, in another by the report: every one is translated."""
+    table = demo_run.findings
+    assert len(table)
+    texts = {lang: findings.messages(table, lang) for lang in ("ja", "en")}
+    written = next(lang for lang, told in texts.items() if told.equals(table["message"]))
+    other = "en" if written == "ja" else "ja"
+    assert (texts[other] != texts[written]).all()
+    again = table.assign(message=texts[other])
+    assert findings.messages(again, written).equals(table["message"])
+    told = tmp_path / "report.html"
+    reports.write_report(demo_run, told, language=other)
+    shown = told.read_text(encoding="utf-8")
+    grouped = table.groupby(["source", "severity", "rule"])["message"].first().index
+    for key in grouped:
+        rows = (table[["source", "severity", "rule"]] == list(key)).all(axis=1)
+        assert html.escape(texts[other][rows].iloc[0], quote=True) in shown
+        assert html.escape(texts[written][rows].iloc[0], quote=True) not in shown
