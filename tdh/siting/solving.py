@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdh.siting import dual, exact, kernels, restricting, swapping, windows
+from tdh.siting import crossing, dual, exact, kernels, restricting, swapping, windows
 from tdh.siting.model import Arrays
 
 Progress = Callable[[int, int], None]
@@ -33,15 +33,18 @@ HURRIED, HURRIED_CORE = 30_000, 6
 groups of cells are left to tell apart, so that each move is cheaper besides."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
-MOVES = (0.6, 0.6)
-"""Share of the work of each round of :mod:`tdh.siting.swapping`. Each begins so hot that it finds
-another plan: the best of several is better than that of one long round."""
+MOVES, MELTED = 1.2, 4_000
+"""Share of the work for rounds of :mod:`tdh.siting.swapping`, and the steps for each choice of a
+plan after which a search ends: so few that the next one, from the start again, gains more."""
+UNION = 2.0
+"""Times the number of choices that plans have together when the best of their pairs is sought."""
 WINDOWED, WINDOWS = 100_000, 6
 """Non-zeros of a model with floors up to which windows of it are decided anew, and how many."""
 WINDOW, WINDOW_NODES = 3_000, 20
 """Entries of the covering matrix within a window, and its branch-and-bound nodes."""
-RECOMBINED, RECOMBINE_NODES = 8_000, 100
-"""Non-zeros and branch-and-bound nodes for the best plan of the pairs of several plans."""
+RECOMBINED, RECOMBINE_NODES, COVERED = 8_000, 50, 30
+"""Non-zeros and branch-and-bound nodes for the best plan of the pairs of several plans, and how
+many times as many entries their footprints may hold before groups are merged."""
 TIGHT = 2e-4
 """Nearness of the bound to the relaxation's own value at which more work is not worth while."""
 
@@ -306,22 +309,26 @@ class _Search:
         near = swapping.nearest(part.arrays)
         left = float(self.m.weight.sum()) - self.bound
         cold = swapping.final_heat(left, self.merit / number)
-        plans: list[np.ndarray] = []
+        work = MOVES * swapping.steps_for(part.arrays, self.effort.work)
+        rounds = max(2, round(work / (swapping.CHAINS * MELTED * number)))
+        steps = int(work / (swapping.CHAINS * rounds))
+        union = self.best.copy()
         tight = False
-        for k, share in enumerate(MOVES):
+        for k in range(rounds):
             if self.gap <= self.effort.gap or self.late():
                 break
-            steps = int(share * swapping.steps_for(part.arrays, self.effort.work))
-            found = swapping.improve(
-                part.arrays, near, self.best[part.free], steps, self.seed * 16 + k, cold
-            )
-            plans += [part.lift(plan) for plan in found]
-            self.fill(plans[-len(found)])
-            self.recombine(plans)
+            start = self.best[part.free]
+            for end in swapping.anneal(part.arrays, near, start, steps, (self.seed, k), cold):
+                child = crossing.cross(part.arrays, self.best[part.free], end, number)
+                self.fill(part.lift(child))
+                union |= self.best | part.lift(end)
+            if union.sum() >= UNION * number or k + 1 == rounds:
+                self.recombine(union)
+                union = self.best.copy()
             if not tight:
                 before, prices = prices, self.tighten(prices)
                 tight = prices is not before
-            self.progress(k + 1, len(MOVES) + 1)
+            self.progress(k + 1, rounds + 1)
         return prices
 
     def fill(self, chosen: np.ndarray) -> None:
@@ -330,10 +337,9 @@ class _Search:
         kernels.start_from(self.m, state, np.flatnonzero(chosen), self.rate)
         self.keep(state.chosen)
 
-    def recombine(self, plans: list[np.ndarray]) -> None:
-        """The best of all plans of pairs that some plan chose, where few enough do."""
-        union = np.logical_or.reduce([self.best, *plans])
-        if np.diff(self.m.cover_ptr)[union].sum() > 3 * RECOMBINED:
+    def recombine(self, union: np.ndarray) -> None:
+        """The best of all plans of pairs that some plan chose, where they are few enough."""
+        if np.diff(self.m.cover_ptr)[union].sum() > COVERED * RECOMBINED:
             return
         part = restricting.restrict(self.m, union, np.zeros(self.m.n_pairs, dtype=bool))
         if part is None or exact.size(part.arrays) > RECOMBINED * min(1.0, self.effort.work):

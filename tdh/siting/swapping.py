@@ -13,13 +13,14 @@ grand canonical ensemble of statistical mechanics (Norman and Filinov 1969): eac
 number may differ a little from the wanted one, and the price follows what the number lacks.
 
 Where a search ends, some parts of the plane have come out better than others. Cooling it more
-slowly mends all of them a little; cooling a window of the plan again and again, and keeping only
-what is better, mends one after the other.
+slowly mends all of them a little; many short searches, of which the good parts are put together
+(:mod:`tdh.siting.crossing`), mend far more in the same time.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -48,15 +49,13 @@ ADAPTING = 0.1
 """Part of that rise that stays."""
 CHAINS = 2
 """Independent searches of a round, shared by the threads that there are."""
-ANNEALED = 60_000
-"""Steps of a search for each choice of a plan; windows of the plan gain more than further ones."""
-WINDOW, WINDOW_STEPS, WINDOW_HOT = (12, 24), 12_000, 0.03
-"""Fewest and most choices within a window, steps for each, and starting heat."""
 WORK, MOST = 8.8e9, 280_000
 """Elementary operations of all searches at effort 1, and steps for each choice of a plan."""
-HOT, COLD, COLDEST = 0.02, 0.004, 0.1
+HOT, COLD, COLDEST = 0.025, 0.004, 0.1
 """Starting and final heat, in mean gains of a choice, and the least part of the final one that
-:func:`final_heat` gives."""
+:func:`final_heat` gives. Begun colder, the searches of a round find too much the same."""
+QUENCHED = 0.1
+"""Share of the steps after that, which take nothing that is worse."""
 
 
 def applies(m: Arrays) -> bool:
@@ -113,10 +112,10 @@ def nearest(m: Arrays) -> Near:
     return Near(site, *_apart(m.cover_ptr, cover_idx, site))
 
 
-def improve(
-    m: Arrays, near: Near, chosen: np.ndarray, steps: int, seed: int, cold: float = COLD
-) -> list[np.ndarray]:
-    """The best plans on the way of annealed searches from a plan, the best first.
+def anneal(
+    m: Arrays, near: Near, chosen: np.ndarray, steps: int, seed: Sequence[int], cold: float = COLD
+) -> np.ndarray:
+    """Where independent searches from a plan end; any of them may be worse than the plan.
 
     Parameters
     ----------
@@ -127,55 +126,31 @@ def improve(
     chosen : (n_pairs,) bool
         Where to start; filled up to the number that is allowed.
     steps : int
-        Steps of all searches together: the work limit.
-    seed : int
-        The same seed gives the same plan, on one thread or several.
+        Steps of each search: the work limit.
+    seed : sequence of int
+        The same seed gives the same plans, on one thread or several.
     cold : float
         Heat at the end, in mean gains of a choice.
 
     Returns
     -------
-    list of (n_pairs,) bool
-        One of each search.
+    (CHAINS, n_pairs) bool
+        Some of them may have a few sites too many or too few.
     """
     number = number_of(m)
     start = np.flatnonzero(chosen)[:number].astype(np.int64)
     # Without a sign: numba would look at each index whether it counts from the end.
     cover_idx = m.cover_idx.view(np.uint32)
     arrays = (m.cover_ptr, cover_idx, m.group_ptr, m.group_idx, m.weight, *near)
+    ends = np.zeros((CHAINS, m.n_pairs), dtype=bool)
 
-    def chain(k: int) -> tuple[np.ndarray, float]:
-        rng = np.random.default_rng([seed, k])
-
-        def anneal(
-            free: np.ndarray, fixed: np.ndarray, size: int, steps: int, hot: float
-        ) -> tuple[np.ndarray, float]:
-            sites, value = _anneal(
-                *arrays, free, fixed, size, steps, rng.integers(1 << 31), hot, cold
-            )
-            return np.concatenate([sites, fixed]), value
-
-        whole = min(steps // CHAINS, ANNEALED * number)
-        left = steps // CHAINS - whole
-        sites, value = anneal(start, start[:0], number, whole, HOT)
-        while True:
-            inside = _around(
-                *arrays[:4], sites, rng.integers(len(sites)), rng.integers(*WINDOW, endpoint=True)
-            )
-            size = int(inside.sum())
-            left -= WINDOW_STEPS * size
-            if left < 0:
-                return sites, value
-            sites, value = anneal(
-                sites[inside], sites[~inside], size, WINDOW_STEPS * size, WINDOW_HOT
-            )
+    def chain(k: int) -> None:
+        draws = np.random.default_rng([*seed, k]).integers(1 << 31)
+        ends[k, _anneal(*arrays, start, number, steps, draws, HOT, cold)[0]] = True
 
     with ThreadPoolExecutor(min(CHAINS, available_threads())) as pool:
-        found = sorted(pool.map(chain, range(CHAINS)), key=lambda plan: -plan[1])
-    out = np.zeros((CHAINS, m.n_pairs), dtype=bool)
-    for row, (sites, _) in zip(out, found, strict=True):
-        row[sites] = True
-    return list(out)
+        list(pool.map(chain, range(CHAINS)))
+    return ends
 
 
 @_njit
@@ -323,37 +298,11 @@ def _apart(cover_ptr, cover_idx, near):  # type: ignore[no-untyped-def]
 
 
 @_njit
-def _around(cover_ptr, cover_idx, group_ptr, group_idx, sites, first, size):  # type: ignore[no-untyped-def]
-    """Which of the sites are the ``size`` nearest to one, ring by ring of those that overlap."""
-    place = np.full(cover_ptr.size - 1, -1, np.int64)
-    for r in range(sites.size):
-        place[sites[r]] = r
-    inside = np.zeros(sites.size, np.bool_)
-    queue = np.empty(sites.size, np.int64)
-    queue[0], inside[first] = first, True
-    at, end = 0, 1
-    while at < end < size:
-        site = sites[queue[at]]
-        at += 1
-        for k in range(cover_ptr[site], cover_ptr[site + 1]):
-            j = cover_idx[k]
-            for q in range(group_ptr[j], group_ptr[j + 1]):
-                r = place[group_idx[q]]
-                if r >= 0 and not inside[r] and end < size:
-                    queue[end], inside[r] = r, True
-                    end += 1
-    return inside
-
-
-@_njit
 def _anneal(  # type: ignore[no-untyped-def]
     cover_ptr, cover_idx, group_ptr, group_idx, weight, near, apart_ptr, apart_idx,
-    start, fixed, number, steps, seed, hot, cold,
+    start, number, steps, seed, hot, cold,
 ):  # fmt: skip
-    """The best choice of ``number`` sites beside fixed ones, and the value of all.
-
-    Their number varies on the way only where none is fixed.
-    """
+    """The sites at the end, about ``number`` of them, and their value."""
     n = cover_ptr.size - 1
     count, worth = np.zeros(weight.size, np.int32), np.zeros(2 * weight.size)
     worth[1::2] = weight
@@ -361,10 +310,6 @@ def _anneal(  # type: ignore[no-untyped-def]
     slots = np.empty(n, np.int64)
     size, value = number, 0.0
     state = np.array([np.uint64(88172645463325252) + np.uint64(seed) * np.uint64(2654435761)])
-    for site in fixed:
-        place[site] = n
-        value += _sum_site(cover_ptr, cover_idx, worth, site, 1)
-        _make_site(cover_ptr, cover_idx, count, worth, weight, site, 1)
     for r in range(number):
         site = start[r] if r < start.size else _below(state, n)
         while place[site] >= 0:
@@ -372,22 +317,21 @@ def _anneal(  # type: ignore[no-untyped-def]
         slots[r], place[site] = site, r
         value += _sum_site(cover_ptr, cover_idx, worth, site, 1)
         _make_site(cover_ptr, cover_idx, count, worth, weight, site, 1)
-    best, best_slots = value, slots[:size].copy()
     if number == n:
-        return best_slots, best
-    mean = max(value, 1e-12) / (number + fixed.size)
+        return slots[:size].copy(), value
+    mean = max(value, 1e-12) / number
     heat, stiffness, price = hot * mean, STIFFNESS * mean, PRICE * mean
-    cooling = (cold / hot) ** (1.0 / max(1, steps - 1))
+    cooled = steps - np.int64(QUENCHED * steps)
+    cooling = (cold / hot) ** (1.0 / max(1, cooled - 1))
     each = near.shape[1]
     moving = np.int64(MOVES * 1_000_000)
     shifting = np.int64(SHIFTS * 1_000_000) if each else np.int64(0)
-    kinds = moving if fixed.size else np.int64(1_000_000)
     for step in range(steps):
-        heat *= cooling
+        heat = heat * cooling if step < cooled else 1e-9 * mean
         if step % 4096 == 0:
             # Where it is cold hardly any site comes or goes, and the price has to follow still.
             price += ADAPTING * stiffness * (size - number)
-        what = _below(state, kinds)
+        what = _below(state, 1_000_000)
         if what < moving and size == 0:
             continue
         if what < shifting:
@@ -463,7 +407,4 @@ def _anneal(  # type: ignore[no-untyped-def]
             place[old] = -1
             value -= loss
             price += ADAPTING * stiffness * (size - number)
-        # Of plans of equal value the last: the next window begins elsewhere then.
-        if size <= number and value >= best:
-            best, best_slots = value, slots[:size].copy()
-    return best_slots, best
+    return slots[:size].copy(), value

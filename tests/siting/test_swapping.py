@@ -35,11 +35,7 @@ def test_the_best_of_all_plans_is_found(seed: int) -> None:
     rng = np.random.default_rng(seed)
     footprint = sparse.csr_array(rng.random((18, 60)) < 0.25)
     m = arrays(footprint, rng.integers(1, 50, 60).astype(float), 4)
-    got, *others = swapping.improve(
-        m, swapping.nearest(m), np.zeros(m.n_pairs, dtype=bool), 120_000, seed
-    )
-    assert all(value(m, got) >= value(m, other) for other in others)
-    assert got.sum() == 4
+    ends = swapping.anneal(m, swapping.nearest(m), np.zeros(m.n_pairs, dtype=bool), 60_000, (seed,))
     plans = itertools.combinations(range(m.n_pairs), 4)
     chosen = np.zeros(m.n_pairs, dtype=bool)
     best = 0.0
@@ -47,19 +43,20 @@ def test_the_best_of_all_plans_is_found(seed: int) -> None:
         chosen[:] = False
         chosen[list(plan)] = True
         best = max(best, value(m, chosen))
-    assert value(m, got) == best
+    assert max(value(m, end) for end in ends if end.sum() <= 4) == best
 
 
-def test_a_plan_never_gets_worse_and_the_same_seed_gives_the_same() -> None:
+def test_the_same_seed_gives_the_same_plans() -> None:
     rng = np.random.default_rng(9)
-    footprint = sparse.csr_array(rng.random((60, 300)) < 0.2)
-    m = arrays(footprint, rng.gamma(1, 10, 300), 6)
+    m = arrays(sparse.csr_array(rng.random((60, 300)) < 0.2), rng.gamma(1, 10, 300), 6)
     start = np.zeros(m.n_pairs, dtype=bool)
     start[[3, 8, 15, 21, 40, 55]] = True
-    one = swapping.improve(m, swapping.nearest(m), start, 1_000, 1)[0]
-    assert value(m, one) >= value(m, start)
-    assert np.array_equal(one, swapping.improve(m, swapping.nearest(m), start, 1_000, 1)[0])
-    assert swapping.improve(m, swapping.nearest(m), start, 0, 1)[0].tolist() == start.tolist()
+    near = swapping.nearest(m)
+    ends = swapping.anneal(m, near, start, 1_000, (1, 2))
+    assert np.array_equal(ends, swapping.anneal(m, near, start, 1_000, (1, 2)))
+    assert not np.array_equal(ends, swapping.anneal(m, near, start, 1_000, (1, 3)))
+    assert not np.array_equal(ends[0], ends[1])
+    assert (swapping.anneal(m, near, start, 0, (1, 2)) == start).all()
 
 
 def test_only_models_of_a_number_and_much_overlap() -> None:
@@ -138,50 +135,13 @@ def test_changes_add_up_to_what_a_recount_finds() -> None:
     cover = m.cover_idx.view(np.uint32)
     near = swapping._nearest(m.cover_ptr, cover, m.group_ptr, m.group_idx, m.weight, 12)
     start = rng.choice(m.n_pairs, 5, replace=False)
-    for fixed in (np.zeros(0, dtype=np.int64), np.array([p for p in range(4) if p not in start])):
-        for steps in (50, 500, 5_000):
-            sites, reached = swapping._anneal(
-                m.cover_ptr, cover, m.group_ptr, m.group_idx, m.weight, near,
-                *swapping._apart(m.cover_ptr, cover, near), start, fixed, 5, steps, 3, 0.3, 0.05,
-            )  # fmt: skip
-            chosen = np.zeros(m.n_pairs, dtype=bool)
-            chosen[sites] = True
-            chosen[fixed] = True
-            assert chosen.sum() == 5 + len(fixed)
-            assert np.isclose(reached, value(m, chosen), rtol=1e-9)
+    for steps in (50, 500, 5_000):
+        sites, reached = swapping._anneal(
+            m.cover_ptr, cover, m.group_ptr, m.group_idx, m.weight, near,
+            *swapping._apart(m.cover_ptr, cover, near), start, 5, steps, 3, 0.3, 0.05,
+        )  # fmt: skip
+        chosen = np.zeros(m.n_pairs, dtype=bool)
+        chosen[sites] = True
+        assert chosen.sum() == len(sites)
+        assert np.isclose(reached, value(m, chosen), rtol=1e-9)
         assert not np.array_equal(np.sort(sites), np.sort(start))
-
-
-def test_windows_make_a_plan_better_and_never_worse(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(8)
-    xy, cells = rng.uniform(0, 20, (300, 2)), rng.uniform(0, 20, (1500, 2))
-    near = ((xy[:, None] - cells) ** 2).sum(axis=2) < 4.0
-    m = arrays(sparse.csr_array(near), rng.integers(1, 9, 1500) * 1.0, 20)
-    monkeypatch.setattr(swapping, "ANNEALED", 500)
-    monkeypatch.setattr(swapping, "WINDOW_STEPS", 500)
-    start = np.zeros(m.n_pairs, dtype=bool)
-    reached = []
-    for windows in (0, 1, 10, 40):
-        steps = swapping.CHAINS * (500 * 20 + windows * 500 * 24)
-        plans = swapping.improve(m, swapping.nearest(m), start, steps, 2)
-        assert all(plan.sum() == 20 for plan in plans)
-        reached.append(value(m, plans[0]))
-    assert reached == sorted(reached)
-    assert reached[-1] > reached[0]
-
-
-def test_a_window_is_a_site_and_those_that_overlap_it_ring_by_ring() -> None:
-    """Sites in a row, each sharing a cell with the next."""
-    covers = np.zeros((9, 10), dtype=bool)
-    for p in range(9):
-        covers[p, p : p + 2] = True
-    m = arrays(sparse.csr_array(covers), np.ones(10), 9)
-    sites = np.array([8, 0, 3, 2, 4, 1, 6])  # 5 and 7 are not chosen
-    inside = swapping._around(
-        m.cover_ptr, m.cover_idx.view(np.uint32), m.group_ptr, m.group_idx, sites, 3, 4
-    )
-    assert sorted(sites[inside].tolist()) in ([0, 1, 2, 3], [1, 2, 3, 4])
-    whole = swapping._around(
-        m.cover_ptr, m.cover_idx.view(np.uint32), m.group_ptr, m.group_idx, sites, 3, 7
-    )
-    assert sorted(sites[whole].tolist()) == [0, 1, 2, 3, 4]
