@@ -37,7 +37,8 @@ def aggregate(indptr, indices, demand, usable, signature, keys):  # type: ignore
         bits += 1
     mask = np.uint64((1 << bits) - 1)
     slots = np.full(1 << bits, -1, dtype=np.int32)  # open addressing: group of a name
-    group_of = np.full(n_cells, -1, dtype=np.int32)  # only for the first cell of each group
+    group_of = np.full(n_cells, -1, dtype=np.int32)
+    leads = np.zeros(n_cells, dtype=np.bool_)  # the first cell of each group
     cell = np.empty(n_active, dtype=np.int32)
     weight = np.empty(n_active, dtype=np.float64)
     n_groups = 0
@@ -52,6 +53,7 @@ def aggregate(indptr, indices, demand, usable, signature, keys):  # type: ignore
                 cell[n_groups] = j
                 weight[n_groups] = demand[j]
                 group_of[j] = n_groups
+                leads[j] = True
                 n_groups += 1
                 break
             first = cell[group]
@@ -61,6 +63,7 @@ def aggregate(indptr, indices, demand, usable, signature, keys):  # type: ignore
                 and signature[first] == signature[j]
             ):
                 weight[group] += demand[j]
+                group_of[j] = group
                 break
             slot = (slot + np.uint64(1)) & mask
     ptr = np.zeros(n_sites + 1, dtype=np.int64)
@@ -68,7 +71,7 @@ def aggregate(indptr, indices, demand, usable, signature, keys):  # type: ignore
         n = 0
         if usable[i]:
             for k in range(indptr[i], indptr[i + 1]):
-                if group_of[indices[k]] >= 0:
+                if leads[indices[k]]:
                     n += 1
         ptr[i + 1] = ptr[i] + n
     idx = np.empty(ptr[n_sites], dtype=np.int32)
@@ -76,11 +79,10 @@ def aggregate(indptr, indices, demand, usable, signature, keys):  # type: ignore
     for i in range(n_sites):
         if usable[i]:
             for k in range(indptr[i], indptr[i + 1]):
-                group = group_of[indices[k]]
-                if group >= 0:
-                    idx[at] = group
+                if leads[indices[k]]:
+                    idx[at] = group_of[indices[k]]
                     at += 1
-    return ptr, idx, weight[:n_groups].copy(), cell[:n_groups].astype(np.int64)
+    return ptr, idx, weight[:n_groups].copy(), cell[:n_groups].astype(np.int64), group_of
 
 
 @_njit

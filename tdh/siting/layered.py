@@ -92,7 +92,7 @@ def groups_of(
             covers,
         )
     stacked = sparse.csr_array(sparse.vstack(request.footprints, format="csr"))
-    ptr, idx, weight, cell = aggregate(stacked, objective.demand, usable.ravel(), signature)
+    ptr, idx, weight, cell, _ = aggregate(stacked, objective.demand, usable.ravel(), signature)
     matrix = _by_group(ptr, idx, len(weight), n_carriers * n_sites)
     owner = matrix.indices // n_sites
     every = np.arange(len(weight))

@@ -120,7 +120,7 @@ def canonical(footprint: sparse.csr_array) -> sparse.csr_array:
 
 def aggregate(
     footprint: sparse.csr_array, demand: np.ndarray, usable: np.ndarray, signature: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Cells that the same usable sites cover, and whose signature is the same, become one group.
 
     Parameters
@@ -141,6 +141,8 @@ def aggregate(
         Demand of each group.
     cell : int64
         A cell of each group.
+    group : (n_cells,) int32
+        The group of each cell; -1 where no usable site covers it, or without demand.
     """
     # Two independent 64-bit sums of site keys name a set of sites; that two different sets of some
     # ten million share both has a probability below 1e-23.
@@ -188,7 +190,7 @@ def build(
     signature = signature_of([mask for mask, _ in floors], n_cells)
     parts, kept, weights, cells, ptrs, offset = [], [], [], [], [], 0
     for carrier in range(n_carriers):
-        ptr, idx, weight, cell = aggregate(
+        ptr, idx, weight, cell, _ = aggregate(
             footprints[carrier], demand[carrier], usable[carrier], signature
         )
         sites = np.flatnonzero(np.diff(ptr) > 0)

@@ -23,12 +23,18 @@ class Part:
         Over the pairs of the whole model.
     base : float
         What the forced pairs cover.
+    group : (n_groups,) int32
+        The group of the part that each of the whole went into; -1 where none is left.
+    row : (n_rows,) bool
+        The rows of the whole that may still bind.
     """
 
     arrays: Arrays
     free: np.ndarray
     forced: np.ndarray
     base: float
+    group: np.ndarray
+    row: np.ndarray
 
     def lift(self, chosen: np.ndarray) -> np.ndarray:
         """A choice of the part as a choice of the whole."""
@@ -54,7 +60,7 @@ def restrict(m: Arrays, free: np.ndarray, forced: np.ndarray) -> Part | None:
     )
     blocked = _blocked(m, limit, row_limit)
     free = free & ~blocked
-    ptr, idx, merged, cell = aggregate(cover, weight, free, signature_of(masks, m.n_groups))
+    ptr, idx, merged, cell, group = aggregate(cover, weight, free, signature_of(masks, m.n_groups))
     free = free & (np.diff(ptr) > 0)
     cover_ptr = np.concatenate([[0], np.cumsum(np.diff(ptr)[free])]).astype(np.int64)
     group_ptr, group_idx = kernels.transpose(cover_ptr, idx, len(merged))
@@ -87,7 +93,7 @@ def restrict(m: Arrays, free: np.ndarray, forced: np.ndarray) -> Part | None:
         floor_idx,
         need,
     )
-    return Part(arrays, free, forced, float(m.weight[done].sum()))
+    return Part(arrays, free, forced, float(m.weight[done].sum()), group, binding)
 
 
 def _floor_masks(m: Arrays) -> list[np.ndarray]:

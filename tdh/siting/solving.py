@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdh.siting import crossing, dual, exact, kernels, restricting, swapping, windows
+from tdh.siting import columns, crossing, dual, exact, kernels, restricting, swapping, windows
 from tdh.siting.model import Arrays
 
 Progress = Callable[[int, int], None]
@@ -28,9 +28,10 @@ WORK = 1.5e9
 """Elementary operations of the local search at effort 1; some seconds."""
 CORE = 20
 """Pairs that the local search looks at, for each choice of a plan."""
-HURRIED, HURRIED_CORE = 30_000, 6
-"""Moves for each choice of a plan below which only so many pairs for each are looked at: fewer
-groups of cells are left to tell apart, so that each move is cheaper besides."""
+HURRIED, HURRIED_CORE = 30_000, 0.5
+"""Moves for each choice of a plan below which only so many pairs for each are looked at beside those
+of the relaxation's plan: fewer groups of cells are left to tell apart, so that each move is cheaper
+besides."""
 ROUNDS = ((0.03, 0.03), (0.07, 0.1), (0.2, 0.03), (0.3, 0.1), (0.4, 0.02))
 """Share of the work and starting heat (in mean gains of a choice) of each round."""
 MOVES, MELTED = 1.2, 4_000
@@ -38,6 +39,9 @@ MOVES, MELTED = 1.2, 4_000
 plan after which a search ends: so few that the next one, from the start again, gains more."""
 UNION = 2.0
 """Times the number of choices that plans have together when the best of their pairs is sought."""
+HURRIED_MOVES = (0.08, 0.92)
+"""Shares of that work where moves are few for each choice: the first is short, for where that is
+enough, and one longer round is better than several."""
 WINDOWED, WINDOWS = 100_000, 6
 """Non-zeros of a model with floors up to which windows of it are decided anew, and how many."""
 WINDOW, WINDOW_NODES = 3_000, 20
@@ -45,7 +49,7 @@ WINDOW, WINDOW_NODES = 3_000, 20
 RECOMBINED, RECOMBINE_NODES, COVERED = 8_000, 50, 30
 """Non-zeros and branch-and-bound nodes for the best plan of the pairs of several plans, and how
 many times as many entries their footprints may hold before groups are merged."""
-TIGHT = 2e-4
+TIGHT = 1e-4
 """Nearness of the bound to the relaxation's own value at which more work is not worth while."""
 
 
@@ -182,7 +186,7 @@ class _Search:
     def relax(self, tolerance: float, start: dual.Prices | None) -> dual.Prices:
         """Prices, and the bound that they prove."""
         chunks = round(60 * max(1.0, self.effort.work))
-        prices = dual.relax(self.m, chunks=chunks, tolerance=tolerance, start=start)
+        prices = columns.relax(self.m, chunks=chunks, tolerance=tolerance, start=start)
         self.bound = min(self.bound, prices.bound)
         return prices
 
@@ -297,12 +301,16 @@ class _Search:
 
     def move(self, prices: dual.Prices) -> dual.Prices:
         """Rounds of annealed moves, each from the best plan; the prices at their end."""
+        if self.gap > self.effort.gap and not self.late():
+            # A tighter bound takes less time than moves, and may be what is missing.
+            prices = self.relax(max(TIGHT, 0.05 * self.effort.gap), prices)
         if self.gap <= self.effort.gap:
             return prices
         number = swapping.number_of(self.m)
         none = np.zeros(self.m.n_pairs, dtype=bool)
         hurried = swapping.steps_for(self.m, 1.0) < HURRIED * number
-        core = self.core(prices.reduced, HURRIED_CORE) if hurried else ~none
+        each = HURRIED_CORE + np.count_nonzero(prices.x > 1e-3) / number
+        core = self.core(prices.reduced, each) if hurried else ~none
         part = restricting.restrict(self.m, core, none)
         if part is None:
             return prices
@@ -311,24 +319,24 @@ class _Search:
         cold = swapping.final_heat(left, self.merit / number)
         work = MOVES * swapping.steps_for(part.arrays, self.effort.work)
         rounds = max(2, round(work / (swapping.CHAINS * MELTED * number)))
-        steps = int(work / (swapping.CHAINS * rounds))
+        shares = HURRIED_MOVES if hurried else (1.0 / rounds,) * rounds
         union = self.best.copy()
         tight = False
-        for k in range(rounds):
+        for k, share in enumerate(shares):
             if self.gap <= self.effort.gap or self.late():
                 break
-            start = self.best[part.free]
+            start, steps = self.best[part.free], int(work * share / swapping.CHAINS)
             for end in swapping.anneal(part.arrays, near, start, steps, (self.seed, k), cold):
                 child = crossing.cross(part.arrays, self.best[part.free], end, number)
                 self.fill(part.lift(child))
                 union |= self.best | part.lift(end)
-            if union.sum() >= UNION * number or k + 1 == rounds:
+            if union.sum() >= UNION * number or k + 1 == len(shares):
                 self.recombine(union)
                 union = self.best.copy()
             if not tight:
                 before, prices = prices, self.tighten(prices)
                 tight = prices is not before
-            self.progress(k + 1, rounds + 1)
+            self.progress(k + 1, len(shares) + 1)
         return prices
 
     def fill(self, chosen: np.ndarray) -> None:
@@ -349,9 +357,9 @@ class _Search:
         if outcome.chosen is not None:
             self.keep(part.lift(outcome.chosen))
 
-    def core(self, reduced: np.ndarray, each: int = CORE) -> np.ndarray:
+    def core(self, reduced: np.ndarray, each: float = CORE) -> np.ndarray:
         """The best plan so far and, for each of its choices, so many of the likeliest pairs."""
-        n_core = each * int(self.best.sum()) + 200
+        n_core = round(each * int(self.best.sum())) + 200
         if n_core >= 0.7 * self.m.n_pairs:
             return np.ones(self.m.n_pairs, dtype=bool)
         core = self.best.copy()
