@@ -245,7 +245,9 @@ def test_published(benchmark: BenchmarkFixture) -> None:
     def all_of_them() -> dict[str, tuple[float, float]]:
         out = {}
         for name, footprint, demand, number, best in instances:
-            plan = solve_mclp(footprint, demand, max_sites=number, effort=Effort(gap=0.0, work=0.55))
+            plan = solve_mclp(
+                footprint, demand, max_sites=number, effort=Effort(gap=0.0, work=0.55)
+            )
             assert plan.bound >= best * (1 - 1e-9), "a published plan lies above the bound"
             out[name] = (100 * (plan.objective / best - 1), 100 * plan.gap)
         return out
