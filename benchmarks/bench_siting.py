@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,10 @@ def published(folder: Path) -> list[tuple[str, sparse.csr_array, np.ndarray, int
     return out
 
 
+WORK = 0.8
+"""Effort for each of the published instances: a minute for all on two cores."""
+
+
 @pytest.mark.slow
 def test_published(benchmark: BenchmarkFixture) -> None:
     """The 24 published instances: value against the published one, and the gap that is proven."""
@@ -242,15 +247,18 @@ def test_published(benchmark: BenchmarkFixture) -> None:
     instances = published(Path(os.environ["TDH_DATA"]) / "benchmarks" / "mclp")
     solve_mclp(*instances[0][1:3], max_sites=5)  # compiled
 
+    def one(instance: tuple[str, sparse.csr_array, np.ndarray, int, float]) -> tuple[float, float]:
+        _, footprint, demand, number, best = instance
+        plan = solve_mclp(footprint, demand, max_sites=number, effort=Effort(gap=0.0, work=WORK))
+        assert plan.bound >= best * (1 - 1e-9), "a published plan lies above the bound"
+        return 100 * (plan.objective / best - 1), 100 * plan.gap
+
     def all_of_them() -> dict[str, tuple[float, float]]:
-        out = {}
-        for name, footprint, demand, number, best in instances:
-            plan = solve_mclp(
-                footprint, demand, max_sites=number, effort=Effort(gap=0.0, work=0.55)
+        # Two at a time: the bound of one takes one core, which leaves the other to the next.
+        with ThreadPoolExecutor(2) as pool:
+            return dict(
+                zip([name for name, *_ in instances], pool.map(one, instances), strict=True)
             )
-            assert plan.bound >= best * (1 - 1e-9), "a published plan lies above the bound"
-            out[name] = (100 * (plan.objective / best - 1), 100 * plan.gap)
-        return out
 
     found = benchmark.pedantic(all_of_them, rounds=1)
     beside, gap = np.array(list(found.values())).T
