@@ -16,6 +16,7 @@ from tdh import measurements
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.measurements import MeasuredCoverage
+from tdh.measurements.links import half_turn
 from tdh.pipeline import known, links
 from tdh.present import drive_tests
 from tdh.present.drive_tests import DriveTest
@@ -305,8 +306,8 @@ def _serving(points: gpd.GeoDataFrame, sites: gpd.GeoDataFrame) -> np.ndarray:
             points.geometry.get_coordinates().to_numpy()[here]
             - own.geometry.get_coordinates().to_numpy()[at[here]]
         ).T
-        turn = np.degrees(np.arctan2(east, north)) - own["azimuth_deg"].to_numpy(float)[at[here]]
-        off = np.nan_to_num(np.abs((turn + 180.0) % 360.0 - 180.0))
+        azimuth = own["azimuth_deg"].to_numpy(float)[at[here]]
+        off = np.nan_to_num(np.abs(half_turn(np.degrees(np.arctan2(east, north)) - azimuth)))
         better = off < least[here]
         here, at = here[better], at[here][better]
         out[here], least[here] = own.index.to_numpy()[at], off[better]
