@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     metavar="SITES",
     help=str(
         Text(
-            "Instead: what other numbers of sites a carrier would bring, with proven bounds: 2,4,8.",
-            "代わりに、事業者あたりの局数を変えた場合の効果(上界つき)。例: 2,4,8。",
+            "Instead: what other numbers of sites a carrier (over all fiscal years) would bring by the "
+            "scenario's own objective, with proven bounds: 2,4,8.",
+            "代わりに、事業者あたりの局数(年度計画では全年度の合計)を変えた場合の効果を、シナリオの"
+            "目的のとおりに(上界つき)。例: 2,4,8。",
         )
     ),
 )
@@ -52,9 +54,9 @@ if TYPE_CHECKING:
     metavar="N",
     help=str(
         Text(
-            "Instead: up to N other plans, each with 30 % other choices and 2 % fewer people at "
-            "most.",
-            "代わりに、3割以上が異なり効果の低下が2%以内の代替案を最大N件。",
+            "Instead: up to N other plans, each with 30 % other choices and at most 2 % less of what "
+            "the scenario's plan is the best for.",
+            "代わりに、3割以上が異なり、シナリオの目的での低下が2%以内の代替案を最大N件。",
         )
     ),
 )
@@ -97,7 +99,7 @@ def command(
 
     opened = tdh.read_run(run)
     if steps is not None:
-        table = weighing.curve(opened, steps)
+        table = _filled(weighing.curve(opened, steps), "plan_curve")
         table["gap"] = [f"{gap:.2%}" for gap in table["gap"]] if not as_json else table["gap"]
         tables.show(table, "plan_curve", as_json)
         return
@@ -112,6 +114,7 @@ def command(
         name, table = "plan_alternatives", weighing.alternatives(opened, alternatives)
         columns = ["alternative", "people_served", "carrier_id", "order", "asset_id", "name"]
         columns += ["people_gained", "in_plan"]
+        columns[2:2] = [c for c in _OF_ALTERNATIVES if table[c].notna().any()]
         if table.empty and not as_json:
             click.echo(str(_NO_OTHER.render(current())), err=True)
     elif compare is not None:
@@ -132,6 +135,15 @@ def command(
     tables.show(table[columns], name, as_json)
 
 
+_OF_ALTERNATIVES = (
+    "people_over_years",
+    "people_and_backup",
+    "places",
+    "any_carrier",
+    "two_carriers",
+    "fiscal_year",
+)
+"""Columns of an alternative that only some scenarios fill."""
 _NO_OTHER = Text(
     "no other plan that differs by 30 % comes within 2 % of this one",
     "3割以上異なり、効果の差が2%以内の代替案はありません",
@@ -150,6 +162,15 @@ def _worded(table: pd.DataFrame) -> pd.DataFrame:
     for column in table.columns.intersection(["where", "in_plan"]):
         table[column] = [_WORDS[value].render(current()) for value in table[column]]
     return table
+
+
+def _filled(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A table without the columns that are for other scenarios."""
+    from tdh import schemas
+
+    spec = schemas.columns(name)
+    empty = [c for c in spec.loc[spec["required"] == "no", "column"] if table[c].isna().all()]
+    return table.drop(columns=empty)
 
 
 def _numbers(given: str | None) -> list[int] | None:

@@ -70,6 +70,13 @@ class Context:
             },
         )
 
+    @classmethod
+    def of(cls, run: Run, scenario: Scenario | None = None) -> Context:
+        """The context of a finished run, whose tables stand, by its own or other rules of the plan."""
+        context = cls(scenario or run.scenario, run.folder)
+        context.run = run
+        return context
+
     def finished(self, record: StageRecord) -> None:
         """Take note of what a stage found."""
         self.facts[record.name] = record.facts

@@ -10,69 +10,32 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from tdh import demand, gaps, schemas, siting
 from tdh.coverage import Coverage
-from tdh.errors import InfeasibleError, Problem, TdhError
+from tdh.errors import Problem, TdhError
 from tdh.files import atomic
 from tdh.language import Text
-from tdh.pipeline import backed, objectives, rules, tenants, yearly
+from tdh.pipeline import questions, rules, tenants
 from tdh.pipeline.context import Context, write_table
-from tdh.pipeline.covered import carrier_footprints, find_gaps, write_signal
+from tdh.pipeline.covered import find_gaps, write_signal
 from tdh.pipeline.objectives import Answer
 from tdh.scenario import Scenario
 
 
 def plan(context: Context) -> dict[str, Any]:
     """Which assets to offer to which carriers, and how near that is to the best possible."""
-    scenario, run = context.scenario, context.run
-    carriers = [c.id for c in scenario.carriers]
-    ids, footprints = carrier_footprints(context)
-    unmet = gaps.unmet_matrix(run.gaps, run.cells, carriers)
-    counts = unmet.sum(axis=0) > 0
-    if scenario.siting.first:  # places and people of whom no carrier has a customer count, too
-        counts |= gaps.gap_matrix(run.gaps, run.cells, carriers).any(axis=0)
-    if scenario.siting.backup is not None:  # so does who depends on one station today
-        counts[:] = True
-    wanted = np.flatnonzero(counts)
-    clipped = [footprints[c][:, wanted].tocsr() for c in carriers]
-    offered = run.assets.loc[ids]
-    codes, open_people = run.cells["municipality_code"].to_numpy()[wanted], unmet[:, wanted]
-    limits = rules.limits(scenario, offered, codes, open_people)
-    try:
-        answer = _answer(context, clipped, open_people, wanted, limits)
-    except InfeasibleError as error:
-        raise InfeasibleError(*rules.named(error.problems, scenario, codes, open_people)) from error
-    if answer.broken:
-        raise TdhError(*answer.broken)
-    table = _plan_table(context, answer, ids, carriers, limits.get("cost"))
+    question = questions.asked(context)
+    answer = questions.answered(context, question)
+    cost = rules.cost_yen(context.scenario, context.run.assets.loc[question.ids])
+    carriers = [c.id for c in context.scenario.carriers]
+    table = _plan_table(context, answer, question.ids, carriers, cost)
     write_table(table, context.folder, "plan")
     _write_after(context, table)
     summary = {**_summary(context, answer.plan, table), **answer.facts}
     with atomic(context.folder / "plan.json") as path:
         path.write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
     return {key: summary[key] for key in ("status", "method", "objective", "bound", "gap")}
-
-
-def _answer(
-    context: Context,
-    footprints: list[sparse.csr_array],
-    unmet: np.ndarray,
-    wanted: np.ndarray,
-    limits: dict[str, Any],
-) -> Answer:
-    """The plan, by the problem that the scenario's rules make of it."""
-    rules_of = context.scenario.siting
-    if rules_of.years:
-        return yearly.by_years(context, footprints, unmet, limits)
-    if rules_of.backup is not None:
-        return backed.backed(context, footprints, unmet, limits)
-    if rules_of.first:
-        return objectives.in_order(context, footprints, unmet, wanted, limits)
-    if tenants.saves(context.scenario):
-        return tenants.sharing(context, footprints, unmet, limits)
-    return objectives.allocate(context, footprints, unmet, limits)
 
 
 def _plan_table(

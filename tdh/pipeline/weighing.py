@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from tdh import gaps, schemas, siting
-from tdh.errors import InfeasibleError, InputError, Problem
+from tdh import schemas, siting
+from tdh.errors import InfeasibleError, InputError, NoSolutionError, Problem
 from tdh.language import Text
-from tdh.pipeline import rules, tenants
+from tdh.pipeline import questions, rules
+from tdh.pipeline.context import Context
+from tdh.pipeline.objectives import Answer
 from tdh.results import Run
+from tdh.scenario import Scenario
+from tdh.scenario.combining import sites_of_year
 from tdh.siting import explaining
+from tdh.siting.exploring import apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,41 +31,27 @@ class _Question:
     ids: pd.Index
     footprints: list[sparse.csr_array]
     unmet: np.ndarray
-    codes: np.ndarray
     limits: dict[str, Any]
 
     @property
     def carriers(self) -> np.ndarray:
         return np.array([c.id for c in self.run.carriers], dtype=object)
 
-    def named(self, error: InfeasibleError) -> InfeasibleError:
-        """The error with names of floors and carriers instead of their positions."""
-        problems = rules.named(error.problems, self.run.scenario, self.codes, self.unmet)
-        return InfeasibleError(*problems)
-
 
 def _question(run: Run) -> _Question:
-    carriers = [c.id for c in run.carriers]
-    unmet = gaps.unmet_matrix(run.gaps, run.cells, carriers)
-    wanted = np.flatnonzero(unmet.sum(axis=0) > 0)
-    footprints, ids = [], pd.Index([])
-    for carrier in run.carriers:
-        served = None
-        for band in carrier.bands:
-            signals = run.footprint(carrier.id, band)
-            ids, own = signals.site_ids, signals.footprint()
-            served = own if served is None else (served + own).astype(bool)
-        footprints.append(sparse.csr_array(sparse.csr_array(served)[:, wanted]))
-    codes, unmet = run.cells["municipality_code"].to_numpy()[wanted], unmet[:, wanted]
-    limits = rules.limits(run.scenario, run.assets.loc[ids], codes, unmet)
-    return _Question(run, ids, footprints, unmet, codes, limits)
+    context = Context.of(run)
+    asked = questions.asked(context)
+    counts = np.flatnonzero(asked.unmet.sum(axis=0) > 0)
+    footprints = [sparse.csr_array(f[:, counts]) for f in asked.footprints]
+    codes, unmet = asked.codes[counts], asked.unmet[:, counts]
+    limits = rules.limits(run.scenario, run.assets.loc[asked.ids], codes, unmet)
+    return _Question(run, asked.ids, footprints, unmet, limits)
 
 
 def _plan(question: _Question) -> siting.Plan:
     """The run's plan by position, with what its solver proved of it."""
     run = question.run
-    carrier = pd.Index(question.carriers).get_indexer(run.plan["carrier_id"])
-    selected = np.column_stack([carrier, question.ids.get_indexer(run.plan["asset_id"])])
+    selected = _selected(run, question.carriers, question.ids)
     assignments = pd.DataFrame(
         {
             "carrier": selected[:, 0],
@@ -123,44 +114,88 @@ def not_chosen(run: Run) -> pd.DataFrame:
 
 
 def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
-    """How many people more or fewer sites would serve, each number with its proven bound.
+    """What more or fewer sites would serve: the scenario's plan for each number, with its bounds.
 
     Parameters
     ----------
     run : Run
     max_sites : sequence of int
-        Most sites of each carrier, for one plan each; all other rules stay.
+        Most sites of each carrier (with fiscal years, over all of them), for one plan each; all
+        other rules stay.
 
     Returns
     -------
     DataFrame
-        Table ``plan_curve``, ascending.
+        Table ``plan_curve``, ascending. Where the scenario's plan is not one of people alone, also
+        what else it is the best for, each with its bound: people over all years, people and second
+        covers, or what comes before people.
 
     Raises
     ------
     InputError
-        If the scenario's plan is not one of people in a gap alone (years, ``first``, backup,
-        shared cost).
-    InfeasibleError
-        If a number of sites cannot keep the other rules.
+        If there is no number, one is negative, or the fiscal years allow fewer to every carrier.
+    InfeasibleError, NoSolutionError
+        If a number of sites cannot keep the other rules, or no plan was found that does.
     """
-    _of_people_alone(run, "--curve")
-    question = _question(run)
-    limits = {k: v for k, v in question.limits.items() if k != "max_sites"}
     steps = sorted(set(max_sites))
-    try:
-        table = siting.coverage_curve(
-            question.footprints, question.unmet, steps, seed=run.scenario.seed, **limits
-        )
-    except InfeasibleError as error:
-        raise question.named(error) from error
+    _can_be_asked(run, steps)
+    question = questions.asked(Context.of(run))
     before = float(question.unmet.sum())
-    found = table[["max_sites", "sites", "gap", "status"]].assign(
-        people_served=table["objective"],
-        bound=table["bound"],
-        people_in_gap_after=before - table["objective"],
-    )
-    return schemas.conform(found, "plan_curve")
+    rows = []
+    for most in steps:
+        answer = _with_most(run, question, most)
+        plan = answer.plan
+        row = {
+            "max_sites": most,
+            "sites": len(plan.selected),
+            "people_served": plan.objective,
+            "bound": plan.bound,
+            "gap": plan.gap,
+            "people_in_gap_after": before - plan.objective,
+            "status": str(plan.status),
+        }
+        for name, (value, bound) in _beside_people(answer.facts).items():
+            row |= {name: value, f"{name}_bound": bound}
+        rows.append(row)
+    return schemas.conform(pd.DataFrame(rows), "plan_curve")
+
+
+def _with_most(run: Run, question: questions.Question, most: int) -> Answer:
+    """The scenario's plan with another number of sites of each carrier."""
+    carriers = [c.model_copy(update={"max_sites": most}) for c in run.scenario.carriers]
+    scenario = run.scenario.model_copy(update={"carriers": carriers})
+    try:
+        return questions.answered(Context.of(run, scenario), question)
+    except (InfeasibleError, NoSolutionError) as error:
+        # Of several numbers, which one.
+        said = [
+            replace(
+                p,
+                where=Text(
+                    "max_sites = {n}: {where}",
+                    "max_sites = {n}: {where}",
+                    n=most,
+                    where=p.where or "plan",
+                ),
+            )
+            for p in error.problems
+        ]
+        raise type(error)(*said) from error
+
+
+def _beside_people(facts: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """What a plan is the best for besides people at its end, and the bound of each.
+
+    Parameters
+    ----------
+    facts : mapping
+        ``plan.json``, or the facts of an answer.
+    """
+    for name, key in (("people_over_years", "years"), ("people_and_backup", "backup")):
+        if key in facts:
+            return {name: (float(facts[key]["objective"]), float(facts[key]["bound"]))}
+    first = [o for o in facts.get("objectives", []) if o["name"] != "people"]
+    return {o["name"]: (float(o["value"]), float(o["bound"])) for o in first}
 
 
 def alternatives(run: Run, count: int, differ: float = 0.3, lose: float = 0.02) -> pd.DataFrame:
@@ -172,7 +207,9 @@ def alternatives(run: Run, count: int, differ: float = 0.3, lose: float = 0.02) 
     count : int
         Most alternatives wanted.
     differ, lose : float
-        Least share of other choices; greatest share of people lost.
+        Least share of other choices (the same in another year is none); greatest share lost of
+        what the plan is the best for: people, people over all years, people and second covers, or
+        each of what comes before people, and people.
 
     Returns
     -------
@@ -183,37 +220,68 @@ def alternatives(run: Run, count: int, differ: float = 0.3, lose: float = 0.02) 
     Raises
     ------
     InputError
-        As :func:`curve`.
+        If the scenario fixes every choice of the plan.
     """
-    _of_people_alone(run, "--alternatives")
-    question = _question(run)
-    plan = _plan(question)
-    found = siting.alternatives(
-        plan,
-        question.footprints,
-        question.unmet,
+    context = Context.of(run)
+    question = questions.asked(context)
+    carriers = np.array([c.id for c in run.carriers], dtype=object)
+    selected = _selected(run, carriers, question.ids)
+    fixed = rules.choices(run.scenario, question.ids, offer=True)
+    _leaves_a_choice(selected, fixed)
+    least = [(1.0 - lose) * value - 1e-9 for value in _values(run.summary)]
+
+    def near(other: Answer) -> bool:
+        values = _values({"objective": other.plan.objective, **other.facts})
+        return all(v >= floor for v, floor in zip(values, least, strict=True))
+
+    found = apart(
+        selected,
+        lambda at_most: questions.answered(context, question, at_most),
+        lambda other: other.plan.selected,
+        near,
         count=count,
         differ=differ,
-        lose=lose,
-        seed=run.scenario.seed,
-        **question.limits,
+        fixed=fixed,
     )
-    held = set(map(tuple, plan.selected.tolist()))
-    rows = [
-        {
-            "alternative": number,
-            "people_served": other.objective,
-            "carrier_id": question.carriers[row.carrier],
-            "order": row.place,
-            "asset_id": question.ids[row.site],
-            "in_plan": (row.carrier, row.site) in held,
-            "people_gained": row.gain,
-        }
-        for number, other in enumerate(found, 1)
-        for row in _in_turn(other.assignments).itertuples()
-    ]
-    names = schemas.columns("plan_alternatives")["column"]
-    return schemas.conform(pd.DataFrame(rows, columns=list(names)), "plan_alternatives")
+    found.sort(key=lambda a: _values({"objective": a.plan.objective, **a.facts}), reverse=True)
+    held = set(map(tuple, selected.tolist()))
+    rows = []
+    for number, other in enumerate(found, 1):
+        beside = {name: value for name, (value, _) in _beside_people(other.facts).items()}
+        rows += [
+            {
+                "alternative": number,
+                "people_served": other.plan.objective,
+                "carrier_id": carriers[row.carrier],
+                "order": row.place,
+                "asset_id": question.ids[row.site],
+                "in_plan": (row.carrier, row.site) in held,
+                "people_gained": row.gain,
+                **{name: getattr(row, name) for name in other.columns},
+                **beside,
+            }
+            for row in _in_turn(other.plan.assignments.assign(**other.columns)).itertuples()
+        ]
+    table = pd.DataFrame(rows, columns=None if rows else _required("plan_alternatives"))
+    return schemas.conform(table, "plan_alternatives")
+
+
+def _values(facts: Mapping[str, Any]) -> list[float]:
+    """What a plan is the best for, the most important first."""
+    beside = [value for value, _ in _beside_people(facts).values()]
+    # A sum has people in it; what comes before people does not.
+    return beside if beside and "objectives" not in facts else [*beside, float(facts["objective"])]
+
+
+def _required(table: str) -> list[str]:
+    spec = schemas.columns(table)
+    return list(spec.loc[spec["required"] == "yes", "column"])
+
+
+def _selected(run: Run, carriers: np.ndarray, ids: pd.Index) -> np.ndarray:
+    """Pairs (carrier, site) of the run's plan, by position."""
+    of = pd.Index(carriers).get_indexer(run.plan["carrier_id"])
+    return np.column_stack([of, ids.get_indexer(run.plan["asset_id"])])
 
 
 def _in_turn(assignments: pd.DataFrame) -> pd.DataFrame:
@@ -238,30 +306,59 @@ def compared(run: Run, other: Run) -> pd.DataFrame:
     return schemas.conform(table.reset_index(), "plan_compared")
 
 
-def _of_people_alone(run: Run, option: str) -> None:
-    """Refuse a run whose plan another solver made: its curve would be of another question."""
-    given = run.scenario.siting
-    has = {
-        "siting.years": bool(given.years),
-        "siting.first": bool(given.first),
-        "siting.backup": given.backup is not None,
-        "costs.shared_saving": tenants.saves(run.scenario),
-    }
-    names = [name for name, there in has.items() if there]
-    if names:
+def _can_be_asked(run: Run, steps: Sequence[int]) -> None:
+    """Refuse numbers of sites that say nothing."""
+    where, problems = "--curve", []
+    if not steps:
+        what = Text("there is no number of sites", "局数がありません")
+        problems.append(Problem(what, where=where))
+    elif steps[0] < 0:
+        what = Text("a number of sites is negative", "局数が負です")
+        problems.append(Problem(what, value=steps[0], expected=">= 0", where=where))
+    if run.scenario.siting.years:
+        most = max(_most_by_years(run.scenario, k) for k in range(len(run.carriers)))
+        if steps and steps[-1] > most:
+            problems.append(
+                Problem(
+                    Text(
+                        "the fiscal years allow fewer sites to every carrier",
+                        "各年度の局数上限の合計を超えています",
+                    ),
+                    value=steps[-1],
+                    expected=f"<= {most:g}",
+                    where=where,
+                    fix=Text(
+                        "ask for fewer, or allow more in [[siting.years]] with tdh run … --set "
+                        "KEY=VALUE --out OTHER",
+                        "少ない局数を指定するか、tdh run … --set KEY=VALUE --out 別のフォルダ で "
+                        "[[siting.years]] の局数を増やしてください",
+                    ),
+                )
+            )
+    if problems:
+        raise InputError(*problems)
+
+
+def _most_by_years(scenario: Scenario, carrier: int) -> float:
+    """Most sites of a carrier that the fiscal years allow together."""
+    given = [sites_of_year(scenario, t, carrier) for t in range(len(scenario.siting.years))]
+    return float(sum(np.inf if n is None else n for n in given))
+
+
+def _leaves_a_choice(selected: np.ndarray, fixed: np.ndarray | None) -> None:
+    """Refuse a plan all of whose choices are the planner's own: no other can differ."""
+    held = set() if fixed is None else set(map(tuple, fixed.tolist()))
+    if len(selected) and set(map(tuple, selected.tolist())) <= held:
         raise InputError(
             Problem(
                 Text(
-                    "only plans of people in a gap alone can be made anew here",
-                    "ここで作り直せるのは未充足人口だけを目的とする計画です",
+                    "the scenario makes every choice of the plan itself, so no plan can differ",
+                    "計画のすべての選択がシナリオで固定されており、異なる案はありえません",
                 ),
-                value=", ".join(names),
-                where=option,
+                where="siting.choices",
                 fix=Text(
-                    "change the scenario with tdh run … --set KEY=VALUE --out OTHER, then tdh plan "
-                    "RUN --compare OTHER",
-                    "tdh run … --set KEY=VALUE --out 別のフォルダ で計算し、tdh plan 計算フォルダ "
-                    "--compare 別のフォルダ で比べてください",
+                    "take out choices with offer = true",
+                    "offer = true の choices を減らしてください",
                 ),
             )
         )

@@ -65,6 +65,7 @@ def by_years(
         "fixed": limits["fixed"],
         "forbidden": limits["forbidden"],
         "floors": limits["floors"],
+        "at_most": limits.get("at_most"),
         "budget": limits.get("budget"),
         "programme_budget": limits.get("programme_budget"),
     }

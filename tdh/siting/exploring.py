@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -168,25 +168,77 @@ def alternatives(
         Best first; fewer than asked for where no more exist. The bound of each holds for plans
         that differ so much.
     """
-    held = _pairs(limits.get("fixed"))
-    apart = list(limits.pop("at_most", None) or ())
-    found: list[Plan] = []
+    rules = [*(limits.pop("at_most", None) or ())]
+
+    def again(at_most: list[tuple[np.ndarray, int]]) -> Plan:
+        sets = [*rules, *at_most]
+        return solve_allocation(
+            footprints, demand, max_sites, sharing_capacity, at_most=sets, **limits
+        )
+
+    found = apart(
+        plan.selected,
+        again,
+        lambda other: other.selected,
+        lambda other: other.objective >= (1.0 - lose) * plan.objective,
+        count=count,
+        differ=differ,
+        fixed=limits.get("fixed"),
+    )
+    return sorted(found, key=lambda p: -p.objective)
+
+
+Found = TypeVar("Found")
+
+
+def apart(
+    selected: np.ndarray,
+    again: Callable[[list[tuple[np.ndarray, int]]], Found],
+    pairs_of: Callable[[Found], np.ndarray],
+    good: Callable[[Found], bool],
+    *,
+    count: int,
+    differ: float,
+    fixed: Any = None,
+) -> list[Found]:
+    """Answers of any solver that differ from a plan and from each other.
+
+    Parameters
+    ----------
+    selected : (n, 2) int64
+        Pairs (carrier, site) of the plan.
+    again : callable
+        From sets of pairs, each with the most of it that may be chosen, to the best answer.
+    pairs_of, good : callable
+        The pairs of an answer; whether it is near enough to the plan.
+    count : int
+        Most answers wanted.
+    differ : float
+        Least share of other choices, in [0, 1]; those that are fixed do not count.
+    fixed : pairs (carrier, site), or bool (n_carriers, n_sites), optional
+
+    Returns
+    -------
+    list
+        In the order in which they were found, up to the first that is not good.
+    """
+    held = _pairs(fixed)
+    sets: list[tuple[np.ndarray, int]] = []
+    found: list[Found] = []
     for _ in range(count):
-        last = (found or [plan])[-1]
-        free = [p for p in map(tuple, last.selected.tolist()) if p not in held]
+        last = pairs_of(found[-1]) if found else selected
+        free = [p for p in map(tuple, last.tolist()) if p not in held]
         if not free:
             break
-        apart.append((np.array(free), int(np.floor((1.0 - differ) * len(free)))))
+        sets.append((np.array(free), int(np.floor((1.0 - differ) * len(free)))))
         try:
-            other = solve_allocation(
-                footprints, demand, max_sites, sharing_capacity, at_most=apart, **limits
-            )
+            other = again(sets)
         except (InfeasibleError, NoSolutionError):
             break
-        if other.objective < (1.0 - lose) * plan.objective:
+        if not good(other):
             break
         found.append(other)
-    return sorted(found, key=lambda p: -p.objective)
+    return found
 
 
 def _pairs(fixed: Any) -> set[tuple[int, ...]]:

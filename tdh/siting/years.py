@@ -89,6 +89,7 @@ def solve_years(
     budget: Any = None,
     programme_budget: float | None = None,
     floors: Sequence[tuple[Any, ...]] | None = None,
+    at_most: Sequence[tuple[Any, float]] | None = None,
     seed: int = 0,
     effort: Effort | None = None,
 ) -> YearsPlan:
@@ -144,6 +145,8 @@ def solve_years(
         Most cost over all years and carriers.
     floors : sequence of (bool mask (n_cells,), float) or (mask, float, carrier), optional
         Least demand of the last year that is covered by its end, as for :func:`solve_allocation`.
+    at_most : sequence of (pairs, int), optional
+        Sets of pairs, given as ``fixed`` is, of which at most so many may stand at the end.
 
     Returns
     -------
@@ -183,6 +186,7 @@ def solve_years(
         budget=budget,
         programme_budget=programme_budget,
         floors=floors,
+        at_most=at_most,
     )
     request = years.request
     h = horizon.horizon_of(

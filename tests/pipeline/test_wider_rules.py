@@ -12,8 +12,18 @@ import pytest
 
 from tdh import gaps, language, resilience
 from tdh.cli import main
-from tdh.errors import InfeasibleError
-from tdh.pipeline import connected, kpis, planned, recounts, stages, standing, tenants, yearly
+from tdh.errors import InfeasibleError, InputError
+from tdh.pipeline import (
+    connected,
+    kpis,
+    planned,
+    recounts,
+    stages,
+    standing,
+    tenants,
+    weighing,
+    yearly,
+)
 from tdh.pipeline.context import Context
 from tdh.results import Run, read_run
 from tdh.scenario import Costs, Floor, PlaceSource, Scenario
@@ -416,3 +426,107 @@ def test_a_little_of_what_comes_first_is_given_for_people(demo_run: Run, folder:
     # What is given up is counted against what the scenario allows, not against what is written.
     said = tampered(run, "objectives", 0, "held", add=first["held"])
     assert any("an earlier objective is not held" in text for text in said)
+
+
+YEARS = [FiscalYear(fiscal_year=2026, max_sites=1), FiscalYear(fiscal_year=2027, max_sites=2)]
+WIDER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "years": ({"years": YEARS, "discount": 0.9}, {}),
+    "backup": ({"backup": Backup(weight=0.5)}, {}),
+    "first": ({"first": ["any_carrier", "two_carriers"]}, {}),
+    "shared cost": ({"budget_yen": 20e6}, {"yen": YEN, "shared_saving": 0.5}),
+    "floors": ({"floors": [Floor(municipality="each", share=0.02)]}, {}),
+}
+
+
+def reached(facts: dict[str, Any]) -> list[float]:
+    """What a plan is the best for, most important first, from ``plan.json``."""
+    if "years" in facts or "backup" in facts:
+        return [facts["years" if "years" in facts else "backup"]["objective"]]
+    return [o["value"] for o in facts.get("objectives", [{"value": facts["objective"]}])]
+
+
+@pytest.mark.parametrize("kind", WIDER)
+def test_the_curve_is_of_the_scenarios_own_objective(
+    demo_run: Run, folder: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each row is what running the scenario with that number gives, bounds and all."""
+    siting, costs = WIDER[kind]
+    siting = {**siting, "choices": all_but(demo_run, 8)}
+
+    def run(most: int) -> Run:
+        return planned_again(
+            demo_run, changed(demo_run, siting, Costs(**costs), max_sites=most), folder
+        )
+
+    said = {most: run(most).summary for most in (1, 2, 3)}
+    table = weighing.curve(run(3), [3, 1, 2])
+    assert table["max_sites"].tolist() == [1, 2, 3]
+    names = {"years": ["people_over_years"], "backup": ["people_and_backup"]}
+    wider = names.get(kind, ["any_carrier", "two_carriers"] if kind == "first" else [])
+    for row in table.to_dict("records"):
+        plan = said[row["max_sites"]]
+        assert row["people_served"] == pytest.approx(plan["objective"])
+        assert row["bound"] == pytest.approx(plan["bound"]) and row["status"] == plan["status"]
+        assert row["people_in_gap_after"] == pytest.approx(plan["people_in_gap_after"])
+        assert row["sites"] == sum(c["sites"] for c in plan["carriers"].values())
+        values = [row[name] for name in wider]
+        assert values == pytest.approx(reached(plan)[: len(values)])
+        assert all(row[f"{name}_bound"] >= row[name] * (1 - 1e-6) for name in wider)
+    best = table[wider or ["people_served"]].round(6).to_numpy().tolist()
+    assert best == sorted(best) and best[-1] > best[0]
+    main(["plan", str(folder), "--curve", "1", "--json"])
+    (told,) = json.loads(capsys.readouterr().out)
+    every = {"people_over_years", "people_and_backup", "places", "any_carrier", "two_carriers"}
+    assert set(told) & every == set(wider), "columns of other scenarios"
+
+
+@pytest.mark.parametrize("kind", WIDER)
+def test_alternatives_are_near_in_the_scenarios_own_objective(
+    demo_run: Run, folder: Path, kind: str
+) -> None:
+    """Counted again cell by cell; and none is told that is too far."""
+    siting, costs = WIDER[kind]
+    siting = {**siting, "choices": all_but(demo_run, 10)}
+    run = planned_again(demo_run, changed(demo_run, siting, Costs(**costs), max_sites=2), folder)
+    table = weighing.alternatives(run, 2, differ=0.3, lose=0.5)
+    assert table["alternative"].nunique() > 0
+    of_carrier = {c.id: k for k, c in enumerate(run.carriers)}
+    unmet = gaps.unmet_matrix(run.gaps, run.cells, list(of_carrier))
+    aims = {"years": "people_over_years", "backup": "people_and_backup", "first": "two_carriers"}
+    for _, own in table.groupby("alternative"):
+        assert own["in_plan"].sum() <= 0.7 * len(run.plan)
+        other = read_run(folder)
+        other.__dict__["plan"] = own
+        served = unmet[counts(other) > 0].sum()
+        assert own["people_served"].unique() == pytest.approx([served])
+        assert own["people_gained"].sum() == pytest.approx(served)
+        assert own["fiscal_year"].notna().all() == (kind == "years")
+        if kind in aims:
+            place = 1 if kind == "first" else 0
+            assert own[aims[kind]].min() >= 0.5 * reached(run.summary)[place] - 1e-6
+    near = weighing.alternatives(run, 1, differ=0.3, lose=1e-9)
+    assert near.empty or near["people_served"].min() > 0
+    assert weighing.alternatives(run, 1, differ=1.0, lose=0.0).empty
+
+
+def test_what_a_curve_or_an_alternative_cannot_say_is_refused(demo_run: Run, folder: Path) -> None:
+    few = all_but(demo_run, 4)
+    run = planned_again(demo_run, changed(demo_run, {"years": YEARS, "choices": few}), folder)
+    with pytest.raises(InputError, match="fiscal years allow fewer") as error:
+        weighing.curve(run, [1, 4])
+    assert "年度" in error.value.render("ja") and "<= 3" in str(error.value)
+    with pytest.raises(InputError, match="negative"):
+        weighing.curve(run, [-1])
+    with pytest.raises(InputError, match="no number of sites"):
+        weighing.curve(run, [])
+    made = [
+        Choice(carrier=row.carrier_id, asset=row.asset_id, offer=True)
+        for row in run.plan.itertuples()
+    ]
+    rules = {"years": YEARS, "choices": [*few, *made]}
+    fixed = planned_again(demo_run, changed(demo_run, rules), folder)
+    assert len(fixed.plan) == len(made)
+    with pytest.raises(InputError, match="no plan can differ"):
+        weighing.alternatives(fixed, 1)
+    with pytest.raises(InfeasibleError, match=r"max_sites = 0: .*fixed"):
+        weighing.curve(fixed, [0])

@@ -64,6 +64,9 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
         out["floors"] = [(m, share * last[:, m].sum()) for m in masks]
         if draw(st.booleans()):
             out["floors"].append((masks[0], share * last[0, masks[0]].sum(), 0))
+    if draw(st.integers(0, 2)) == 0:
+        among = rng.random((n_carriers, n_sites)) < 0.6
+        out["at_most"] = [(np.argwhere(among), draw(st.integers(0, 2)))]
     return out
 
 
@@ -114,6 +117,10 @@ def best_of_all(problem: dict[str, Any]) -> float | None:
             if any(
                 a[0] == b[0] and np.hypot(*(xy[a[1]] - xy[b[1]])) < problem["spacing_m"]
                 for a, b in itertools.combinations(both, 2)
+            ):
+                continue
+            if any(
+                len(set(both) & set(map(tuple, of))) > n for of, n in problem.get("at_most", [])
             ):
                 continue
             for when in itertools.product(range(n_years), repeat=k):
