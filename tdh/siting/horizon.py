@@ -227,7 +227,9 @@ def grouped(
     first = np.ones(len(order), dtype=bool)
     first[1:] = (names[order][1:] != names[order][:-1]).any(axis=1)
     group = np.cumsum(first) - 1
-    weight = np.array([np.bincount(group, own[order], int(first.sum())) for own in demand])
+    # Of no cells at all numpy counts whole numbers.
+    counts = [np.bincount(group, own[order], int(first.sum())) for own in demand]
+    weight = np.array(counts, dtype=np.float64)
     kept = sparse.csr_array(sparse.diags_array(usable.astype(np.float64)) @ footprint)
     cover = sparse.csr_array(kept[:, order[first]].tocsr())
     cover.eliminate_zeros()

@@ -68,8 +68,12 @@ def solve(h: Horizon, cost: np.ndarray, seed: int, effort: Effort, at_the_end: S
     """
     base = float(h.base.sum())
     p = programme_of(h)
-    if len(h.pair) == 0 and not len(h.need):
-        return Found(np.zeros(0, dtype=np.int64), base, "nothing to choose", True)
+    if len(h.pair) == 0:
+        nothing = np.zeros(0, dtype=np.int64)
+        if h.lack(nothing).any():
+            at_the_end()
+            raise _no_room(h)
+        return Found(nothing, base, "nothing to choose", True)
     if 0 < p.matrix.nnz <= SMALL:
         answer = programme.branch(p, nodes=NODES, seed=seed)
         if answer.proven and answer.values is None:
@@ -221,7 +225,11 @@ class _Planner:
                 self.methods.append("HiGHS on what the bound leaves open")
             if answer.values is not None:
                 self.keep(when_of(self.h, answer.values))
-            # A schedule outside the room is no better than what lies at its end.
+            elif answer.proven and not room < np.inf:
+                self.at_the_end()
+                raise _no_room(self.h)
+            # A schedule outside the room is no better than what lies at its end; within there may
+            # be none.
             within = max(proven - room, answer.bound + self.base)
             self.bound = min(self.bound, max(self.value, within))
 

@@ -149,9 +149,9 @@ def at_prices(
         nodes = max(1, round(NODES * work))
         part = priced(p, hard, prices, nodes=nodes, gap=NEAR * abs(bound))
         reproducible &= part.reproducible
-        bound = min(bound, part.bound)
         if part.values is None:
             break
+        bound = min(bound, part.bound)
         taken |= part.values[: p.n_whole] > 0.5
         over = p.matrix[hard] @ part.values - p.limit[hard]
         missed = over > np.maximum(give, 1e-9)

@@ -52,6 +52,8 @@ SUMMED = 1e-9
 """Share of a bound that the rounding of its sum may take."""
 
 _OPTIMAL, _INFEASIBLE = 0, 2
+_NONE = 2
+"""What scipy calls a programme that HiGHS proves to have no plan."""
 
 
 class Programme(NamedTuple):
@@ -170,9 +172,10 @@ def solve(
     part: Answer | None = None
     if whole and bound - value > NEAR * abs(bound) and p.matrix.nnz <= WHOLE:
         part = cut(p, nodes=max(1, round(WHOLE_NODES * work)))
-        bound, reproducible = min(bound, part.bound), part.reproducible
+        reproducible = part.reproducible
         methods.append(part.method)
         if part.values is not None:
+            bound = min(bound, part.bound)
             likely |= part.values[: p.n_whole] > 0.5
             if keeps(p, part.values) and float(p.gain @ part.values) > value:
                 best, value = part.values, float(p.gain @ part.values)
@@ -240,7 +243,9 @@ def cut(
     )
     in_time = time.monotonic() - begun < PATIENCE_S
     if found.x is None:
-        return Answer(None, float(np.maximum(p.gain, 0).sum()), False, "HiGHS", in_time)
+        none = found.status == _NONE
+        every = float(np.maximum(p.gain, 0).sum())
+        return Answer(None, -np.inf if none else every, none, "HiGHS", in_time)
     bound = -float(found.mip_dual_bound) * unit
     values = np.clip(found.x, 0.0, 1.0)
     values[: p.n_whole] = np.round(values[: p.n_whole])

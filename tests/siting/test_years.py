@@ -18,6 +18,7 @@ from tdh.siting import (
     Effort,
     Status,
     planning,
+    programme,
     scheduling,
     solve_mclp,
     solve_years,
@@ -315,3 +316,37 @@ def test_years_and_places_must_agree() -> None:
         solve_years([near], np.ones((1, 2)), [1, 1], discount=0.0)
     with pytest.raises(InfeasibleError, match="fixed and forbidden"):
         solve_years([near], np.ones((1, 2)), [1], in_place=[(0, 0)], forbidden=[(0, 0)])
+
+
+@pytest.mark.parametrize("small", [planning.SMALL, -1])
+def test_floors_where_nothing_can_be_chosen(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in place keeps them, or no schedule does."""
+    monkeypatch.setattr(planning, "SMALL", small)
+    problem: dict[str, Any] = {
+        "footprints": [sparse.csr_array(np.eye(2, dtype=bool))],
+        "demand": np.array([[3.0, 2.0]]),
+        "max_sites": [0, 0],
+        "in_place": [(0, 0)],
+    }
+    plan = solve_years(**problem, floors=[(np.array([True, False]), 3.0)])
+    assert plan.schedule.empty and plan.covered.tolist() == [3.0, 3.0]
+    assert plan.status is Status.OPTIMAL
+    with pytest.raises(InfeasibleError, match="lower it by at least 2"):
+        solve_years(**problem, floors=[(np.array([True, True]), 5.0)])
+
+
+def test_what_must_be_built_serves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "SMALL", -1)
+    near = sparse.csr_array(np.array([[1], [0]], dtype=bool))
+    must = {"in_place": [(0, 0)], "fixed": [(0, 1)], "sharing_capacity": 1}
+    plan = solve_years([near], [[4.0]], [1, 1], **must)
+    assert plan.schedule["site"].tolist() == [1] and plan.objective == 8.0
+
+
+def test_none_within_the_room_is_a_bound_too() -> None:
+    """No schedule is better than the known one by the gap: HiGHS proves that there is none."""
+    one = sparse.csr_array(np.array([[1.0, 1.0]]))
+    at_least = sparse.csr_array(sparse.vstack([one, -one], format="csr"))
+    empty = programme.Programme(np.ones(2), at_least, np.array([0.5, -0.7]), 2)
+    answer = programme.cut(empty, nodes=5)
+    assert answer.values is None and answer.proven and answer.bound == -np.inf
