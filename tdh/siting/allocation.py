@@ -224,6 +224,7 @@ def answer(
     begun = time.perf_counter() if begun is None else begun
     infeasible.check_fixed(request)
     model = model_of(request)
+    infeasible.check_reach(request, model)
     solution = solving.solve(model.arrays, seed=seed, effort=effort, progress=progress)
     if solution.chosen is None:
         kept = infeasible.explain(request, model, solution.proven, solution.lack)

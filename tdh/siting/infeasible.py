@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
-from tdh.siting import dual, exact, kernels
+from tdh.siting import dual, exact, kernels, restricting
 from tdh.siting.spacing import too_near
 
 if TYPE_CHECKING:
@@ -101,6 +102,99 @@ ELASTIC_MOST, ELASTIC_NODES, PATIENCE_S = 100_000, 200, 60.0
 """Non-zeros up to which it is sought, and branch-and-bound nodes and wall clock for that."""
 
 
+def check_reach(request: Request, model: Model) -> None:
+    """Refuse floors that even sums of single sites do not reach: no search is needed for that.
+
+    Raises
+    ------
+    InfeasibleError
+        As :func:`check_alone`.
+    """
+    m = model.arrays
+    if len(m.need) and _short(m.need, reach(m)).any():
+        check_alone(request, model)
+
+
+def check_alone(request: Request, model: Model) -> None:
+    """Refuse floors that are out of reach one by one, with what is possible instead.
+
+    Raises
+    ------
+    InfeasibleError
+        With every such floor, the most that a plan may reach of it, and by how much to lower it.
+    """
+    m = model.arrays
+    most = np.minimum(
+        [most_within(model, f) for f in range(len(request.floors))], reach(m)[: len(request.floors)]
+    )
+    found = []
+    for f in np.flatnonzero(_short(m.need[: len(most)], most)).tolist():
+        _, need, carrier = request.floors[f]
+        possible = need - float(m.need[f]) + float(most[f])
+        found.append(
+            Problem(
+                Text(
+                    "a floor is out of reach even if everything else is given up for it",
+                    "他をすべて諦めても下限に届きません",
+                ),
+                value=need,
+                expected=f"<= {possible:.6g}",
+                where=_name(f, carrier),
+                fix=Text(
+                    "lower it by at least {lack:.6g}, or allow more sites",
+                    "少なくとも {lack:.6g} 下げるか、局数の上限を増やしてください",
+                    lack=need - possible,
+                ),
+            )
+        )
+    if found:
+        raise InfeasibleError(*found)
+
+
+def _short(need: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Which floors a bound of what can be reached lies below, beyond rounding."""
+    return most < need * (1 - 1e-9) - 1e-9
+
+
+def reach(m: Arrays) -> np.ndarray:
+    """A bound on what a plan covers within each floor: of all, and of single sites added up.
+
+    Each budget buys, by the fraction if need be, the pairs that cover most of the floor for their
+    cost (Dantzig 1957); what several cover counts for each.
+
+    Returns
+    -------
+    (n_floors,) float64
+    """
+    group = np.repeat(np.arange(m.n_groups), np.diff(m.floor_ptr))
+    shape = (len(m.need), m.n_groups)
+    inside = sparse.csr_array((m.weight[group], (m.floor_idx, group)), shape=shape)
+    by_group = sparse.csr_array(
+        (np.ones(len(m.group_idx)), m.group_idx, m.group_ptr), shape=(m.n_groups, m.n_pairs)
+    )
+    alone = sparse.csr_array(inside @ by_group)
+    most = np.zeros(len(m.need))
+    for f in range(len(most)):
+        span = slice(alone.indptr[f], alone.indptr[f + 1])
+        pairs, worth = alone.indices[span], alone.data[span]
+        for k in np.unique(m.budget[pairs]):
+            own = m.budget[pairs] == k
+            most[f] += _knapsack(worth[own], m.cost[pairs[own]], float(m.limit[k]))
+    return np.minimum(most, inside.sum(axis=1))
+
+
+def _knapsack(worth: np.ndarray, cost: np.ndarray, limit: float) -> float:
+    """The relaxed knapsack's value.
+
+    >>> _knapsack(np.array([6.0, 5.0, 1.0]), np.array([2.0, 1.0, 0.0]), 2.0)
+    9.0
+    """
+    order = np.argsort(-worth / np.maximum(cost, 1e-300), kind="stable")
+    before = np.cumsum(cost[order]) - cost[order]
+    share = np.clip((limit - before) / np.maximum(cost[order], 1e-300), 0.0, 1.0)
+    return float(worth[order] @ np.where(before <= limit, share, 0.0))
+
+
 def explain(
     request: Request, model: Model, proven: bool, lack: np.ndarray | None = None
 ) -> exact.Shortfall | None:
@@ -122,31 +216,8 @@ def explain(
     InfeasibleError
         If no plan keeps the floors.
     """
+    check_alone(request, model)
     m = model.arrays
-    found = []
-    for f, (_, need, carrier) in enumerate(request.floors):
-        most = most_within(model, f)
-        open_need = float(m.need[f])
-        if most < open_need * (1 - 1e-9) - 1e-9:
-            reach = need - open_need + most
-            found.append(
-                Problem(
-                    Text(
-                        "a floor is out of reach even if everything else is given up for it",
-                        "他をすべて諦めても下限に届きません",
-                    ),
-                    value=need,
-                    expected=f"<= {reach:.6g}",
-                    where=_name(f, carrier),
-                    fix=Text(
-                        "lower it by at least {lack:.6g}, or allow more sites",
-                        "少なくとも {lack:.6g} 下げるか、局数の上限を増やしてください",
-                        lack=need - reach,
-                    ),
-                )
-            )
-    if found:
-        raise InfeasibleError(*found)
     elastic = exact.Shortfall(None, 0.0)
     if exact.size(m) <= ELASTIC_MOST:
         nodes = 20_000 if exact.size(m) <= ELASTIC else ELASTIC_NODES
@@ -203,16 +274,48 @@ def most_within(model: Model, floor: int) -> float:
     """A bound on the open demand that any plan covers within one floor's mask."""
     m = model.arrays
     group = np.repeat(np.arange(m.n_groups), np.diff(m.floor_ptr))
-    inside = np.zeros(m.n_groups)
-    inside[group[m.floor_idx == floor]] = 1.0
-    if m.n_groups == 0 or m.n_pairs == 0 or not inside.any():
+    groups = np.unique(group[m.floor_idx == floor])
+    if m.n_pairs == 0 or not len(groups):
         return 0.0
-    alone = m._replace(
-        weight=m.weight * inside,
-        floor_ptr=np.zeros(m.n_groups + 1, dtype=np.int64),
+    part = _of_groups(m, groups)
+    alone = restricting.restrict(
+        part, np.ones(part.n_pairs, dtype=bool), np.zeros(part.n_pairs, dtype=bool)
+    )
+    if alone is None or alone.arrays.n_pairs == 0:
+        return 0.0
+    if exact.size(alone.arrays) <= 4_000:
+        return exact.solve(alone.arrays, nodes=5_000, seed=0).bound
+    return dual.relax(alone.arrays, chunks=20, tolerance=1e-4).bound
+
+
+def _of_groups(m: Arrays, groups: np.ndarray) -> Arrays:
+    """The model of some groups and the pairs that cover any of them, without floors."""
+    by_group = sparse.csr_array(
+        (np.ones(len(m.group_idx)), m.group_idx, m.group_ptr), shape=(m.n_groups, m.n_pairs)
+    )[groups]
+    pairs = np.unique(by_group.indices)
+    by_group = sparse.csr_array(by_group[:, pairs])
+    cover = by_group.T.tocsr()
+    rows = sparse.csr_array(
+        (m.row_coef, m.row_idx, m.row_ptr), shape=(len(m.row_limit), m.n_pairs)
+    )[:, pairs].tocsr()
+    by_pair = rows.T.tocsr()
+    return m._replace(
+        cover_ptr=cover.indptr.astype(np.int64),
+        cover_idx=cover.indices.astype(np.int32),
+        group_ptr=by_group.indptr.astype(np.int64),
+        group_idx=by_group.indices.astype(np.int32),
+        weight=m.weight[groups],
+        budget=m.budget[pairs],
+        cost=m.cost[pairs],
+        budget_ptr=np.searchsorted(m.budget[pairs], np.arange(len(m.limit) + 1)).astype(np.int64),
+        row_ptr=rows.indptr.astype(np.int64),
+        row_idx=rows.indices.astype(np.int32),
+        row_coef=rows.data.astype(np.float64),
+        pair_ptr=by_pair.indptr.astype(np.int64),
+        pair_idx=by_pair.indices.astype(np.int32),
+        pair_coef=by_pair.data.astype(np.float64),
+        floor_ptr=np.zeros(len(groups) + 1, dtype=np.int64),
         floor_idx=np.zeros(0, dtype=np.int32),
         need=np.zeros(0),
     )
-    if exact.size(alone) <= 4_000:
-        return exact.solve(alone, nodes=5_000, seed=0).bound
-    return dual.relax(alone, chunks=20, tolerance=1e-4).bound

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from tdh.siting import horizon, infeasible, planning
-from tdh.siting.allocation import Request, answer, check
+from tdh.siting.allocation import Request, answer, check, model_of
 from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
 from tdh.siting.plan import Status
@@ -198,8 +198,15 @@ def solve_years(
         _accounts(years),
     )
 
+    if request.floors:
+        without = _without_years(years)
+        infeasible.check_reach(without, model_of(without))
+
     def at_the_end() -> np.ndarray:
-        plan = answer(_without_years(years), seed, effort)
+        without = _without_years(years)
+        # That a floor is out of reach alone takes no search for a plan.
+        infeasible.check_alone(without, model_of(without))
+        plan = answer(without, seed, effort)
         stands = np.zeros(request.fixed.size, dtype=bool)
         stands[plan.selected @ [request.fixed.shape[1], 1]] = True
         return stands[h.pair]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import sparse
 
-from tdh.errors import NoSolutionError
-from tdh.siting import infeasible, solve_allocation, solving
+from tdh.errors import InfeasibleError, NoSolutionError
+from tdh.siting import infeasible, solve_allocation, solve_years, solving
 from tdh.siting.allocation import check, model_of
 from tdh.siting.model import Arrays
 from tdh.siting.solving import Effort, Solution
@@ -56,3 +59,57 @@ def test_what_the_nearest_plan_lacks_is_said(monkeypatch: pytest.MonkeyPatch) ->
     assert problem.where == "floors[0]"
     assert "lacks 0.25 of the floor's 10.001" in problem.render("en")
     assert "10.001 のうち 0.25 が不足" in problem.render("ja")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_possible_within_a_floor_alone(
+    seed: int, every_plan: Callable[[dict[str, Any]], Iterator[list[tuple[int, int]]]]
+) -> None:
+    """No plan covers more; the sums of single sites bound it, too, and the search by little."""
+    rng = np.random.default_rng(seed)
+    covers = rng.random((2, 6, 30)) < 0.25
+    demand = rng.integers(0, 9, (2, 30)).astype(float)
+    problem: dict[str, Any] = {
+        "footprints": [sparse.csr_array(c) for c in covers],
+        "max_sites": [2, 1],
+        "sharing_capacity": 1,
+        "xy_m": rng.integers(0, 4, (6, 2)) * 100.0,
+        "spacing_m": 150.0,
+        "cost": rng.integers(1, 4, (2, 6)).astype(float),
+        "programme_budget": 5.0,
+        "fixed": [(0, int(rng.integers(6)))],
+    }
+    inside = rng.random((3, 30)) < 0.3
+    floors = [(inside[0], 1.0), (inside[1], 1.0, 1), (inside[2], 1.0, 0)]
+    request = check(demand=demand, floors=floors, **problem)
+    model = model_of(request)
+    sums = infeasible.reach(model.arrays)
+    for f, (mask, need, *of) in enumerate(floors):
+        best = 0.0
+        for pairs in every_plan(problem):
+            hit = np.zeros((2, 30), dtype=bool)
+            for c, i in pairs:
+                hit[c] |= covers[c, i]
+            whose = of or [0, 1]
+            best = max(best, (demand * hit)[whose][:, mask].sum())
+        # What fixed choices serve of it is no longer needed.
+        served = need - model.arrays.need[f]
+        most = infeasible.most_within(model, f)
+        assert best <= served + min(most, sums[f]) + 1e-6
+        assert most == pytest.approx(best - served)
+
+
+@pytest.mark.parametrize("solve", [solve_allocation, solve_years])
+def test_what_single_sites_cannot_reach_is_said_without_a_search(
+    solve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("a plan is sought")
+
+    monkeypatch.setattr(solving, "solve", none)
+    most = 1 if solve is solve_allocation else [1, 0]
+    both = [(np.array([True, True, False]), 103.0), (np.array([False, True, True]), 10.001)]
+    with pytest.raises(InfeasibleError) as caught:
+        solve([COVER], DEMAND, most, floors=both)
+    assert [p.where for p in caught.value.problems] == ["floors[0]", "floors[1]"]
+    assert [p.expected for p in caught.value.problems] == ["<= 100", "<= 10"]
