@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from tdh import gaps
-from tdh.errors import InfeasibleError, TdhError
+from tdh.errors import InfeasibleError, NoSolutionError, TdhError
 from tdh.pipeline import backed, objectives, rules, tenants, yearly
 from tdh.pipeline.context import Context
 from tdh.pipeline.covered import carrier_footprints
@@ -93,9 +93,9 @@ def answered(
         limits["at_most"] = list(at_most)
     try:
         answer = _answer(context, question, limits)
-    except InfeasibleError as error:
+    except (InfeasibleError, NoSolutionError) as error:
         said = rules.named(error.problems, context.scenario, question.codes, question.unmet)
-        raise InfeasibleError(*said) from error
+        raise type(error)(*said) from error
     if answer.broken:
         raise TdhError(*answer.broken)
     return answer

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tdh.errors import NoSolutionError, Problem
+from tdh.errors import Problem
 from tdh.language import Text
 from tdh.siting import infeasible, solving
 from tdh.siting.counting import assignments
@@ -228,13 +228,14 @@ def answer(
     solution = solving.solve(model.arrays, seed=seed, effort=effort, progress=progress)
     if solution.chosen is None:
         kept = infeasible.explain(request, model, solution.proven, solution.lack)
-        if kept is None:
-            raise NoSolutionError(*_missed(request, solution.lack))
+        in_time = solution.reproducible and kept.in_time
+        if kept.chosen is None:
+            raise infeasible.not_found(*_missed(request, solution.lack), in_time=in_time)
         solution = replace(
             solution,
             chosen=kept.chosen,
             method=f"{solution.method} + SCIP on the floors alone",
-            reproducible=solution.reproducible and kept.in_time,
+            reproducible=in_time,
         )
     assert solution.chosen is not None
     chosen = request.fixed.copy()

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tdh.errors import InfeasibleError, NoSolutionError, Problem
+from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
 from tdh.siting import infeasible, programme
 from tdh.siting.allocation import Request, check, model_of
@@ -120,7 +120,7 @@ def solve_backup_cover(
 
     answer = programme.solve(p, seed=seed, work=effort.work, polish=polish)
     if answer.values is None:
-        _explain(request, answer.proven)
+        _explain(request, answer)
     assert answer.values is not None
     search = _search(request, cover, worth, rows, most, available)
     table = _assignments(search, np.flatnonzero((answer.values[: p.n_whole] > 0.5) & ~fixed))
@@ -232,10 +232,10 @@ def _assignments(search: Exchange, pairs: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _explain(request: Request, proven: bool) -> None:
+def _explain(request: Request, answer: programme.Answer) -> None:
     """Floors count the first cover, so what an allocation cannot keep is out of reach here."""
     model = model_of(request)
-    infeasible.explain(request, model, proven)
+    left = infeasible.explain(request, model, answer.proven)
     problem = Problem(
         Text(
             "no plan that keeps every floor was found within the effort",
@@ -243,4 +243,6 @@ def _explain(request: Request, proven: bool) -> None:
         ),
         where="floors",
     )
-    raise InfeasibleError(problem) if proven else NoSolutionError(problem)
+    if answer.proven:
+        raise InfeasibleError(problem)
+    raise infeasible.not_found(problem, in_time=answer.reproducible and left.in_time)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from tdh.errors import InfeasibleError, Problem
+from tdh.errors import InfeasibleError, NoSolutionError, Problem
 from tdh.language import Text
 from tdh.siting import dual, exact, kernels, restricting
 from tdh.siting.spacing import too_near
@@ -197,7 +198,7 @@ def _knapsack(worth: np.ndarray, cost: np.ndarray, limit: float) -> float:
 
 def explain(
     request: Request, model: Model, proven: bool, lack: np.ndarray | None = None
-) -> exact.Shortfall | None:
+) -> exact.Shortfall:
     """Raise if the floors are proven to be out of reach, with what is possible instead.
 
     Each floor is first tried alone: the most that can be covered within its mask is bounded by the
@@ -208,8 +209,8 @@ def explain(
 
     Returns
     -------
-    Shortfall or None
-        With a plan that keeps every floor, where the elastic model finds what a search did not.
+    Shortfall
+        With a plan only if that keeps every floor: the elastic model may find what a search did not.
 
     Raises
     ------
@@ -226,7 +227,32 @@ def explain(
     if proven or elastic.least > rounding:
         raise InfeasibleError(*_conflict(request, m, elastic, lack))
     kept = elastic.lack is not None and float(elastic.lack.sum()) <= rounding
-    return elastic if kept else None
+    return elastic if kept else replace(elastic, chosen=None)
+
+
+def not_found(*problems: Problem, in_time: bool) -> NoSolutionError:
+    """That no plan was found, and whether that would be so again.
+
+    Parameters
+    ----------
+    *problems : Problem
+    in_time : bool
+        False where a wall clock, and not the work limit, ended a solver.
+    """
+    if in_time:
+        return NoSolutionError(*problems)
+    clock = Problem(
+        Text(
+            "a wall clock ended the search, so this outcome is not reproducible",
+            "計算時間の上限で探索を打ち切ったため、この結果は再現しないことがあります",
+        ),
+        fix=Text(
+            "allow more time, or run it again when the machine has less to do: a plan may be found",
+            "時間の上限を延ばすか、ほかの処理が少ないときに再度実行してください。"
+            "計画が見つかることがあります",
+        ),
+    )
+    return NoSolutionError(*problems, clock)
 
 
 def _conflict(

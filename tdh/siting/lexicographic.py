@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tdh.errors import InputError, NoSolutionError, Problem
+from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.siting import infeasible, pricing, programme, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
@@ -308,15 +308,24 @@ class _Steps:
             return _Step(start, bound, method, sure)
         # The covering model counted all carriers in the place of at least so many.
         bound = self.sum_bound(k, held, bound)
-        found = self.of_several(k, p, least, start, give)
+        found = self.of_several(k, p, least, start, give, sure)
         if not found.level:
             found = found._replace(bound=min(bound, found.bound))
         return found._replace(reproducible=found.reproducible and sure)
 
     def of_several(
-        self, k: int, p: Programme, least: list[float], start: np.ndarray | None, give: float
+        self,
+        k: int,
+        p: Programme,
+        least: list[float],
+        start: np.ndarray | None,
+        give: float,
+        sure: bool,
     ) -> _Step:
-        """The step by its whole programme, of which what is held settles a part."""
+        """The step by its whole programme, of which what is held settles a part.
+
+        ``sure`` says whether what came before it is reproducible.
+        """
         left = programme.within(p, self.settled(k, least, give))
         q, last = left.programme, len(p.limit) - len(self.request.floors)
         hard = np.flatnonzero((left.rows >= last - k) & (left.rows < last))
@@ -333,14 +342,15 @@ class _Steps:
             kept = pricing.at_prices(q, hard, gives, known, work=self.effort.work, seed=self.seed)
         answer, level = kept or (self.with_room(q, hard, known), False)
         if answer.values is None:
-            raise NoSolutionError(
+            raise infeasible.not_found(
                 Problem(
                     Text(
                         "no plan that keeps every floor was found within the effort",
                         "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
                     ),
                     where="floors",
-                )
+                ),
+                in_time=answer.reproducible and sure,
             )
         return self.step(
             replace(answer, values=left.whole(answer.values), bound=answer.bound + left.base), level
@@ -469,8 +479,9 @@ class _Steps:
         spare = sum(need for _, _, need in held_here)
         if solution.chosen is None:
             if before is None:
-                infeasible.explain(request, model, solution.proven)
-                return None, np.inf, solution.method, solution.reproducible
+                left = infeasible.explain(request, model, solution.proven)
+                sure = solution.reproducible and left.in_time
+                return None, np.inf, solution.method, sure
             # That the floors are proven out of reach can be the work of rounding only.
             bound = whole if solution.proven else solution.bound + model.base - spare
             return before, min(whole, bound), "the earlier plan", solution.reproducible

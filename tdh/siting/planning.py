@@ -10,7 +10,7 @@ import numpy as np
 
 from tdh.errors import InfeasibleError, NoSolutionError, Problem
 from tdh.language import Text
-from tdh.siting import programme
+from tdh.siting import infeasible, programme
 from tdh.siting.horizon import Horizon, programme_of, when_of
 from tdh.siting.programme import Programme
 from tdh.siting.scheduling import Search
@@ -32,8 +32,9 @@ WHOLE_NODES = 20
 NARROW = 0.5
 """Share of the allowed gap within which of the bound schedules are sought first."""
 
-Standing = Callable[[], np.ndarray]
-"""Pairs, (n_pairs,) bool, that keep the floors if all are built in the last year."""
+Standing = Callable[[], tuple[np.ndarray, bool]]
+"""Pairs, (n_pairs,) bool, that keep the floors if all are built in the last year, and whether no
+wall clock shaped them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ def solve(h: Horizon, cost: np.ndarray, seed: int, effort: Effort, at_the_end: S
             at_the_end()
             raise _no_room(h)
         return Found(nothing, base, "nothing to choose", True)
+    in_time = True
     if 0 < p.matrix.nnz <= SMALL:
         answer = programme.branch(p, nodes=NODES, seed=seed)
         if answer.proven and answer.values is None:
@@ -84,7 +86,8 @@ def solve(h: Horizon, cost: np.ndarray, seed: int, effort: Effort, at_the_end: S
             when = when_of(h, answer.values)
             if h.keeps(when) and not h.lack(when).any():
                 return Found(when, answer.bound + base, "SCIP", answer.reproducible)
-    return _Planner(h, p, cost, seed, effort, at_the_end).run()
+        in_time = answer.reproducible
+    return _Planner(h, p, cost, seed, effort, at_the_end, in_time).run()
 
 
 class _Planner:
@@ -96,6 +99,7 @@ class _Planner:
         seed: int,
         effort: Effort,
         at_the_end: Standing,
+        in_time: bool,
     ) -> None:
         self.h, self.p, self.cost, self.seed, self.effort = h, p, cost, seed, effort
         self.at_the_end = at_the_end
@@ -104,7 +108,7 @@ class _Planner:
         self.value = -np.inf
         self.bound = self.base + float(h.weight.sum())
         self.methods: list[str] = []
-        self.reproducible = True
+        self.reproducible = in_time
         limit = effort.time_limit_s
         self.deadline = np.inf if limit is None else time.monotonic() + limit
 
@@ -184,9 +188,8 @@ class _Planner:
         if answer.values is None:
             if answer.proven:
                 raise _no_room(h)
-            raise NoSolutionError(
-                _room(h, Text("no schedule was found", "年度計画が見つかりません"))
-            )
+            self.reproducible &= answer.reproducible
+            raise self.not_found()
         return when_of(h, answer.values)
 
     def rates(self) -> list[np.ndarray]:
@@ -235,7 +238,9 @@ class _Planner:
 
     def build_at_the_end(self) -> None:
         """Pairs that keep the floors without years, in the years that are best for them."""
-        h, stands = self.h, self.at_the_end()
+        h = self.h
+        stands, in_time = self.at_the_end()
+        self.reproducible &= in_time
         self.methods.append("what keeps the floors, in its best years")
         when = np.where(stands, h.n_years - 1, h.n_years)
         self.keep(when)
@@ -250,9 +255,13 @@ class _Planner:
         if answer.values is not None:
             self.keep(when_of(h, answer.values))
         if self.value == -np.inf:
-            raise NoSolutionError(
-                _room(h, Text("no schedule was found", "年度計画が見つかりません"))
-            )
+            raise self.not_found()
+
+    def not_found(self) -> NoSolutionError:
+        """That no schedule was found, and whether a wall clock had to do with it."""
+        what = Text("no schedule was found", "年度計画が見つかりません")
+        late = time.monotonic() > self.deadline
+        return infeasible.not_found(_room(self.h, what), in_time=self.reproducible and not late)
 
 
 def _room(h: Horizon, what: Text) -> Problem:

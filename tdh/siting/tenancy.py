@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tdh.errors import InfeasibleError, NoSolutionError, Problem
+from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
 from tdh.siting import infeasible, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
@@ -145,15 +145,16 @@ def solve_shared_cost(
     model = _model(request, bundles, first, more, float(programme_budget) - base)
     solution = solving.solve(model.arrays, seed=seed, effort=effort)
     if solution.chosen is None:
-        infeasible.explain(request, model, solution.proven)
-        raise NoSolutionError(
+        left = infeasible.explain(request, model, solution.proven)
+        raise infeasible.not_found(
             Problem(
                 Text(
                     "no plan that keeps every floor was found within the effort",
                     "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
                 ),
                 where="floors",
-            )
+            ),
+            in_time=solution.reproducible and left.in_time,
         )
     chosen = request.fixed.copy()
     for bundle in model.site[solution.chosen].tolist():

@@ -202,14 +202,14 @@ def solve_years(
         without = _without_years(years)
         infeasible.check_reach(without, model_of(without))
 
-    def at_the_end() -> np.ndarray:
+    def at_the_end() -> tuple[np.ndarray, bool]:
         without = _without_years(years)
         # That a floor is out of reach alone takes no search for a plan.
         infeasible.check_alone(without, model_of(without))
         plan = answer(without, seed, effort)
         stands = np.zeros(request.fixed.size, dtype=bool)
         stands[plan.selected @ [request.fixed.shape[1], 1]] = True
-        return stands[h.pair]
+        return stands[h.pair], plan.reproducible
 
     found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort, at_the_end)
     chosen = np.zeros((len(years.factor), *request.fixed.shape), dtype=bool)

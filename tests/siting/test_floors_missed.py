@@ -10,7 +10,18 @@ import pytest
 from scipy import sparse
 
 from tdh.errors import InfeasibleError, NoSolutionError
-from tdh.siting import infeasible, solve_allocation, solve_years, solving
+from tdh.siting import (
+    Objective,
+    exact,
+    infeasible,
+    programme,
+    solve_allocation,
+    solve_backup_cover,
+    solve_lexicographic,
+    solve_shared_cost,
+    solve_years,
+    solving,
+)
 from tdh.siting.allocation import check, model_of
 from tdh.siting.model import Arrays
 from tdh.siting.solving import Effort, Solution
@@ -59,6 +70,73 @@ def test_what_the_nearest_plan_lacks_is_said(monkeypatch: pytest.MonkeyPatch) ->
     assert problem.where == "floors[0]"
     assert "lacks 0.25 of the floor's 10.001" in problem.render("en")
     assert "10.001 のうち 0.25 が不足" in problem.render("ja")
+
+
+CLOCK = {"en": "not reproducible", "ja": "再現しない"}
+
+
+def clock_is_named(error: NoSolutionError) -> bool:
+    """In both languages, or in none."""
+    told = {language: word in error.render(language) for language, word in CLOCK.items()}
+    assert len(set(told.values())) == 1
+    return told["en"]
+
+
+@pytest.mark.parametrize("searched", [True, False])
+@pytest.mark.parametrize("relaxed", [True, False])
+def test_a_wall_clock_that_ended_the_search_is_said(
+    searched: bool, relaxed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search's own, or that of the model in which floors may be missed."""
+    missed = Solution(None, 110.0, False, "search", searched, np.array([0.25]))
+    monkeypatch.setattr(solving, "solve", lambda *a, **k: missed)
+    left = exact.Shortfall(None, 0.0, in_time=relaxed)
+    monkeypatch.setattr(exact, "least_shortfall", lambda *a, **k: left)
+    asks: list[Callable[[], Any]] = [
+        lambda: solve_allocation([COVER], DEMAND, 2, floors=FLOOR),
+        lambda: solve_shared_cost([COVER], DEMAND, 9, 1, 1, 2, floors=FLOOR),
+    ]
+    for ask in asks:
+        with pytest.raises(NoSolutionError) as caught:
+            ask()
+        assert clock_is_named(caught.value) is not (searched and relaxed)
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_a_wall_clock_is_said_of_programmes(in_time: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Second covers, objectives in order and fiscal years."""
+    none = programme.Answer(None, 110.0, False, "SCIP", in_time)
+    for name in ("solve", "branch", "cut"):
+        monkeypatch.setattr(programme, name, lambda *a, **k: none)
+    monkeypatch.setattr(programme, "SMALL", -1)
+    monkeypatch.setattr(infeasible, "ELASTIC_MOST", -1)
+    missed = Solution(None, 110.0, False, "search")
+    monkeypatch.setattr(solving, "solve", lambda *a, **k: missed)
+    two = [Objective(DEMAND[0], 1), Objective(DEMAND[0], 2)]
+    asks: list[Callable[[], Any]] = [
+        lambda: solve_backup_cover([COVER], DEMAND, (1.0, 0.5), 2, floors=FLOOR),
+        lambda: solve_lexicographic(
+            [COVER, COVER], two, 2, 2, floors=[(np.array([False, True, True]), 10.001)]
+        ),
+        lambda: solve_years([COVER], DEMAND, [1, 1], fixed=[(0, 0)]),
+    ]
+    for ask in asks:
+        with pytest.raises(NoSolutionError) as caught:
+            ask()
+        assert clock_is_named(caught.value) is not in_time
+
+
+def test_a_users_time_limit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solving, "SMALL", -1)
+    monkeypatch.setattr(solving._Search, "keep", lambda self, chosen: False)  # finds nothing
+    monkeypatch.setattr(infeasible, "ELASTIC_MOST", -1)
+    monkeypatch.setattr(solving, "WINDOWED", -1)
+    monkeypatch.setattr(solving, "RESIDUAL", -1)
+    monkeypatch.setattr(solving, "FEW_RESIDUAL", -1)
+    for limit in (None, 0.0):
+        with pytest.raises(NoSolutionError) as caught:
+            solve_allocation([COVER], DEMAND, 2, floors=FLOOR, effort=Effort(time_limit_s=limit))
+        assert clock_is_named(caught.value) is (limit is not None)
 
 
 @pytest.mark.parametrize("seed", range(12))
