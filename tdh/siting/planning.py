@@ -29,6 +29,8 @@ ITERATIONS, STEPS = 6_000, 1.2e10
 WHOLE = 300_000
 """Non-zeros up to which branch and cut takes what the prices leave open, its groups merged."""
 WHOLE_NODES = 20
+FLOORED, FLOOR_NODES = 300_000, 1_000
+"""Non-zeros of the floors alone up to which branch and cut decides on them, and its nodes."""
 NARROW = 0.5
 """Share of the allowed gap within which of the bound schedules are sought first."""
 
@@ -141,6 +143,8 @@ class _Planner:
             self.decide(prices)
         if self.value == -np.inf:
             self.build_at_the_end()
+        if self.value == -np.inf:
+            self.keep_floors(search)
         if not self.enough:
             self.anneal(search)
         return Found(self.when, self.bound, " + ".join(self.methods), self.reproducible)
@@ -254,6 +258,32 @@ class _Planner:
         self.reproducible &= answer.reproducible
         if answer.values is not None:
             self.keep(when_of(h, answer.values))
+
+    def keep_floors(self, search: Search) -> None:
+        """Branch and cut of the floors alone, where what keeps them fits into no years of its own.
+
+        They count what stands at the end: without other cover, that of earlier years, and pairs
+        that serve none of them, the programme has a schedule if and only if the whole one has.
+        """
+        h = self.h
+        weight = np.zeros_like(h.weight)
+        weight[:, -1] = h.floors.sum(axis=0)
+        useful = 1.0 * ((h.cover @ weight[:, -1] > 0) | h.must)
+        n = self.p.n_whole
+        stands = programme.Box(np.zeros(n), np.tile(useful, h.n_years))
+        part = programme_of(replace(h, weight=weight), stands)
+        if part.matrix.nnz <= FLOORED:
+            self.methods.append("HiGHS on the floors alone")
+            box = programme.open_box(len(part.gain))
+            box.most[:n] = stands.most
+            answer = programme.cut(part, nodes=FLOOR_NODES, box=box, gap=0.01)
+            self.reproducible &= answer.reproducible
+            if answer.values is not None:
+                when = when_of(h, answer.values)
+                for start in (when, *(search.fill(when, rate) for rate in self.rates())):
+                    self.keep(start)
+            elif answer.proven:
+                raise _no_room(h)
         if self.value == -np.inf:
             raise self.not_found()
 
