@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -108,13 +108,27 @@ class Rows(NamedTuple):
     limits: Sequence[float]
 
 
-def canonical(footprint: sparse.csr_array) -> sparse.csr_array:
-    """A footprint without stored zeros or double entries, with 32-bit indices where they fit."""
-    out = sparse.csr_array(footprint)
-    if not out.data.all() or not out.has_canonical_format:
-        out = out.copy()
-        out.sum_duplicates()
-        out.eliminate_zeros()
+def canonical(footprint: Any) -> sparse.csr_array:
+    """A footprint without stored zeros or double entries, with 32-bit indices where they fit.
+
+    What is stored twice for a site and a cell serves it if either is not zero: added up, values
+    could cancel each other, or small whole numbers overflow.
+
+    Examples
+    --------
+    >>> twice = sparse.coo_array(([1, -1], ([0, 0], [1, 1])), shape=(1, 2))
+    >>> canonical(twice).toarray().tolist()
+    [[False, True]]
+    """
+    plain = isinstance(footprint, sparse.csr_array)
+    if plain and footprint.has_canonical_format and footprint.data.all():
+        return footprint
+    if not sparse.issparse(footprint):
+        return sparse.csr_array(footprint)
+    # Of truth values the sum is "or".
+    out = sparse.csr_array(footprint.astype(bool))
+    out.sum_duplicates()
+    out.eliminate_zeros()
     return out
 
 

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from tdh.coverage import Coverage
 from tdh.siting.inputs import Checks
+from tdh.siting.model import canonical
 
 
 class Reading:
@@ -58,7 +59,7 @@ class Reading:
                             "it has the wrong shape", "形が違います", where, part.shape, shape
                         )
                         continue
-                    served = sparse.csr_array(part).astype(bool)
+                    served = canonical(part).astype(bool)
                 else:
                     served = self.aligned(part, str(carrier))
                 whole = sparse.csr_array((whole + served).astype(bool))
