@@ -195,10 +195,7 @@ def _check(
     n_carriers, n_cells = len(rows), rows[0].shape[1]
     if not objectives:
         checks.add("there is no objective", "目的がありません", "objectives")
-    if not 0 <= tolerance < 1:
-        checks.add(
-            "the share is out of range", "割合が範囲外です", "tolerance", tolerance, "[0, 1)"
-        )
+    checks.fraction(tolerance, "tolerance", zero=True, one=False)
     wanted = []
     for k, item in enumerate(objectives):
         given = item if isinstance(item, Objective) else Objective(item)

@@ -330,7 +330,7 @@ def test_years_and_places_must_agree() -> None:
         solve_years([near], np.ones((1, 2)), [1, 1], yearly_budget=[1, 1, 1])
     with pytest.raises(InputError, match="discount"):
         solve_years([near], np.ones((1, 2)), [1, 1], discount=0.0)
-    with pytest.raises(InfeasibleError, match="fixed and forbidden"):
+    with pytest.raises(InfeasibleError, match="in place and forbidden"):
         solve_years([near], np.ones((1, 2)), [1], in_place=[(0, 0)], forbidden=[(0, 0)])
 
 

@@ -1,0 +1,165 @@
+"""What the siting problems refuse, and what they read in more than one form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from tdh.errors import InfeasibleError, InputError
+from tdh.language import speaking
+from tdh.siting import (
+    Cover,
+    Status,
+    solve_allocation,
+    solve_mclp,
+    solve_partial_cover,
+    solve_years,
+    verify_cover,
+)
+
+NEAR = sparse.csr_array(np.eye(2, dtype=bool))
+PEOPLE = [[5.0, 3.0]]
+FIRST = np.array([True, False])
+
+
+def refused(call: Callable[[], Any]) -> str:
+    """What an InputError says, in English; every problem is told in Japanese as well."""
+    with pytest.raises(InputError) as caught:
+        call()
+    for problem in caught.value.problems:
+        assert problem.where
+        assert not problem.render("ja").isascii()
+    with speaking("en"):
+        return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [[0], [0, 0, 0], np.array([True, False, False, False, False]), np.array([0], np.int8), 0],
+)
+def test_a_cover_counts_each_fixed_site_once_however_it_is_named(fixed: Any) -> None:
+    near, people = sparse.csr_array(np.eye(5, dtype=bool)), [5.0, 4.0, 3.0, 2.0, 1.0]
+    cover = solve_partial_cover(near, people, 0.5, fixed=fixed)
+    assert cover.plan.selected.tolist() == [0, 1]
+    assert (cover.sites, cover.at_least, cover.status) == (2, 2, Status.OPTIMAL)
+    cheap = solve_partial_cover(near, people, 0.5, fixed=fixed, cost=np.ones(5))
+    assert (cheap.cost, cheap.least_cost) == (2.0, 2.0)
+    assert verify_cover(cover, near, people, 0.5, fixed=[0]) == []
+
+
+def test_forbidden_sites_of_a_cover_by_mask() -> None:
+    near = sparse.csr_array(np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0]], dtype=bool))
+
+    def found(forbidden: Any) -> Cover:
+        return solve_partial_cover(near, [1, 1, 1], forbidden=forbidden)
+
+    assert found([0]).plan.selected.tolist() == [1, 2]
+    assert found(np.array([True, False, False])).plan.selected.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("sites", "says"),
+    [
+        ([0.9], "positions of sites"),
+        (["a"], "positions of sites"),
+        ([[0, 1]], "positions of sites"),
+        ([2], "out of range"),
+        ([-1], "out of range"),
+        (np.array([True, False, True]), "bool (3,)"),
+        ([[0], [0, 1]], "even array"),
+    ],
+)
+@pytest.mark.parametrize("name", ["fixed", "forbidden"])
+def test_sites_that_are_none_are_refused(name: str, sites: Any, says: str) -> None:
+    given: dict[str, Any] = {name: sites}
+    for text in (
+        refused(lambda: solve_mclp(NEAR, PEOPLE[0], 1, **given)),
+        refused(lambda: solve_partial_cover(NEAR, PEOPLE[0], **given)),
+    ):
+        assert says in text
+        assert name in text
+
+
+@pytest.mark.parametrize("name", ["fixed", "in_place", "forbidden"])
+@pytest.mark.parametrize("pairs", [[(0, 99)], [(1, 0)], [1], [(0, -1)], [(0.0, 1.0)], 7])
+def test_pairs_of_a_years_plan_that_are_none_are_refused(name: str, pairs: Any) -> None:
+    given: dict[str, Any] = {name: pairs}
+    text = refused(lambda: solve_years([NEAR], PEOPLE, [1, 1], **given))
+    assert text.startswith(f"{name}: ")
+
+
+def test_a_site_in_place_and_forbidden_is_named_so() -> None:
+    with pytest.raises(InfeasibleError) as caught:
+        solve_years([NEAR], PEOPLE, [1, 1], in_place=[(0, 0)], forbidden=[(0, 0)])
+    assert "in place and forbidden" in str(caught.value)
+    assert "fixed" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_sites": [0, 0]},
+        {"yearly_budget": [1, 1], "cost": [[3, 3]]},
+        {"yearly_budget": [2, 2], "cost": [[3, 3]], "carry_over": False},
+        {"max_sites": [1, 1], "max_total": 0},
+        {"max_sites": [1, 1], "forbidden": [(0, 0), (0, 1)]},
+    ],
+)
+def test_years_that_can_buy_nothing_name_the_floor(limits: dict[str, Any]) -> None:
+    with pytest.raises(InfeasibleError) as caught:
+        solve_years([NEAR], PEOPLE, floors=[(FIRST, 5)], **limits)
+    assert "floors" in str(caught.value)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    def call() -> Any:
+        return solve_allocation(
+            [NEAR],
+            [["many", 3.0]],
+            -1,
+            np.nan,
+            xy_m=[[0, 0], [np.inf, 1]],
+            spacing_m=-5,
+            floors=[
+                (FIRST, 1, "x"),
+                (FIRST, np.nan),
+                5,
+                (FIRST, "all"),
+                ([1, 0], 1),
+                (FIRST, 1, 1),
+            ],
+            fixed=[(0, 7)],
+            forbidden=[0.5],
+            at_most=[([(0, 0)], np.nan), ([(0, 0)], -1), 3, ([(0, 9)], 1)],
+        )
+
+    text = refused(call)
+    wanted = ["demand", "max_sites", "sharing_capacity", "xy_m", "spacing_m", "fixed", "forbidden"]
+    wanted += [f"floors[{k}]" for k in range(6)] + [f"at_most[{k}]" for k in range(4)]
+    for name in wanted:
+        assert f"{name}: " in text
+
+
+@pytest.mark.parametrize("footprints", [NEAR, [], 3, ["rows"], [np.ones(2)], [NEAR, NEAR[:1]]])
+def test_footprints_that_are_none_are_refused(footprints: Any) -> None:
+    assert "footprint" in refused(lambda: solve_allocation(footprints, PEOPLE, 1))
+
+
+def test_entries_stored_twice_serve_their_cell() -> None:
+    people = [1.0, 1.0]
+    cancels = sparse.csr_array(([1.0, -1.0, 1.0], [0, 0, 1], [0, 2, 3]), shape=(2, 2))
+    assert solve_mclp(cancels, people, 2).selected.tolist() == [0, 1]
+    assert solve_mclp(cancels.tocoo(), people, 2).objective == 2.0
+    at = np.zeros(256, int)
+    many = np.ones(256, np.int8)
+    for footprint in (
+        sparse.coo_array((many, (at, at)), shape=(2, 2)),
+        sparse.csr_matrix((many, at, [0, 256, 256]), shape=(2, 2)),
+    ):
+        assert solve_mclp(footprint, people, 2).objective == 1.0
+    nothing = sparse.csr_array(([0.0, 0.0, 1.0], [0, 0, 1], [0, 2, 3]), shape=(2, 2))
+    assert solve_mclp(nothing, people, 2).objective == 1.0
