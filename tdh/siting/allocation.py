@@ -111,7 +111,7 @@ def solve_allocation(
     fixed, forbidden : pairs (carrier, site), or bool (n_carriers, n_sites), optional
         Choices made already (they count against every limit), and choices ruled out.
     cost : array broadcast to (n_carriers, n_sites), optional
-        Cost of a choice; 1 by default.
+        Cost of a choice; 1 by default. ``np.inf`` is a choice that cannot be had.
     budget : float or sequence, optional
         Most cost of a carrier, :math:`B_c`.
     programme_budget : float, optional
@@ -192,19 +192,25 @@ def check(
         points = checks.numbers(xy_m, (n_sites, 2), "xy_m", least=None, finite=True)
     elif spacing > 0:
         checks.add("spacing needs coordinates", "離隔には座標が必要です", "xy_m")
+    prices = checks.costs(cost, (n_carriers, n_sites))
+    held = checks.pairs(fixed, n_carriers, n_sites, "fixed")
+    ruled_out = checks.pairs(forbidden, n_carriers, n_sites, "forbidden")
+    checks.payable(prices, held)
+    # Infinity times no choice is no number: what cannot be had is forbidden, at no cost.
+    lost = np.isinf(prices)
     request = Request(
         rows,
         checks.numbers(demand, (n_carriers, n_cells), "demand", finite=True),
         checks.limits(max_sites, n_carriers, "max_sites"),
         checks.limits(budget, n_carriers, "budget"),
         checks.numbers(sharing_capacity, (n_sites,), "sharing_capacity"),
-        checks.numbers(1.0 if cost is None else cost, (n_carriers, n_sites), "cost"),
+        np.where(lost, 0.0, prices),
         float(checks.limits(programme_budget, 1, "programme_budget")[0]),
         points,
         spacing,
         checks.floors(floors, n_cells, n_carriers),
-        checks.pairs(fixed, n_carriers, n_sites, "fixed"),
-        checks.pairs(forbidden, n_carriers, n_sites, "forbidden"),
+        held,
+        ruled_out | (lost & ~held),
         checks.sets(at_most, n_carriers, n_sites),
     )
     checks.done()

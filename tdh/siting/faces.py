@@ -239,7 +239,8 @@ def plan_shared_cost(
         As for :func:`plan_sites`; ``sharing_capacity`` is 2 by default.
     programme_budget : float
     cost_first, cost_next : number, name of a column of ``assets``, or Series by asset
-        Cost of an asset for its first carrier, and for each further one.
+        Cost of an asset for its first carrier (``np.inf`` if it cannot be had), and for each
+        further one.
 
     Returns
     -------
@@ -255,7 +256,8 @@ def plan_shared_cost(
     found = solve_shared_cost(rows, wanted, seed=seed, effort=effort, **limits)
     _refuse(recounting.verify_shared_cost(found, rows, wanted, **limits))
     tenants = np.maximum(found.tenants, 1)
-    even = (limits["cost_first"] + (tenants - 1) * limits["cost_next"]) / tenants
+    first, more = (np.where(np.isinf(limits[name]), 0.0, limits[name]) for name in costs)
+    even = (first + (tenants - 1) * more) / tenants
     return PlacedPlan(found, _in_front(reading.frame(found.plan.assignments, even)))
 
 

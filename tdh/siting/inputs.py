@@ -177,6 +177,25 @@ class Checks:
             self.add("it is out of range", "範囲外の値です", where, value, expected)
         return found
 
+    def costs(self, values: Any, shape: tuple[int, int]) -> np.ndarray:
+        """Cost of each choice, (n_carriers, n_sites); infinite is what cannot be had."""
+        return self.numbers(1.0 if values is None else values, shape, "cost")
+
+    def payable(self, cost: np.ndarray, fixed: np.ndarray, where: str = "cost") -> None:
+        """Refuse choices that are fixed but cannot be had for money."""
+        lost = np.argwhere(fixed & np.isinf(cost))
+        if len(lost):
+            self.add(
+                "a fixed choice has an infinite cost, which means that it cannot be had",
+                "固定した選択の費用が無限大(利用できないことを表す)になっています",
+                where,
+                lost[:3].tolist(),
+                fix=Text(
+                    "give it a cost, or take it out of the fixed choices",
+                    "費用を指定するか、固定した選択から外してください",
+                ),
+            )
+
     def limits(self, values: Any, n: int, where: str) -> np.ndarray:
         """One limit a carrier; None is no limit."""
         if values is None:

@@ -44,7 +44,7 @@ def solve_mclp(
     max_sites : int, optional
         :math:`p`.
     cost : array, shape (n_sites,), optional
-        :math:`k`; 1 by default.
+        :math:`k`; 1 by default, ``np.inf`` for a site that cannot be had.
     budget : float, optional
         :math:`B`.
     fixed, forbidden : sites, optional

@@ -80,7 +80,8 @@ def solve_partial_cover(
     share : float
         :math:`\alpha`, in (0, 1]; 1 is the location set covering problem.
     cost : array, shape (n_sites,), optional
-        :math:`k`; without it the number of sites is made least.
+        :math:`k`, ``np.inf`` for a site that cannot be had; without it the number of sites is made
+        least.
     fixed, forbidden, seed, effort
         As for :func:`solve_mclp`.
 

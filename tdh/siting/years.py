@@ -276,6 +276,10 @@ def _check(
     discount = checks.fraction(discount, "discount")
     wanted_pairs = checks.pairs(must, n_carriers, n_sites, "fixed")
     standing = checks.pairs(in_place, n_carriers, n_sites, "in_place")
+    prices = checks.costs(cost, (n_carriers, n_sites))
+    checks.payable(prices, wanted_pairs & ~standing)
+    # What stands is not paid again, whatever its cost.
+    prices[standing & np.isinf(prices)] = 0.0
     checks.done()
     count = lengths.pop()
     each = np.full((count, n_carriers), np.inf)
@@ -292,7 +296,7 @@ def _check(
         wanted[0],
         total,
         sharing_capacity,
-        cost=cost,
+        cost=prices,
         fixed=standing,
         checks=checks,
         **limits,

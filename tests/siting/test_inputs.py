@@ -17,7 +17,9 @@ from tdh.siting import (
     solve_allocation,
     solve_mclp,
     solve_partial_cover,
+    solve_shared_cost,
     solve_years,
+    verify,
     verify_cover,
 )
 
@@ -163,3 +165,46 @@ def test_entries_stored_twice_serve_their_cell() -> None:
         assert solve_mclp(footprint, people, 2).objective == 1.0
     nothing = sparse.csr_array(([0.0, 0.0, 1.0], [0, 0, 1], [0, 2, 3]), shape=(2, 2))
     assert solve_mclp(nothing, people, 2).objective == 1.0
+
+
+class TestInfiniteCost:
+    """A site of infinite cost cannot be had; the others are chosen as without it."""
+
+    def test_of_one_carrier(self) -> None:
+        for limits in ({"budget": 1}, {}):
+            plan = solve_mclp(NEAR, [1, 1], 2, cost=[1, np.inf], **limits)
+            assert plan.selected.tolist() == [0]
+            assert (plan.objective, plan.bound, plan.status) == (1.0, 1.0, Status.OPTIMAL)
+            given = ([NEAR], [[1, 1]], 2)
+            assert verify(plan, *given, cost=[1, np.inf], **limits) == []
+
+    def test_of_a_cover(self) -> None:
+        near = sparse.csr_array(np.array([[1, 1], [1, 0], [0, 1]], dtype=bool))
+        cover = solve_partial_cover(near, [1, 1], cost=[np.inf, 2, 3])
+        assert (cover.plan.selected.tolist(), cover.cost, cover.least_cost) == ([1, 2], 5.0, 5.0)
+        with pytest.raises(InfeasibleError):
+            solve_partial_cover(near, [1, 1], cost=[np.inf, np.inf, 3])
+
+    def test_of_years(self) -> None:
+        plan = solve_years([NEAR], PEOPLE, yearly_budget=[1, 1], cost=[[np.inf, 1]])
+        assert plan.schedule["site"].tolist() == [1]
+        plan = solve_years(
+            [NEAR], PEOPLE, yearly_budget=[1, 1], cost=[[np.inf, 1]], in_place=[(0, 0)]
+        )
+        assert plan.covered.tolist() == [8.0, 8.0]
+
+    def test_where_sharing_saves(self) -> None:
+        shared = solve_shared_cost([NEAR, NEAR], PEOPLE * 2, 3, [np.inf, 2], [np.inf, 1])
+        assert shared.plan.selected.tolist() == [[0, 1], [1, 1]]
+        assert (shared.spent, shared.saved) == (3.0, 1.0)
+
+    def test_of_choices_that_are_fixed(self) -> None:
+        cost = [1, np.inf]
+        for text in (
+            refused(lambda: solve_mclp(NEAR, [1, 1], 2, cost=cost, fixed=[1])),
+            refused(lambda: solve_partial_cover(NEAR, [1, 1], cost=cost, fixed=[1])),
+            refused(lambda: solve_years([NEAR], PEOPLE, [1], cost=[cost], fixed=[(0, 1)])),
+            refused(lambda: solve_shared_cost([NEAR], PEOPLE, 9, cost, [1, 1], fixed=[(0, 1)])),
+        ):
+            assert "infinite" in text
+            assert "cost" in text
