@@ -71,7 +71,7 @@ def solve_backup_cover(
     footprints, demand, max_sites, sharing_capacity, seed, effort, **limits
         As for :func:`solve_allocation`; ``floors`` count the first cover.
     weights : sequence of float
-        :math:`w`, not negative and not rising; their number is r.
+        :math:`w`, not negative and not rising, the first above zero; their number is r.
 
     Returns
     -------
@@ -93,8 +93,9 @@ def solve_backup_cover(
     """
     begun = time.perf_counter()
     effort = effort or Effort()
-    levels = _weights(weights)
-    request = check(footprints, demand, max_sites, sharing_capacity, **limits)
+    checks = Checks()
+    levels = _weights(weights, checks)
+    request = check(footprints, demand, max_sites, sharing_capacity, checks=checks, **limits)
     infeasible.check_fixed(request)
     available, rows, most = rows_of(request)
     masks = [floor.mask for floor in request.floors]
@@ -144,12 +145,13 @@ def solve_backup_cover(
     return BackupPlan(plan, np.array(covered))
 
 
-def _weights(weights: Sequence[float]) -> np.ndarray:
-    checks = Checks()
-    levels = np.atleast_1d(np.asarray(weights, dtype=np.float64))
-    if levels.size == 0 or not np.isfinite(levels).all():
-        checks.add("weights of the covers are needed", "各段の重みが必要です", "weights")
-    elif (np.diff(levels) > 0).any() or levels.min() < 0:
+def _weights(weights: Sequence[float], checks: Checks) -> np.ndarray:
+    given = checks.array(weights, "weights", np.float64)
+    levels = np.ones(1) if given is None else np.atleast_1d(given)
+    if levels.ndim != 1 or levels.size == 0 or not np.isfinite(levels).all():
+        checks.add("weights of the covers are needed", "各段の重みが必要です", "weights", weights)
+        return np.ones(1)
+    if (np.diff(levels) > 0).any() or levels.min() < 0:
         checks.add(
             "weights of later covers rise or are negative",
             "後の段の重みが増えているか、負です",
@@ -157,7 +159,19 @@ def _weights(weights: Sequence[float]) -> np.ndarray:
             levels.tolist(),
             "w1 >= w2 >= … >= 0",
         )
-    checks.done()
+    elif levels[0] == 0:
+        # Then no choice adds anything, not even what a floor needs.
+        checks.add(
+            "the first cover counts nothing",
+            "最初の段の重みがゼロです",
+            "weights",
+            levels.tolist(),
+            "w1 > 0",
+            Text(
+                "give the first cover a weight, such as 1",
+                "最初の段に1などの重みを指定してください",
+            ),
+        )
     return levels
 
 

@@ -193,7 +193,7 @@ def _check(
     checks = Checks()
     rows = checks.footprints(footprints)
     n_carriers, n_cells = len(rows), rows[0].shape[1]
-    if not objectives:
+    if not len(objectives):
         checks.add("there is no objective", "目的がありません", "objectives")
     checks.fraction(tolerance, "tolerance", zero=True, one=False)
     wanted = []
@@ -201,7 +201,10 @@ def _check(
         given = item if isinstance(item, Objective) else Objective(item)
         shape = (n_carriers, n_cells) if given.at_least is None else (n_cells,)
         wanted.append(
-            Objective(checks.numbers(given.demand, shape, f"objectives[{k}]"), given.at_least)
+            Objective(
+                checks.numbers(given.demand, shape, f"objectives[{k}]", finite=True),
+                given.at_least,
+            )
         )
         if given.at_least is not None and not 1 <= given.at_least <= n_carriers:
             checks.add(
@@ -211,8 +214,8 @@ def _check(
                 given.at_least,
                 f"1 … {n_carriers}",
             )
-    checks.done()
-    request = check(rows, wanted[0].demand, max_sites, sharing_capacity, **limits)
+    first = wanted[0].demand if wanted else 0.0
+    request = check(rows, first, max_sites, sharing_capacity, checks=checks, **limits)
     if wanted[0].at_least is not None and any(f.carrier is not None for f in request.floors):
         raise InputError(
             Problem(

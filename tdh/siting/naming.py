@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from tdh.coverage import Coverage
+from tdh.language import Text
 from tdh.siting.inputs import Checks
 from tdh.siting.model import canonical
 
@@ -119,12 +120,17 @@ class Reading:
         if not spacing_m > 0:
             return None
         crs = self.assets.crs
-        if crs is None or not crs.is_projected:
+        # A foot is 0.3048 m; a CRS in feet is projected too.
+        if crs is None or not crs.is_projected or crs.axis_info[0].unit_conversion_factor != 1.0:
             self.checks.add(
                 "spacing needs a projected CRS in metres",
                 "離隔にはメートル単位の投影座標系が必要です",
                 "assets.crs",
-                None if crs is None else crs.name,
+                None if crs is None else f"{crs.name} ({crs.axis_info[0].unit_name})",
+                fix=Text(
+                    "bring the assets into such a CRS, such as assets.to_crs(6677)",
+                    "assets.to_crs(6677) などで、そのような座標系に変換してください",
+                ),
             )
         points = self.assets.geometry.representative_point()
         return np.column_stack([points.x, points.y])

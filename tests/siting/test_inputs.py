@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -14,7 +16,14 @@ from tdh.language import speaking
 from tdh.siting import (
     Cover,
     Status,
+    plan_in_order,
+    plan_max_min,
+    plan_shared_cost,
+    plan_sites,
     solve_allocation,
+    solve_backup_cover,
+    solve_lexicographic,
+    solve_max_min,
     solve_mclp,
     solve_partial_cover,
     solve_shared_cost,
@@ -208,3 +217,111 @@ class TestInfiniteCost:
         ):
             assert "infinite" in text
             assert "cost" in text
+
+
+def test_nothing_to_choose_from_is_an_empty_plan() -> None:
+    none = sparse.csr_array((0, 2), dtype=bool)
+    for plan in (
+        solve_mclp(none, [5, 3], 1),
+        solve_backup_cover([none], PEOPLE).plan,
+        solve_shared_cost([none], PEOPLE, 1, 1, 1).plan,
+        solve_shared_cost([NEAR], PEOPLE, 1, 1, 1, sharing_capacity=0).plan,
+        solve_max_min([none], PEOPLE, [~FIRST, FIRST]).plan,
+    ):
+        assert (len(plan.selected), plan.objective, plan.bound) == (0, 0.0, 0.0)
+        assert plan.status is Status.OPTIMAL
+    ordered = solve_lexicographic([none], [np.array(PEOPLE)])
+    assert (ordered.values.tolist(), ordered.statuses) == ([0.0], (Status.OPTIMAL,))
+    for solve in (
+        lambda floors: solve_shared_cost(
+            [NEAR], PEOPLE, 1, 1, 1, sharing_capacity=0, floors=floors
+        ),
+        lambda floors: solve_backup_cover([none], PEOPLE, floors=floors),
+        lambda floors: solve_lexicographic([none], [np.array(PEOPLE)], floors=floors),
+    ):
+        with pytest.raises(InfeasibleError, match="floors"):
+            solve([(FIRST, 5)])
+
+
+@pytest.mark.parametrize("weights", [(0, 0), (), (0.5, 1), (1, -1), "one", [[1, 0]], (np.nan,)])
+def test_weights_of_covers_that_are_none_are_refused(weights: Any) -> None:
+    assert refused(lambda: solve_backup_cover([NEAR], PEOPLE, weights)).startswith("weights: ")
+
+
+class TestMaxMin:
+    """What the problem of the mask served worst refuses, and what is proven of it."""
+
+    def test_masks_that_are_none_are_refused(self) -> None:
+        for masks in ([], [np.array([True])], [FIRST, [0, 1]], [np.array([False, False])]):
+            assert "mask" in refused(lambda masks=masks: solve_max_min([NEAR], PEOPLE, masks, 1))
+
+    def test_floors_are_refused(self) -> None:
+        def call() -> Any:
+            return solve_max_min([NEAR], PEOPLE, [FIRST], 1, floors=[(FIRST, 1)])
+
+        assert refused(call).startswith("floors: ")
+        assert solve_max_min([NEAR], PEOPLE, [FIRST], 1, floors=None).least_share == 1.0
+
+    def test_a_best_of_nothing_is_proven(self) -> None:
+        near = sparse.csr_array(np.eye(3, dtype=bool))
+        masks = list(np.eye(3, dtype=bool))
+        fair = solve_max_min([near], [[5, 3, 2]], masks, 2)
+        assert (fair.least_share, fair.bound, fair.gap) == (0.0, 0.0, 0.0)
+        assert fair.status is Status.OPTIMAL
+        assert solve_max_min([near], [[5, 3, 2]], masks, 3).status is Status.OPTIMAL
+
+    def test_a_share_of_nearly_nothing_is_found(self) -> None:
+        # One site serves all of the first mask, the other a millionth of each.
+        near = sparse.csr_array(np.array([[1, 0, 0, 0], [0, 1, 0, 1]], dtype=bool))
+        masks = [np.array([True, True, False, False]), np.array([False, False, True, True])]
+        fair = solve_max_min([near], [[1e6, 1.0, 1e6, 1.0]], masks, 1)
+        assert fair.plan.selected.tolist() == [[0, 1]]
+        assert fair.least_share == pytest.approx(1e-6, rel=1e-5)
+
+
+class TestFaces:
+    """The same with ids."""
+
+    roofs = gpd.GeoDataFrame(
+        index=["R1", "R2"], geometry=gpd.points_from_xy([0, 9], [0, 0]), crs=6677
+    )
+    people = pd.DataFrame({"a": [5.0, 3.0]}, index=["m1", "m2"])
+
+    def test_areas_of_no_cell(self) -> None:
+        areas = pd.Series("ward", index=["m8", "m9"])
+        text = refused(
+            lambda: plan_max_min(self.roofs, {"a": NEAR}, self.people, areas, max_sites=1)
+        )
+        assert text.startswith("areas: ")
+
+    def test_floors_beside_areas(self) -> None:
+        areas = pd.Series("ward", index=self.people.index)
+
+        def call() -> Any:
+            floors = [(FIRST, 1)]
+            return plan_max_min(self.roofs, {"a": NEAR}, self.people, areas, floors=floors)
+
+        assert refused(call).startswith("floors: ")
+
+    def test_no_objective(self) -> None:
+        assert "objectives" in refused(lambda: plan_in_order(self.roofs, {"a": NEAR}, []))
+
+    def test_spacing_in_feet(self) -> None:
+        feet = self.roofs.to_crs(2225)
+
+        def call() -> Any:
+            return plan_sites(feet, {"a": NEAR}, self.people, max_sites=1, spacing_m=5.0)
+
+        assert "US survey foot" in refused(call)
+
+    def test_an_infinite_rent(self) -> None:
+        rent = pd.Series([np.inf, 2.0], self.roofs.index)
+        made = plan_shared_cost(self.roofs, {"a": NEAR}, self.people, 2.0, rent, rent)
+        assert made.chosen[["asset_id", "cost"]].to_numpy().tolist() == [["R2", 2.0]]
+        sites = plan_sites(self.roofs, {"a": NEAR}, self.people, max_sites=2, cost=rent)
+        assert sites.unchosen["reason"].tolist() == ["forbidden"]
+
+    def test_entries_stored_twice(self) -> None:
+        twice = sparse.coo_array(([1, -1, 1], ([0, 0, 1], [0, 0, 1])), shape=(2, 2))
+        made = plan_sites(self.roofs, {"a": twice}, self.people, max_sites=2)
+        assert len(made.chosen) == 2
