@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tdh.errors import InputError, Problem
+from tdh.errors import InfeasibleError, InputError, Problem
 from tdh.language import Text
-from tdh.siting import infeasible, pricing, programme, solving, stacked
+from tdh.siting import infeasible, lexlacks, pricing, programme, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import Groups, Objective, groups_of, programme_of, rows_of
@@ -296,6 +296,8 @@ class _Steps:
             answer = programme.branch(p, nodes=nodes, seed=self.seed)
             if answer.proven and answer.values is not None:
                 return self.step(answer)
+            if answer.proven and several and k == 0:
+                raise self.out_of_reach(p)
         elif p.matrix.nnz <= ROOT and not several:
             answer = programme.cut(p, nodes=1, gap=0.0, unit=1e-3 * programme.unit_of(p))
             if answer.values is not None and programme.keeps(p, answer.values) and answer.proven:
@@ -335,13 +337,19 @@ class _Steps:
             few = p.matrix.nnz <= programme.SIMPLEX
             held = [value * (1.0 - ROUNDING) for value in least]
             start = self.exchanged(k, held, start, FEW if few else EXCHANGES)
-        known = None if start is None else self.variables(k, start)[left.free]
+        known = None if start is None else self.variables(k, start)
+        if known is not None and k == 0 and not programme.keeps(_rows_from(p, last), known):
+            known = None  # of the covering model, whose floors count cells that one carrier serves
+        if known is not None:
+            known = known[left.free]
         kept: pricing.Kept | None = None
         if tight:
             gives = np.where(left.rows[hard] == last - 1, give, 0.0)
             kept = pricing.at_prices(q, hard, gives, known, work=self.effort.work, seed=self.seed)
         answer, level = kept or (self.with_room(q, hard, known), False)
         if answer.values is None:
+            if answer.proven and k == 0:
+                raise self.out_of_reach(p)
             raise infeasible.not_found(
                 Problem(
                     Text(
@@ -355,6 +363,13 @@ class _Steps:
         return self.step(
             replace(answer, values=left.whole(answer.values), bound=answer.bound + left.base), level
         )
+
+    def out_of_reach(self, p: Programme) -> InfeasibleError:
+        """That no plan keeps the floors of the first step, whose programme is ``p``.
+
+        What the covering model says of them is too little: it counts one carrier's cover as well.
+        """
+        return InfeasibleError(*lexlacks.conflict(p, self.request.floors, self.seed))
 
     def with_room(self, q: Programme, hard: np.ndarray, known: np.ndarray | None) -> Answer:
         """A programme at once and, where that leaves much open, with what is held at a price."""
@@ -515,3 +530,8 @@ class _Steps:
                 counts[at] &= cover @ parts[0] > 1.0 - 1e-6
             parts.append(counts.astype(np.float64))
         return np.concatenate(parts)
+
+
+def _rows_from(p: Programme, first: int) -> Programme:
+    """A programme of the last rows alone."""
+    return p._replace(matrix=p.matrix[first:], limit=p.limit[first:])

@@ -174,6 +174,8 @@ def solve(
         part = cut(p, nodes=max(1, round(WHOLE_NODES * work)))
         reproducible = part.reproducible
         methods.append(part.method)
+        if part.values is None and part.proven and best is None:
+            return Answer(None, -np.inf, True, part.method, reproducible)
         if part.values is not None:
             bound = min(bound, part.bound)
             likely |= part.values[: p.n_whole] > 0.5
