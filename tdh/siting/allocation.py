@@ -55,6 +55,11 @@ class Request:
     forbidden: np.ndarray
     at_most: list[tuple[np.ndarray, float]] = field(default_factory=list)
 
+    def in_unit(self, unit: float) -> Request:
+        """The same with demand in another unit."""
+        floors = [floor._replace(need=floor.need / unit) for floor in self.floors]
+        return replace(self, demand=self.demand / unit, floors=floors)
+
 
 def solve_allocation(
     footprints: Sequence[Any],

@@ -19,6 +19,7 @@ from tdh.siting.allocation import Request, check, model_of
 from tdh.siting.exchanging import Exchange
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import Groups, Objective, groups_of, rows_of
+from tdh.siting.model import unit_of
 from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort
 
@@ -97,6 +98,8 @@ def solve_backup_cover(
     levels = _weights(weights, checks)
     request = check(footprints, demand, max_sites, sharing_capacity, checks=checks, **limits)
     infeasible.check_fixed(request)
+    given, unit = request, unit_of(request.demand, [floor.need for floor in request.floors])
+    request = request.in_unit(unit)
     available, rows, most = rows_of(request)
     masks = [floor.mask for floor in request.floors]
     groups = groups_of(request, Objective(request.demand), available, masks)
@@ -121,7 +124,7 @@ def solve_backup_cover(
 
     answer = programme.solve(p, seed=seed, work=effort.work, polish=polish)
     if answer.values is None:
-        _explain(request, answer)
+        _explain(given, answer)
     assert answer.values is not None
     search = _search(request, cover, worth, rows, most, available)
     table = _assignments(search, np.flatnonzero((answer.values[: p.n_whole] > 0.5) & ~fixed))
@@ -129,8 +132,9 @@ def solve_backup_cover(
     table.insert(0, "carrier", table["pair"] // n_sites)
     table.insert(1, "site", table.pop("pair") % n_sites)
     pairs = np.array(sorted(zip(table["carrier"], table["site"], strict=True)), dtype=np.int64)
-    objective = search.value
-    bound = max(objective, answer.bound)
+    table[["gain", "loss_without"]] *= unit
+    objective = search.value * unit
+    bound = max(objective, answer.bound * unit)
     plan = Plan(
         table,
         pairs.reshape(-1, 2),
@@ -142,7 +146,7 @@ def solve_backup_cover(
         time.perf_counter() - begun,
     )
     covered = [float(groups.weight[search.count >= k + 1].sum()) for k in range(len(levels))]
-    return BackupPlan(plan, np.array(covered))
+    return BackupPlan(plan, np.array(covered) * unit)
 
 
 def _weights(weights: Sequence[float], checks: Checks) -> np.ndarray:

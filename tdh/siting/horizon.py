@@ -17,7 +17,7 @@ together, which first-order methods take long to settle.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -90,6 +90,16 @@ class Horizon:
     def n_years(self) -> int:
         """Number of years."""
         return self.weight.shape[1]
+
+    def in_unit(self, unit: float) -> Horizon:
+        """The same with demand in another unit."""
+        return replace(
+            self,
+            weight=self.weight / unit,
+            base=self.base / unit,
+            floors=self.floors / unit,
+            need=self.need / unit,
+        )
 
     def value(self, when: np.ndarray) -> float:
         """Weight covered over all years; ``when`` (n_pairs,) is n_years for what is not built."""

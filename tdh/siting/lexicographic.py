@@ -17,6 +17,7 @@ from tdh.siting.inputs import Checks
 from tdh.siting.layered import Groups, Objective, groups_of, programme_of, rows_of
 from tdh.siting.lexlosses import covered_cells, losses_of, prune
 from tdh.siting.lexswap import Swaps
+from tdh.siting.model import unit_of
 from tdh.siting.plan import Status
 from tdh.siting.programme import Answer, Box, Programme
 from tdh.siting.solving import Effort
@@ -144,19 +145,23 @@ def solve_lexicographic(
     effort = effort or Effort()
     request, wanted = _check(footprints, objectives, max_sites, sharing_capacity, tolerance, limits)
     infeasible.check_fixed(request)
-    steps = _Steps(request, wanted, tolerance, seed, effort)
+    units = np.array([unit_of(o.demand) for o in wanted])
+    steps = _Steps(request, wanted, units, tolerance, seed, effort)
     chosen: np.ndarray | None = None
     found: list[float] = []
     bounds: list[float] = []
     methods, reproducible, give = [], True, 0.0
     for k, objective in enumerate(wanted):
-        step = steps.take(k, [(1.0 - tolerance) * value for value in found], chosen, give)
+        least = [
+            (1.0 - tolerance) * value / unit for value, unit in zip(found, units, strict=False)
+        ]
+        step = steps.take(k, least, chosen, give)
         chosen, covered = step.chosen, covered_cells(request, step.chosen)
         if step.level:
             found[-1] = wanted[k - 1].value(covered)
             bounds[-1] = max(bounds[-1], found[-1])
         found.append(objective.value(covered))
-        bounds.append(max(step.bound, found[-1]))
+        bounds.append(max(step.bound * units[k], found[-1]))
         proven = bounds[-1] - found[-1] <= programme.TOLERANCE * abs(bounds[-1])
         give = 0.0 if tolerance or proven else EQUAL
         methods.append(step.method)
@@ -257,10 +262,16 @@ class _Steps:
         self,
         request: Request,
         wanted: list[Objective],
+        units: np.ndarray,
         tolerance: float,
         seed: int,
         effort: Effort,
     ):
+        # Solvers' tolerances are absolute: each objective is counted in a unit of its own, and the
+        # floors in that of the first.
+        self.given, self.unit = request, float(units[0])
+        request = request.in_unit(self.unit)
+        wanted = [replace(o, demand=o.demand / unit) for o, unit in zip(wanted, units, strict=True)]
         self.request, self.wanted, self.seed, self.effort = request, wanted, seed, effort
         self.tight = tolerance == 0
         self.available, self.rows, self.limits = rows_of(request)
@@ -369,7 +380,7 @@ class _Steps:
 
         What the covering model says of them is too little: it counts one carrier's cover as well.
         """
-        return InfeasibleError(*lexlacks.conflict(p, self.request.floors, self.seed))
+        return InfeasibleError(*lexlacks.conflict(p, self.request.floors, self.seed, self.unit))
 
     def with_room(self, q: Programme, hard: np.ndarray, known: np.ndarray | None) -> Answer:
         """A programme at once and, where that leaves much open, with what is held at a price."""
@@ -494,7 +505,9 @@ class _Steps:
         spare = sum(need for _, _, need in held_here)
         if solution.chosen is None:
             if before is None:
-                left = infeasible.explain(request, model, solution.proven)
+                left = infeasible.explain(
+                    self.given, model.in_unit(1.0 / self.unit), solution.proven
+                )
                 sure = solution.reproducible and left.in_time
                 return None, np.inf, solution.method, sure
             # That the floors are proven out of reach can be the work of rounding only.

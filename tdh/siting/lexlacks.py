@@ -20,7 +20,7 @@ DIGITS = 6
 """Significant digits of what a floor is to be lowered by."""
 
 
-def conflict(p: Programme, floors: Sequence[Floor], seed: int) -> list[Problem]:
+def conflict(p: Programme, floors: Sequence[Floor], seed: int, unit: float = 1.0) -> list[Problem]:
     """The floors that give way in the least relaxation of all of them together.
 
     Parameters
@@ -29,6 +29,8 @@ def conflict(p: Programme, floors: Sequence[Floor], seed: int) -> list[Problem]:
         One that no plan keeps; its last rows are the floors.
     floors : sequence of Floor
     seed : int
+    unit : float
+        What one of the programme's demand is in the unit of who reads this.
 
     Returns
     -------
@@ -53,9 +55,9 @@ def conflict(p: Programme, floors: Sequence[Floor], seed: int) -> list[Problem]:
     return [
         Problem(
             what,
-            value=floors[f].need,
+            value=floors[f].need * unit,
             where=f"floors[{f}]",
-            fix=Text(fix_en, fix_ja, lack=upwards(float(lack[f]))),
+            fix=Text(fix_en, fix_ja, lack=upwards(float(lack[f]) * unit)),
         )
         for f in (named if len(named) else np.flatnonzero(need)).tolist()
     ]
@@ -100,4 +102,4 @@ def upwards(value: float) -> float:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(value)) + 1 - DIGITS)
     # What is whole but for rounding stays so.
-    return round(math.ceil(value / unit - 1e-6) * unit, 12)
+    return float(f"{math.ceil(value / unit - 1e-6) * unit:.{DIGITS}g}")

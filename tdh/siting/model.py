@@ -17,7 +17,7 @@ the *rows* A (non-negative, sparse) hold sharing, spacing and whatever else limi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +98,11 @@ class Model:
     carrier: np.ndarray
     site: np.ndarray
     base: float
+
+    def in_unit(self, unit: float) -> Model:
+        """The same with demand in another unit."""
+        m = self.arrays._replace(weight=self.arrays.weight / unit, need=self.arrays.need / unit)
+        return replace(self, arrays=m, base=self.base / unit)
 
 
 class Rows(NamedTuple):
@@ -237,6 +242,28 @@ def build(
         np.array([need for _, need in floors], dtype=np.float64),
     )
     return Model(arrays, pair // n_sites, pair % n_sites, base)
+
+
+def unit_of(weight: np.ndarray, need: np.ndarray | Sequence[float] = ()) -> float:
+    """A unit in which the greatest weight is about one; one where it is that or more already.
+
+    Tolerances of solvers and of floors are absolute: where every weight lies below them, any plan
+    would keep every floor. A power of two, so that dividing by it and back is exact.
+
+    Parameters
+    ----------
+    weight : float64 array
+        Of any shape.
+    need : sequence of float
+        Decides where there is no weight.
+
+    Examples
+    --------
+    >>> unit_of(np.array([3e-7, 0.0])), unit_of(np.array([0.0]), [0.5]), unit_of(np.array([7.0]))
+    (2.384185791015625e-07, 0.5, 1.0)
+    """
+    most = float(np.max(weight, initial=0.0)) or float(np.max(np.asarray(need), initial=0.0))
+    return 2.0 ** float(np.floor(np.log2(most))) if 0.0 < most < 1.0 else 1.0
 
 
 def signature_of(masks: Sequence[np.ndarray], n_cells: int) -> np.ndarray:
