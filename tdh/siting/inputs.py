@@ -105,9 +105,11 @@ class Checks:
         try:
             return np.asarray(values, dtype=dtype)
         except (TypeError, ValueError):
+            # A table would be told over many lines.
+            shown = values.tolist() if hasattr(values, "tolist") else values
             text = "numbers are expected" if dtype else "an even array is expected"
             ja = "数値ではありません" if dtype else "配列の形が揃っていません"
-            self.add(text, ja, where, values)
+            self.add(text, ja, where, shown)
             return None
 
     def numbers(

@@ -211,7 +211,7 @@ def _check(
                 given.at_least,
             )
         )
-        if given.at_least is not None and not 1 <= given.at_least <= n_carriers:
+        if given.at_least is not None and given.at_least not in range(1, n_carriers + 1):
             checks.add(
                 "so many carriers there are not",
                 "事業者の数が範囲外です",

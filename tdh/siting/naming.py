@@ -45,7 +45,13 @@ class Reading:
         self.checks.add("it is unknown", "未知の名前です", where, value, ", ".join(near) or None)
 
     def demand(self) -> np.ndarray:
-        return self.people[list(self.given)].to_numpy(dtype=np.float64).T
+        columns = [self.numbers(self.people[c], f"demand[{c}]") for c in self.given]
+        return np.array(columns).reshape(len(self.given), len(self.people))
+
+    def numbers(self, values: pd.Series, where: str) -> np.ndarray:
+        """A column as float64; zeros where it holds text, which is noted."""
+        array = self.checks.array(values, where, np.float64)
+        return np.zeros(len(values)) if array is None else array
 
     def matrices(self) -> list[sparse.csr_array]:
         shape = (len(self.assets), len(self.people))
@@ -161,8 +167,9 @@ class Reading:
             for name in [c for c in self.given if c not in value.columns]:
                 self.unknown(where, name, value.columns)
                 return 1
-            return value.loc[self.assets.index, list(self.given)].to_numpy(dtype=np.float64).T
-        return value.loc[self.assets.index].to_numpy(dtype=np.float64)
+            of = value.loc[self.assets.index]
+            return np.array([self.numbers(of[c], f"{where}[{c}]") for c in self.given])
+        return self.numbers(value.loc[self.assets.index], where)
 
     def pairs(self, given: Iterable[tuple[str, Any]], where: str) -> np.ndarray | None:
         out = []

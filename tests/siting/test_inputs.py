@@ -15,6 +15,7 @@ from tdh.errors import InfeasibleError, InputError
 from tdh.language import speaking
 from tdh.siting import (
     Cover,
+    Objective,
     Status,
     plan_in_order,
     plan_max_min,
@@ -325,3 +326,25 @@ class TestFaces:
         twice = sparse.coo_array(([1, -1, 1], ([0, 0, 1], [0, 0, 1])), shape=(2, 2))
         made = plan_sites(self.roofs, {"a": twice}, self.people, max_sites=2)
         assert len(made.chosen) == 2
+
+    def test_columns_of_text(self) -> None:
+        people = self.people.astype(object)
+        people.loc["m2", "a"] = "三人"
+        roofs = self.roofs.assign(rent=["2", "高い"])
+
+        def call() -> Any:
+            return plan_sites(
+                roofs, {"a": NEAR}, people, max_sites=1, cost="rent", fixed=[("a", 1)]
+            )
+
+        text = refused(call)
+        for name in ("demand[a]: ", "cost: ", "fixed: "):
+            assert name in text
+
+
+@pytest.mark.parametrize("at_least", [0, 3, 1.5, "two"])
+def test_so_many_carriers_there_are_not(at_least: Any) -> None:
+    def call() -> Any:
+        return solve_lexicographic([NEAR, NEAR], [Objective(np.array([5.0, 3.0]), at_least)], 1)
+
+    assert refused(call).startswith("objectives[0].at_least: ")
