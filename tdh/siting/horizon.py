@@ -259,8 +259,8 @@ def programme_of(h: Horizon, stands: Box | None = None) -> Programme:
         serves which has to stand: the smaller the box, the fewer the variables.
     """
     n, n_years = len(h.pair), h.n_years
-    open_ = np.ones((n_years, n), bool) if stands is None else stands.most.reshape(-1, n) > 0
-    sure = np.zeros((n_years, n), bool) if stands is None else stands.least.reshape(-1, n) > 0
+    open_ = np.ones((n_years, n), bool) if stands is None else stands.most.reshape(n_years, n) > 0
+    sure = np.zeros((n_years, n), bool) if stands is None else stands.least.reshape(n_years, n) > 0
     parts = [_merged(h, t, open_[t], sure[t]) for t in range(n_years)]
     sizes = [part.shape[1] for _, part in parts]
     blocks: list[sparse.csr_array] = []
