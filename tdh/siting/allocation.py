@@ -55,6 +55,11 @@ class Request:
     forbidden: np.ndarray
     at_most: list[tuple[np.ndarray, float]] = field(default_factory=list)
 
+    def in_unit(self, unit: float) -> Request:
+        """The same with demand in another unit."""
+        floors = [floor._replace(need=floor.need / unit) for floor in self.floors]
+        return replace(self, demand=self.demand / unit, floors=floors)
+
 
 def solve_allocation(
     footprints: Sequence[Any],
@@ -111,7 +116,7 @@ def solve_allocation(
     fixed, forbidden : pairs (carrier, site), or bool (n_carriers, n_sites), optional
         Choices made already (they count against every limit), and choices ruled out.
     cost : array broadcast to (n_carriers, n_sites), optional
-        Cost of a choice; 1 by default.
+        Cost of a choice; 1 by default. ``np.inf`` is a choice that cannot be had.
     budget : float or sequence, optional
         Most cost of a carrier, :math:`B_c`.
     programme_budget : float, optional
@@ -177,38 +182,42 @@ def check(
     budget: Any = None,
     programme_budget: float | None = None,
     at_most: Sequence[tuple[Any, float]] | None = None,
+    checks: Checks | None = None,
 ) -> Request:
-    """The arguments of :func:`solve_allocation`, checked and in full shape."""
-    checks = Checks()
+    """The arguments of :func:`solve_allocation`, checked and in full shape.
+
+    ``checks`` holds what is known to be wrong already: all problems are raised together.
+    """
+    checks = checks or Checks()
     rows = checks.footprints(footprints)
     n_carriers, (n_sites, n_cells) = len(rows), rows[0].shape
+    spacing = checks.number(spacing_m, "spacing_m")
     points = None
     if xy_m is not None:
-        points = checks.numbers(xy_m, (n_sites, 2), "xy_m", least=None)
-    elif spacing_m > 0:
+        points = checks.numbers(xy_m, (n_sites, 2), "xy_m", least=None, finite=True)
+    elif spacing > 0:
         checks.add("spacing needs coordinates", "離隔には座標が必要です", "xy_m")
-    if not spacing_m >= 0:
-        checks.add("a distance is negative", "距離が負です", "spacing_m", spacing_m, ">= 0")
+    prices = checks.costs(cost, (n_carriers, n_sites))
+    held = checks.pairs(fixed, n_carriers, n_sites, "fixed")
+    ruled_out = checks.pairs(forbidden, n_carriers, n_sites, "forbidden")
+    checks.payable(prices, held)
+    # Infinity times no choice is no number: what cannot be had is forbidden, at no cost.
+    lost = np.isinf(prices)
     request = Request(
         rows,
-        checks.numbers(demand, (n_carriers, n_cells), "demand"),
+        checks.numbers(demand, (n_carriers, n_cells), "demand", finite=True),
         checks.limits(max_sites, n_carriers, "max_sites"),
         checks.limits(budget, n_carriers, "budget"),
         checks.numbers(sharing_capacity, (n_sites,), "sharing_capacity"),
-        checks.numbers(1.0 if cost is None else cost, (n_carriers, n_sites), "cost"),
+        np.where(lost, 0.0, prices),
         float(checks.limits(programme_budget, 1, "programme_budget")[0]),
         points,
-        float(spacing_m),
+        spacing,
         checks.floors(floors, n_cells, n_carriers),
-        checks.pairs(fixed, n_carriers, n_sites, "fixed"),
-        checks.pairs(forbidden, n_carriers, n_sites, "forbidden"),
-        [
-            (checks.pairs(pairs, n_carriers, n_sites, f"at_most[{k}]"), float(limit))
-            for k, (pairs, limit) in enumerate(at_most or ())
-        ],
+        held,
+        ruled_out | (lost & ~held),
+        checks.sets(at_most, n_carriers, n_sites),
     )
-    if np.isinf(request.demand).any():
-        checks.add("a value is infinite", "無限大の値があります", "demand")
     checks.done()
     return request
 

@@ -19,6 +19,7 @@ from tdh.siting.allocation import Request, check, model_of
 from tdh.siting.exchanging import Exchange
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import Groups, Objective, groups_of, rows_of
+from tdh.siting.model import unit_of
 from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort
 
@@ -71,7 +72,7 @@ def solve_backup_cover(
     footprints, demand, max_sites, sharing_capacity, seed, effort, **limits
         As for :func:`solve_allocation`; ``floors`` count the first cover.
     weights : sequence of float
-        :math:`w`, not negative and not rising; their number is r.
+        :math:`w`, not negative and not rising, the first above zero; their number is r.
 
     Returns
     -------
@@ -93,9 +94,12 @@ def solve_backup_cover(
     """
     begun = time.perf_counter()
     effort = effort or Effort()
-    levels = _weights(weights)
-    request = check(footprints, demand, max_sites, sharing_capacity, **limits)
+    checks = Checks()
+    levels = _weights(weights, checks)
+    request = check(footprints, demand, max_sites, sharing_capacity, checks=checks, **limits)
     infeasible.check_fixed(request)
+    given, unit = request, unit_of(request.demand, [floor.need for floor in request.floors])
+    request = request.in_unit(unit)
     available, rows, most = rows_of(request)
     masks = [floor.mask for floor in request.floors]
     groups = groups_of(request, Objective(request.demand), available, masks)
@@ -120,7 +124,7 @@ def solve_backup_cover(
 
     answer = programme.solve(p, seed=seed, work=effort.work, polish=polish)
     if answer.values is None:
-        _explain(request, answer)
+        _explain(given, answer)
     assert answer.values is not None
     search = _search(request, cover, worth, rows, most, available)
     table = _assignments(search, np.flatnonzero((answer.values[: p.n_whole] > 0.5) & ~fixed))
@@ -128,8 +132,9 @@ def solve_backup_cover(
     table.insert(0, "carrier", table["pair"] // n_sites)
     table.insert(1, "site", table.pop("pair") % n_sites)
     pairs = np.array(sorted(zip(table["carrier"], table["site"], strict=True)), dtype=np.int64)
-    objective = search.value
-    bound = max(objective, answer.bound)
+    table[["gain", "loss_without"]] *= unit
+    objective = search.value * unit
+    bound = max(objective, answer.bound * unit)
     plan = Plan(
         table,
         pairs.reshape(-1, 2),
@@ -141,15 +146,16 @@ def solve_backup_cover(
         time.perf_counter() - begun,
     )
     covered = [float(groups.weight[search.count >= k + 1].sum()) for k in range(len(levels))]
-    return BackupPlan(plan, np.array(covered))
+    return BackupPlan(plan, np.array(covered) * unit)
 
 
-def _weights(weights: Sequence[float]) -> np.ndarray:
-    checks = Checks()
-    levels = np.atleast_1d(np.asarray(weights, dtype=np.float64))
-    if levels.size == 0 or not np.isfinite(levels).all():
-        checks.add("weights of the covers are needed", "各段の重みが必要です", "weights")
-    elif (np.diff(levels) > 0).any() or levels.min() < 0:
+def _weights(weights: Sequence[float], checks: Checks) -> np.ndarray:
+    given = checks.array(weights, "weights", np.float64)
+    levels = np.ones(1) if given is None else np.atleast_1d(given)
+    if levels.ndim != 1 or levels.size == 0 or not np.isfinite(levels).all():
+        checks.add("weights of the covers are needed", "各段の重みが必要です", "weights", weights)
+        return np.ones(1)
+    if (np.diff(levels) > 0).any() or levels.min() < 0:
         checks.add(
             "weights of later covers rise or are negative",
             "後の段の重みが増えているか、負です",
@@ -157,7 +163,19 @@ def _weights(weights: Sequence[float]) -> np.ndarray:
             levels.tolist(),
             "w1 >= w2 >= … >= 0",
         )
-    checks.done()
+    elif levels[0] == 0:
+        # Then no choice adds anything, not even what a floor needs.
+        checks.add(
+            "the first cover counts nothing",
+            "最初の段の重みがゼロです",
+            "weights",
+            levels.tolist(),
+            "w1 > 0",
+            Text(
+                "give the first cover a weight, such as 1",
+                "最初の段に1などの重みを指定してください",
+            ),
+        )
     return levels
 
 

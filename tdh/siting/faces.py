@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from tdh.errors import Problem, TdhError
+from tdh.language import Text
 from tdh.siting import recounting
 from tdh.siting.backup import BackupPlan, solve_backup_cover
 from tdh.siting.fair import FairPlan, solve_max_min
+from tdh.siting.inputs import Checks
 from tdh.siting.layered import Objective
 from tdh.siting.lexicographic import LexicographicPlan, solve_lexicographic
 from tdh.siting.naming import Reading
@@ -136,8 +138,19 @@ def plan_max_min(
     of_cell = areas.reindex(demand.index)
     named = sorted(of_cell.dropna().unique())
     masks = [(of_cell == name).to_numpy(dtype=bool) for name in named]
+    if not masks:
+        reading.checks.add(
+            "no cell lies in an area",
+            "地域に属するセルがありません",
+            "areas",
+            areas.index[:2].tolist(),
+            demand.index[:2].tolist(),
+            Text(
+                "give the areas by the ids of the demand's cells",
+                "地域は、需要と同じセルIDで指定してください",
+            ),
+        )
     limits, rows, wanted = _by_position(reading, rules)
-    del limits["floors"]
     found = solve_max_min(rows, wanted, masks, seed=seed, effort=effort, **limits)
     _refuse(recounting.verify_max_min(found, rows, wanted, masks, **limits))
     chosen = reading.frame(found.plan.assignments, limits.get("cost"))
@@ -201,6 +214,10 @@ def plan_in_order(
     PlacedPlan
         ``loss_1``, ``loss_2`` …: what would be lost of each objective without the choice alone.
     """
+    if not len(objectives):
+        checks = Checks()
+        checks.add("there is no objective", "目的がありません", "objectives")
+        checks.done()
     cells = objectives[0][0].index if isinstance(objectives[0], tuple) else objectives[0].index
     reading = Reading(assets, footprints, pd.DataFrame(0.0, cells, list(footprints)))
     limits, rows, _ = _by_position(reading, rules)
@@ -239,7 +256,8 @@ def plan_shared_cost(
         As for :func:`plan_sites`; ``sharing_capacity`` is 2 by default.
     programme_budget : float
     cost_first, cost_next : number, name of a column of ``assets``, or Series by asset
-        Cost of an asset for its first carrier, and for each further one.
+        Cost of an asset for its first carrier (``np.inf`` if it cannot be had), and for each
+        further one.
 
     Returns
     -------
@@ -255,7 +273,8 @@ def plan_shared_cost(
     found = solve_shared_cost(rows, wanted, seed=seed, effort=effort, **limits)
     _refuse(recounting.verify_shared_cost(found, rows, wanted, **limits))
     tenants = np.maximum(found.tenants, 1)
-    even = (limits["cost_first"] + (tenants - 1) * limits["cost_next"]) / tenants
+    first, more = (np.where(np.isinf(limits[name]), 0.0, limits[name]) for name in costs)
+    even = (first + (tenants - 1) * more) / tenants
     return PlacedPlan(found, _in_front(reading.frame(found.plan.assignments, even)))
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tdh.errors import InfeasibleError, InputError, NoSolutionError, Problem
+from tdh.errors import InfeasibleError, NoSolutionError
 from tdh.language import Text
-from tdh.siting.allocation import check, solve_allocation
+from tdh.siting.allocation import Request, check, solve_allocation
 from tdh.siting.counting import cells_of
-from tdh.siting.plan import Plan
+from tdh.siting.inputs import Checks
+from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort
 
 PRICINGS = 8
@@ -46,6 +47,12 @@ class FairPlan:
         return float(self.shares.min())
 
     @property
+    def status(self) -> Status:
+        """Whether the least share is proven to be the highest."""
+        proven = self.bound - self.least_share <= 1e-6 * self.bound
+        return Status.OPTIMAL if proven else Status.FEASIBLE
+
+    @property
     def gap(self) -> float:
         """The share of the bound that is not proven to be out of reach."""
         return float((self.bound - self.least_share) / self.bound) if self.bound > 0 else 0.0
@@ -73,12 +80,13 @@ def solve_max_min(
     :math:`\max_x \sum_f \alpha_f \sum_{j \in f} d_j y_j / D_f`, an allocation with other weights,
     whose bound is a bound here; prices rise where the share is low. Plans come from these rounds
     and from allocations with every share as a floor, at levels that are halved between what is
-    reached and what is not.
+    reached and what is not. Where some mask gets nothing in all of them, the same allocation with
+    one for every cell with demand says whether any gives each mask a cell.
 
     Parameters
     ----------
     footprints, demand, max_sites, sharing_capacity, seed, effort, **limits
-        As for :func:`solve_allocation` (without floors).
+        As for :func:`solve_allocation`, without floors: those are the masks' part here.
     masks : sequence of bool (n_cells,)
         Such as one a municipality; each must hold demand.
 
@@ -89,7 +97,7 @@ def solve_max_min(
     Raises
     ------
     InputError
-        If a mask holds no demand.
+        If a mask holds no demand, or floors are given.
 
     Examples
     --------
@@ -100,19 +108,9 @@ def solve_max_min(
     >>> fair.plan.selected.tolist(), fair.least_share, fair.gap < 0.02
     ([[0, 2]], 0.5, True)
     """
-    request = check(footprints, demand, max_sites, sharing_capacity)
-    inside = np.array([np.asarray(mask, dtype=bool) for mask in masks])
-    people = request.demand.sum(axis=0)
-    whole = inside @ people
-    if not len(masks) or (whole <= 0).any():
-        raise InputError(
-            Problem(
-                Text("every mask must hold demand", "各マスクに需要が必要です"),
-                value=np.flatnonzero(whole <= 0).tolist(),
-                where="masks",
-            )
-        )
+    request, inside, whole = _check(footprints, demand, masks, max_sites, sharing_capacity, limits)
     effort = effort or Effort(gap=0.005, work=0.2)
+    limits.pop("floors", None)
     rules: dict[str, Any] = {
         "max_sites": max_sites,
         "sharing_capacity": sharing_capacity,
@@ -142,8 +140,21 @@ def solve_max_min(
         price = price * np.exp(-2.0 * (shares - shares.min()))
         price /= price.sum()
     assert best is not None
+    if best[1].min() <= 0:
+        # Cells of any demand count alike: a share of nearly nothing is told from one of nothing.
+        one = [(mask, 1.0) for mask in inside]
+        try:
+            plan = solve_allocation(
+                request.footprints, (request.demand > 0).astype(float), floors=one, **rules
+            )
+        except InfeasibleError:
+            bound = 0.0
+        except NoSolutionError:
+            pass
+        else:
+            best = plan, shares_of(plan)
     low, high = best[1].min(), bound
-    for _ in range(HALVINGS):
+    for _ in range(HALVINGS if high > 0 else 0):
         level = 0.5 * (low + high)
         floors = [(mask, level * d) for mask, d in zip(inside, whole, strict=True)]
         try:
@@ -166,3 +177,56 @@ def solve_max_min(
     )
     shares = shares_of(final)
     return FairPlan(final, shares, max(float(bound), float(shares.min())))
+
+
+def _check(
+    footprints: Sequence[Any],
+    demand: ArrayLike,
+    masks: Sequence[ArrayLike],
+    max_sites: Any,
+    sharing_capacity: ArrayLike,
+    limits: dict[str, Any],
+) -> tuple[Request, np.ndarray, np.ndarray]:
+    """The allocation; the masks, (n_masks, n_cells) bool; and the demand of each."""
+    checks = Checks()
+    rows = checks.footprints(footprints)
+    n_cells = rows[0].shape[1]
+    if limits.get("floors"):
+        checks.add(
+            "floors are not part of this problem",
+            "この問題では下限を指定できません",
+            "floors",
+            fix=Text(
+                "give their cells as masks, or solve an allocation with the floors",
+                "セルをマスクとして指定するか、下限つきの割当(solve_allocation)を使ってください",
+            ),
+        )
+    inside = np.array(
+        [checks.mask(mask, n_cells, f"masks[{k}]") for k, mask in enumerate(masks)], dtype=bool
+    ).reshape(-1, n_cells)
+    if not len(inside):
+        checks.add(
+            "there is no mask",
+            "マスクがありません",
+            "masks",
+            fix=Text(
+                "give at least one mask of cells, such as one a municipality",
+                "市区町村ごとなど、セルのマスクを1つ以上指定してください",
+            ),
+        )
+    others = {name: value for name, value in limits.items() if name != "floors"}
+    request = check(rows, demand, max_sites, sharing_capacity, checks=checks, **others)
+    whole = inside @ request.demand.sum(axis=0)
+    if (whole <= 0).any():
+        checks.add(
+            "every mask must hold demand",
+            "各マスクに需要が必要です",
+            "masks",
+            np.flatnonzero(whole <= 0).tolist(),
+            fix=Text(
+                "leave out masks of cells without demand",
+                "需要のないセルだけのマスクは除いてください",
+            ),
+        )
+        checks.done()
+    return request, inside, whole

@@ -17,7 +17,7 @@ together, which first-order methods take long to settle.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -90,6 +90,16 @@ class Horizon:
     def n_years(self) -> int:
         """Number of years."""
         return self.weight.shape[1]
+
+    def in_unit(self, unit: float) -> Horizon:
+        """The same with demand in another unit."""
+        return replace(
+            self,
+            weight=self.weight / unit,
+            base=self.base / unit,
+            floors=self.floors / unit,
+            need=self.need / unit,
+        )
 
     def value(self, when: np.ndarray) -> float:
         """Weight covered over all years; ``when`` (n_pairs,) is n_years for what is not built."""
@@ -249,8 +259,8 @@ def programme_of(h: Horizon, stands: Box | None = None) -> Programme:
         serves which has to stand: the smaller the box, the fewer the variables.
     """
     n, n_years = len(h.pair), h.n_years
-    open_ = np.ones((n_years, n), bool) if stands is None else stands.most.reshape(-1, n) > 0
-    sure = np.zeros((n_years, n), bool) if stands is None else stands.least.reshape(-1, n) > 0
+    open_ = np.ones((n_years, n), bool) if stands is None else stands.most.reshape(n_years, n) > 0
+    sure = np.zeros((n_years, n), bool) if stands is None else stands.least.reshape(n_years, n) > 0
     parts = [_merged(h, t, open_[t], sure[t]) for t in range(n_years)]
     sizes = [part.shape[1] for _, part in parts]
     blocks: list[sparse.csr_array] = []

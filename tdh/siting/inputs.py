@@ -1,4 +1,8 @@
-"""Arguments of the siting problems, checked all at once and brought into one form."""
+"""Arguments of the siting problems, checked all at once and brought into one form.
+
+Every public solver reads its arguments through :class:`Checks`, so that what is refused, and how it
+is said, stands in one place.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 
 from tdh.errors import InputError, Problem
@@ -37,11 +40,19 @@ class Checks:
         self.problems: list[Problem] = []
 
     def add(
-        self, en: str, ja: str, where: str, value: object = None, expected: object = None
+        self,
+        en: str,
+        ja: str,
+        where: str,
+        value: object = None,
+        expected: object = None,
+        fix: Text | None = None,
     ) -> None:
         """Note a problem of an argument."""
         text = None if expected is None else str(expected)
-        self.problems.append(Problem(Text(en, ja), value=value, expected=text, where=where))
+        self.problems.append(
+            Problem(Text(en, ja), value=value, expected=text, where=where, fix=fix)
+        )
 
     def done(self) -> None:
         """Raise if anything was wrong."""
@@ -50,33 +61,96 @@ class Checks:
 
     def footprints(self, footprints: Iterable[Any]) -> list[sparse.csr_array]:
         """Canonical footprints of one shape."""
-        out = [canonical(sparse.csr_array(f)) for f in footprints]
-        if not out:
-            self.add("there is no footprint", "フットプリントがありません", "footprints")
+        fix = Text(
+            "give a list of matrices (sites by cells), one a carrier",
+            "事業者ごとに1つの行列(候補地×セル)をリストで指定してください",
+        )
+        # A matrix given for the list would be taken apart into its rows.
+        alone = sparse.issparse(footprints) or not isinstance(footprints, Iterable)
+        try:
+            out = [] if alone else [canonical(f) for f in footprints]
+        except (TypeError, ValueError) as error:
+            self.add(
+                "a footprint is no matrix",
+                "フットプリントが行列ではありません",
+                "footprints",
+                error,
+                fix=fix,
+            )
+            self.done()
+        if alone or not out:
+            self.add(
+                "a list of footprints is expected, and there is none"
+                if alone
+                else "there is no footprint",
+                "フットプリントのリストではありません" if alone else "フットプリントがありません",
+                "footprints",
+                fix=fix,
+            )
             self.done()
         shapes = {f.shape for f in out}
-        if len(shapes) > 1:
+        if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
             self.add(
                 "footprints differ in shape",
                 "フットプリントの形が揃っていません",
                 "footprints",
                 sorted(shapes),
+                "(n_sites, n_cells)",
             )
             self.done()
         return out
 
-    def numbers(
-        self, values: ArrayLike, shape: tuple[int, ...], where: str, *, least: float | None = 0.0
-    ) -> np.ndarray:
-        """Finite numbers (or infinity, where a limit may be absent) of a shape, broadcast."""
-        array = np.asarray(values, dtype=np.float64)
+    def array(self, values: Any, where: str, dtype: Any = None) -> np.ndarray | None:
+        """Values as an array, or None where they are none of the kind."""
         try:
-            array = np.array(np.broadcast_to(array, shape))
+            return np.asarray(values, dtype=dtype)
+        except (TypeError, ValueError):
+            # A table would be told over many lines.
+            shown = values.tolist() if hasattr(values, "tolist") else values
+            text = "numbers are expected" if dtype else "an even array is expected"
+            ja = "数値ではありません" if dtype else "配列の形が揃っていません"
+            self.add(text, ja, where, shown)
+            return None
+
+    def numbers(
+        self,
+        values: Any,
+        shape: tuple[int, ...],
+        where: str,
+        *,
+        least: float | None = 0.0,
+        finite: bool = False,
+    ) -> np.ndarray:
+        """Numbers of a shape, broadcast.
+
+        Parameters
+        ----------
+        values : array_like
+        shape : tuple of int
+        where : str
+            The argument's name.
+        least : float or None
+            The least that is allowed.
+        finite : bool
+            Whether infinity (elsewhere a limit that is absent) is refused.
+
+        Returns
+        -------
+        float64 array of the shape
+            Zeros where a problem was noted.
+        """
+        given = self.array(values, where, np.float64)
+        if given is None:
+            return np.zeros(shape)
+        try:
+            array = np.array(np.broadcast_to(given, shape))
         except ValueError:
-            self.add("it has the wrong shape", "形が違います", where, array.shape, shape)
+            self.add("it has the wrong shape", "形が違います", where, given.shape, shape)
             return np.zeros(shape)
         if np.isnan(array).any():
             self.add("a value is missing (NaN)", "値が欠けています(NaN)", where)
+        elif finite and np.isinf(array).any():
+            self.add("a value is infinite", "無限大の値があります", where)
         elif least is not None and (array < least).any():
             self.add(
                 "a value is too small",
@@ -85,22 +159,107 @@ class Checks:
                 array.min(),
                 f">= {least:g}",
             )
-        return array
+        else:
+            return array
+        return np.zeros(shape)
+
+    def number(
+        self, value: Any, where: str, *, least: float | None = 0.0, finite: bool = False
+    ) -> float:
+        """One number."""
+        return float(self.numbers(value, (), where, least=least, finite=finite))
+
+    def fraction(self, value: Any, where: str, *, zero: bool = False, one: bool = True) -> float:
+        """A number between 0 and 1, which may be the one or the other."""
+        known = len(self.problems)
+        found = self.number(value, where, least=None)
+        inside = 0 < found < 1 or (zero and found == 0) or (one and found == 1)
+        if len(self.problems) == known and not inside:
+            expected = f"{'[' if zero else '('}0, 1{']' if one else ')'}"
+            self.add("it is out of range", "範囲外の値です", where, value, expected)
+        return found
+
+    def costs(self, values: Any, shape: tuple[int, int]) -> np.ndarray:
+        """Cost of each choice, (n_carriers, n_sites); infinite is what cannot be had."""
+        return self.numbers(1.0 if values is None else values, shape, "cost")
+
+    def payable(self, cost: np.ndarray, fixed: np.ndarray, where: str = "cost") -> None:
+        """Refuse choices that are fixed but cannot be had for money."""
+        lost = np.argwhere(fixed & np.isinf(cost))
+        if len(lost):
+            self.add(
+                "a fixed choice has an infinite cost, which means that it cannot be had",
+                "固定した選択の費用が無限大(利用できないことを表す)になっています",
+                where,
+                lost[:3].tolist(),
+                fix=Text(
+                    "give it a cost, or take it out of the fixed choices",
+                    "費用を指定するか、固定した選択から外してください",
+                ),
+            )
 
     def limits(self, values: Any, n: int, where: str) -> np.ndarray:
         """One limit a carrier; None is no limit."""
         if values is None:
             return np.full(n, np.inf)
-        if np.ndim(values) == 0:
-            values = [values] * n
+        single = isinstance(values, str) or not isinstance(values, Iterable)
+        if single or getattr(values, "ndim", 1) == 0:
+            return self.numbers(values, (n,), where)
         return self.numbers([np.inf if v is None else v for v in values], (n,), where)
+
+    def sites(self, values: Any, n_sites: int, where: str) -> np.ndarray:
+        """Sites within range, by position or as a mask, as a bool array (n_sites,).
+
+        Examples
+        --------
+        >>> Checks().sites([2, 0, 2], 3, "fixed").tolist()
+        [True, False, True]
+        """
+        out = np.zeros(n_sites, dtype=bool)
+        array = self.array([] if values is None else values, where)
+        if array is None or (array.size == 0 and array.dtype != bool):
+            return out
+        if array.dtype == bool and array.shape == out.shape:
+            return array.copy()
+        if array.ndim > 1 or not np.issubdtype(array.dtype, np.integer):
+            self.add(
+                "positions of sites, or a bool mask of them, are expected",
+                "候補地の位置か、その真偽値マスクが必要です",
+                where,
+                f"{array.dtype} {array.shape}",
+                f"(n,) int, bool ({n_sites},)",
+                Text(
+                    "give whole numbers from 0, or one truth value a site",
+                    "0から始まる整数か、候補地ごとの真偽値を指定してください",
+                ),
+            )
+            return out
+        positions = np.atleast_1d(array)
+        inside = (positions >= 0) & (positions < n_sites)
+        if not inside.all():
+            self._out_of_range(where, positions[~inside], str(n_sites))
+        out[positions[inside]] = True
+        return out
+
+    def _out_of_range(self, where: str, positions: np.ndarray, limit: str) -> None:
+        self.add(
+            "positions are out of range",
+            "範囲外の位置があります",
+            where,
+            positions[:3].tolist(),
+            f"0 … < {limit}",
+            Text(
+                "positions count from 0 in the order of the footprints' rows",
+                "位置はフットプリントの行の順に0から数えます",
+            ),
+        )
 
     def pairs(self, values: Any, n_carriers: int, n_sites: int, where: str) -> np.ndarray:
         """Pairs (carrier, site) within range, as a bool array (n_carriers, n_sites)."""
         out = np.zeros((n_carriers, n_sites), dtype=bool)
-        if values is None or len(values) == 0:
+        array = self.array([] if values is None else values, where)
+        if array is None or (array.size == 0 and array.dtype != bool):
             return out
-        array = np.asarray(values)
         if array.dtype == bool and array.shape == out.shape:
             return array.copy()
         if array.ndim != 2 or array.shape[1] != 2 or not np.issubdtype(array.dtype, np.integer):
@@ -108,19 +267,17 @@ class Checks:
                 "pairs of carrier and site are expected",
                 "事業者と候補地の組が必要です",
                 where,
-                array.shape,
-                "(n, 2) int",
+                f"{array.dtype} {array.shape}",
+                f"(n, 2) int, bool ({n_carriers}, {n_sites})",
+                Text(
+                    "give (carrier, site) by position, or one truth value a carrier and site",
+                    "(事業者, 候補地)の位置の組か、事業者×候補地の真偽値を指定してください",
+                ),
             )
             return out
         inside = ((array >= 0) & (array < [n_carriers, n_sites])).all(axis=1)
         if not inside.all():
-            self.add(
-                "positions are out of range",
-                "範囲外の位置があります",
-                where,
-                array[~inside][:3].tolist(),
-                f"< ({n_carriers}, {n_sites})",
-            )
+            self._out_of_range(where, array[~inside], f"({n_carriers}, {n_sites})")
         out[tuple(array[inside].T)] = True
         return out
 
@@ -129,39 +286,73 @@ class Checks:
     ) -> list[Floor]:
         """Masks over cells with the least demand to cover, over all carriers or of one."""
         out = []
-        for k, floor in enumerate(floors or ()):
+        for k, floor in enumerate(() if floors is None else floors):
             where = f"floors[{k}]"
-            if len(floor) not in (2, 3):
+            if not isinstance(floor, Sequence) or len(floor) not in (2, 3):
                 self.add(
                     "a floor is a mask, a number and perhaps a carrier",
                     "下限はマスク、数値、必要なら事業者の組です",
                     where,
-                    len(floor),
-                    "2, 3",
+                    floor,
+                    "(mask, need), (mask, need, carrier)",
                 )
                 continue
-            mask, need, carrier = (*floor, None)[:3]
-            array = np.asarray(mask)
-            if array.dtype != bool or array.shape != (n_cells,):
-                self.add(
-                    "a bool mask of the cells is expected",
-                    "セルの真偽値マスクが必要です",
-                    where,
-                    f"{array.dtype} {array.shape}",
-                    f"bool ({n_cells},)",
-                )
-                continue
-            if not np.isfinite(need):
-                self.add("a floor is not finite", "下限値が有限ではありません", where, need)
-                continue
-            if carrier is not None and not 0 <= carrier < n_carriers:
+            known = len(self.problems)
+            mask = self.mask(floor[0], n_cells, where)
+            need = self.number(floor[1], where, least=None, finite=True)
+            carrier = floor[2] if len(floor) == 3 else None
+            if carrier is not None and not _is_one_of(carrier, n_carriers):
                 self.add(
                     "there is no such carrier",
                     "その事業者はありません",
                     where,
                     carrier,
                     f"0 … {n_carriers - 1}",
+                    Text(
+                        "name a carrier by its position among the footprints",
+                        "事業者はフットプリントの並びでの位置(0から)で指定してください",
+                    ),
+                )
+            if len(self.problems) == known:
+                out.append(Floor(mask, need, None if carrier is None else int(carrier)))
+        return out
+
+    def mask(self, values: Any, n_cells: int, where: str) -> np.ndarray:
+        """A bool mask of the cells."""
+        array = self.array(values, where)
+        if array is not None and array.dtype == bool and array.shape == (n_cells,):
+            return array
+        if array is not None:
+            self.add(
+                "a bool mask of the cells is expected",
+                "セルの真偽値マスクが必要です",
+                where,
+                f"{array.dtype} {array.shape}",
+                f"bool ({n_cells},)",
+            )
+        return np.zeros(n_cells, dtype=bool)
+
+    def sets(
+        self, at_most: Sequence[tuple[Any, float]] | None, n_carriers: int, n_sites: int
+    ) -> list[tuple[np.ndarray, float]]:
+        """Sets of pairs with the most of them that may be chosen."""
+        out = []
+        for k, item in enumerate(() if at_most is None else at_most):
+            where = f"at_most[{k}]"
+            if not isinstance(item, Sequence) or len(item) != 2:
+                self.add(
+                    "a limit of a set is its pairs and a number",
+                    "集合の上限は、組の一覧と数値です",
+                    where,
+                    item,
+                    "(pairs, number)",
                 )
                 continue
-            out.append(Floor(array, float(need), None if carrier is None else int(carrier)))
+            pairs, limit = item
+            out.append((self.pairs(pairs, n_carriers, n_sites, where), self.number(limit, where)))
         return out
+
+
+def _is_one_of(position: Any, n: int) -> bool:
+    whole = isinstance(position, int | np.integer) and not isinstance(position, bool)
+    return whole and 0 <= position < n

@@ -11,6 +11,7 @@ from tdh.siting import programme
 from tdh.siting.allocation import Request, answer
 from tdh.siting.inputs import Floor
 from tdh.siting.layered import Objective, groups_of, rows_of
+from tdh.siting.model import unit_of
 from tdh.siting.plan import Plan
 from tdh.siting.solving import Effort
 
@@ -50,10 +51,11 @@ def cheapest(
     least : float
         No plan that covers the target costs less.
     """
-    p, cover = _programme(request, target)
+    unit = unit_of(request.demand)
+    p, cover = _programme(request.in_unit(unit), target / unit)
     cost = request.cost[0]
     whole = bool((cost == np.round(cost)).all())
-    unit = float(cost.sum()) or 1.0
+    every_cost = float(cost.sum()) or 1.0
     low = 0.0
     best = _trim(request, every, target)
 
@@ -82,7 +84,10 @@ def cheapest(
         return _variables(cover, best)
 
     found = programme.solve(p, seed=seed, work=effort.work, polish=polish)
-    if found.values is not None and found.values[: p.n_whole] @ cost < spent(best) - 1e-9 * unit:
+    if (
+        found.values is not None
+        and found.values[: p.n_whole] @ cost < spent(best) - 1e-9 * every_cost
+    ):
         best = _trim(request, found.values[: p.n_whole] > 0.5, target)
     least = max(low, -found.bound)
     if whole:

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tdh.errors import InputError, Problem
+from tdh.errors import InfeasibleError, InputError, Problem
 from tdh.language import Text
-from tdh.siting import infeasible, pricing, programme, solving, stacked
+from tdh.siting import infeasible, lexlacks, pricing, programme, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import Groups, Objective, groups_of, programme_of, rows_of
 from tdh.siting.lexlosses import covered_cells, losses_of, prune
 from tdh.siting.lexswap import Swaps
+from tdh.siting.model import unit_of
 from tdh.siting.plan import Status
 from tdh.siting.programme import Answer, Box, Programme
 from tdh.siting.solving import Effort
@@ -144,19 +145,23 @@ def solve_lexicographic(
     effort = effort or Effort()
     request, wanted = _check(footprints, objectives, max_sites, sharing_capacity, tolerance, limits)
     infeasible.check_fixed(request)
-    steps = _Steps(request, wanted, tolerance, seed, effort)
+    units = np.array([unit_of(o.demand) for o in wanted])
+    steps = _Steps(request, wanted, units, tolerance, seed, effort)
     chosen: np.ndarray | None = None
     found: list[float] = []
     bounds: list[float] = []
     methods, reproducible, give = [], True, 0.0
     for k, objective in enumerate(wanted):
-        step = steps.take(k, [(1.0 - tolerance) * value for value in found], chosen, give)
+        least = [
+            (1.0 - tolerance) * value / unit for value, unit in zip(found, units, strict=False)
+        ]
+        step = steps.take(k, least, chosen, give)
         chosen, covered = step.chosen, covered_cells(request, step.chosen)
         if step.level:
             found[-1] = wanted[k - 1].value(covered)
             bounds[-1] = max(bounds[-1], found[-1])
         found.append(objective.value(covered))
-        bounds.append(max(step.bound, found[-1]))
+        bounds.append(max(step.bound * units[k], found[-1]))
         proven = bounds[-1] - found[-1] <= programme.TOLERANCE * abs(bounds[-1])
         give = 0.0 if tolerance or proven else EQUAL
         methods.append(step.method)
@@ -193,20 +198,20 @@ def _check(
     checks = Checks()
     rows = checks.footprints(footprints)
     n_carriers, n_cells = len(rows), rows[0].shape[1]
-    if not objectives:
+    if not len(objectives):
         checks.add("there is no objective", "目的がありません", "objectives")
-    if not 0 <= tolerance < 1:
-        checks.add(
-            "the share is out of range", "割合が範囲外です", "tolerance", tolerance, "[0, 1)"
-        )
+    checks.fraction(tolerance, "tolerance", zero=True, one=False)
     wanted = []
     for k, item in enumerate(objectives):
         given = item if isinstance(item, Objective) else Objective(item)
         shape = (n_carriers, n_cells) if given.at_least is None else (n_cells,)
         wanted.append(
-            Objective(checks.numbers(given.demand, shape, f"objectives[{k}]"), given.at_least)
+            Objective(
+                checks.numbers(given.demand, shape, f"objectives[{k}]", finite=True),
+                given.at_least,
+            )
         )
-        if given.at_least is not None and not 1 <= given.at_least <= n_carriers:
+        if given.at_least is not None and given.at_least not in range(1, n_carriers + 1):
             checks.add(
                 "so many carriers there are not",
                 "事業者の数が範囲外です",
@@ -214,8 +219,8 @@ def _check(
                 given.at_least,
                 f"1 … {n_carriers}",
             )
-    checks.done()
-    request = check(rows, wanted[0].demand, max_sites, sharing_capacity, **limits)
+    first = wanted[0].demand if wanted else 0.0
+    request = check(rows, first, max_sites, sharing_capacity, checks=checks, **limits)
     if wanted[0].at_least is not None and any(f.carrier is not None for f in request.floors):
         raise InputError(
             Problem(
@@ -257,10 +262,16 @@ class _Steps:
         self,
         request: Request,
         wanted: list[Objective],
+        units: np.ndarray,
         tolerance: float,
         seed: int,
         effort: Effort,
     ):
+        # Solvers' tolerances are absolute: each objective is counted in a unit of its own, and the
+        # floors in that of the first.
+        self.given, self.unit = request, float(units[0])
+        request = request.in_unit(self.unit)
+        wanted = [replace(o, demand=o.demand / unit) for o, unit in zip(wanted, units, strict=True)]
         self.request, self.wanted, self.seed, self.effort = request, wanted, seed, effort
         self.tight = tolerance == 0
         self.available, self.rows, self.limits = rows_of(request)
@@ -296,6 +307,8 @@ class _Steps:
             answer = programme.branch(p, nodes=nodes, seed=self.seed)
             if answer.proven and answer.values is not None:
                 return self.step(answer)
+            if answer.proven and several and k == 0:
+                raise self.out_of_reach(p)
         elif p.matrix.nnz <= ROOT and not several:
             answer = programme.cut(p, nodes=1, gap=0.0, unit=1e-3 * programme.unit_of(p))
             if answer.values is not None and programme.keeps(p, answer.values) and answer.proven:
@@ -335,13 +348,19 @@ class _Steps:
             few = p.matrix.nnz <= programme.SIMPLEX
             held = [value * (1.0 - ROUNDING) for value in least]
             start = self.exchanged(k, held, start, FEW if few else EXCHANGES)
-        known = None if start is None else self.variables(k, start)[left.free]
+        known = None if start is None else self.variables(k, start)
+        if known is not None and k == 0 and not programme.keeps(_rows_from(p, last), known):
+            known = None  # of the covering model, whose floors count cells that one carrier serves
+        if known is not None:
+            known = known[left.free]
         kept: pricing.Kept | None = None
         if tight:
             gives = np.where(left.rows[hard] == last - 1, give, 0.0)
             kept = pricing.at_prices(q, hard, gives, known, work=self.effort.work, seed=self.seed)
         answer, level = kept or (self.with_room(q, hard, known), False)
         if answer.values is None:
+            if answer.proven and k == 0:
+                raise self.out_of_reach(p)
             raise infeasible.not_found(
                 Problem(
                     Text(
@@ -355,6 +374,13 @@ class _Steps:
         return self.step(
             replace(answer, values=left.whole(answer.values), bound=answer.bound + left.base), level
         )
+
+    def out_of_reach(self, p: Programme) -> InfeasibleError:
+        """That no plan keeps the floors of the first step, whose programme is ``p``.
+
+        What the covering model says of them is too little: it counts one carrier's cover as well.
+        """
+        return InfeasibleError(*lexlacks.conflict(p, self.request.floors, self.seed, self.unit))
 
     def with_room(self, q: Programme, hard: np.ndarray, known: np.ndarray | None) -> Answer:
         """A programme at once and, where that leaves much open, with what is held at a price."""
@@ -479,7 +505,9 @@ class _Steps:
         spare = sum(need for _, _, need in held_here)
         if solution.chosen is None:
             if before is None:
-                left = infeasible.explain(request, model, solution.proven)
+                left = infeasible.explain(
+                    self.given, model.in_unit(1.0 / self.unit), solution.proven
+                )
                 sure = solution.reproducible and left.in_time
                 return None, np.inf, solution.method, sure
             # That the floors are proven out of reach can be the work of rounding only.
@@ -515,3 +543,8 @@ class _Steps:
                 counts[at] &= cover @ parts[0] > 1.0 - 1e-6
             parts.append(counts.astype(np.float64))
         return np.concatenate(parts)
+
+
+def _rows_from(p: Programme, first: int) -> Programme:
+    """A programme of the last rows alone."""
+    return p._replace(matrix=p.matrix[first:], limit=p.limit[first:])

@@ -6,10 +6,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from tdh.siting.allocation import answer, check
+from tdh.siting.allocation import Request, answer, check
+from tdh.siting.inputs import Checks
 from tdh.siting.plan import Plan
 from tdh.siting.solving import Effort, Progress
 
@@ -44,11 +44,12 @@ def solve_mclp(
     max_sites : int, optional
         :math:`p`.
     cost : array, shape (n_sites,), optional
-        :math:`k`; 1 by default.
+        :math:`k`; 1 by default, ``np.inf`` for a site that cannot be had.
     budget : float, optional
         :math:`B`.
     fixed, forbidden : sites, optional
-        Positions of sites that must and must not be chosen; fixed ones count against the limits.
+        Positions, or a bool mask (n_sites,), of sites that must and must not be chosen; fixed ones
+        count against the limits.
     seed : int
         The same inputs and seed give the same plan.
     xy_m, spacing_m
@@ -63,6 +64,7 @@ def solve_mclp(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from scipy import sparse
     >>> covers = sparse.csr_array(np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]], dtype=bool))
     >>> plan = solve_mclp(covers, [3, 4, 4, 1], max_sites=2)
@@ -70,29 +72,48 @@ def solve_mclp(
     ([0, 2], 12.0, 0.0)
     """
     begun = time.perf_counter()
-    request = check(
-        [footprints],
-        np.atleast_2d(np.asarray(demand, dtype=np.float64)),
-        max_sites,
-        1,
-        xy_m,
-        spacing_m,
-        None,
-        as_pairs(fixed),
-        as_pairs(forbidden),
-        cost,
-        budget,
+    request = of_one_carrier(
+        footprints,
+        demand,
+        fixed,
+        forbidden,
+        max_sites=max_sites,
+        xy_m=xy_m,
+        spacing_m=spacing_m,
+        cost=cost,
+        budget=budget,
     )
     plan = answer(request, seed, effort, progress, begun)
     return replace(plan, selected=plan.selected[:, 1])
 
 
-def as_pairs(sites: Any) -> np.ndarray | None:
-    """Sites, by position or as a bool array, as pairs of the only carrier."""
-    if sites is None:
-        return None
-    array = np.asarray(sites)
-    if array.dtype == bool:
-        array = np.flatnonzero(array)
-    array = array.astype(np.int64).ravel()
-    return np.column_stack([np.zeros(len(array), dtype=np.int64), array])
+def of_one_carrier(
+    footprints: Any,
+    demand: ArrayLike,
+    fixed: Any,
+    forbidden: Any,
+    *,
+    checks: Checks | None = None,
+    **limits: Any,
+) -> Request:
+    """The arguments of a problem without carriers as an allocation to one of them.
+
+    Parameters
+    ----------
+    footprints : csr_array, shape (n_sites, n_cells)
+    demand : array, shape (n_cells,)
+    fixed, forbidden : sites
+        By position, or as a bool mask (n_sites,).
+    checks : Checks, optional
+        Problems that are known already; all are raised together.
+    **limits
+        As for :func:`tdh.siting.allocation.check`.
+    """
+    checks = checks or Checks()
+    rows = checks.footprints([footprints])
+    n_sites = rows[0].shape[0]
+    held, ruled_out = (
+        checks.sites(sites, n_sites, where)[None]
+        for sites, where in ((fixed, "fixed"), (forbidden, "forbidden"))
+    )
+    return check(rows, demand, fixed=held, forbidden=ruled_out, checks=checks, **limits)

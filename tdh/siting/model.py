@@ -17,8 +17,8 @@ the *rows* A (non-negative, sparse) hold sharing, spacing and whatever else limi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -99,6 +99,11 @@ class Model:
     site: np.ndarray
     base: float
 
+    def in_unit(self, unit: float) -> Model:
+        """The same with demand in another unit."""
+        m = self.arrays._replace(weight=self.arrays.weight / unit, need=self.arrays.need / unit)
+        return replace(self, arrays=m, base=self.base / unit)
+
 
 class Rows(NamedTuple):
     """Rows ``sum(coef * x[pair]) <= limit`` over positions in carrier-major order."""
@@ -108,13 +113,27 @@ class Rows(NamedTuple):
     limits: Sequence[float]
 
 
-def canonical(footprint: sparse.csr_array) -> sparse.csr_array:
-    """A footprint without stored zeros or double entries, with 32-bit indices where they fit."""
-    out = sparse.csr_array(footprint)
-    if not out.data.all() or not out.has_canonical_format:
-        out = out.copy()
-        out.sum_duplicates()
-        out.eliminate_zeros()
+def canonical(footprint: Any) -> sparse.csr_array:
+    """A footprint without stored zeros or double entries, with 32-bit indices where they fit.
+
+    What is stored twice for a site and a cell serves it if either is not zero: added up, values
+    could cancel each other, or small whole numbers overflow.
+
+    Examples
+    --------
+    >>> twice = sparse.coo_array(([1, -1], ([0, 0], [1, 1])), shape=(1, 2))
+    >>> canonical(twice).toarray().tolist()
+    [[False, True]]
+    """
+    plain = isinstance(footprint, sparse.csr_array)
+    if plain and footprint.has_canonical_format and footprint.data.all():
+        return footprint
+    if not sparse.issparse(footprint):
+        return sparse.csr_array(footprint)
+    # Of truth values the sum is "or".
+    out = sparse.csr_array(footprint.astype(bool))
+    out.sum_duplicates()
+    out.eliminate_zeros()
     return out
 
 
@@ -223,6 +242,28 @@ def build(
         np.array([need for _, need in floors], dtype=np.float64),
     )
     return Model(arrays, pair // n_sites, pair % n_sites, base)
+
+
+def unit_of(weight: np.ndarray, need: np.ndarray | Sequence[float] = ()) -> float:
+    """A unit in which the greatest weight is about one; one where it is that or more already.
+
+    Tolerances of solvers and of floors are absolute: where every weight lies below them, any plan
+    would keep every floor. A power of two, so that dividing by it and back is exact.
+
+    Parameters
+    ----------
+    weight : float64 array
+        Of any shape.
+    need : sequence of float
+        Decides where there is no weight.
+
+    Examples
+    --------
+    >>> unit_of(np.array([3e-7, 0.0])), unit_of(np.array([0.0]), [0.5]), unit_of(np.array([7.0]))
+    (2.384185791015625e-07, 0.5, 1.0)
+    """
+    most = float(np.max(weight, initial=0.0)) or float(np.max(np.asarray(need), initial=0.0))
+    return 2.0 ** float(np.floor(np.log2(most))) if 0.0 < most < 1.0 else 1.0
 
 
 def signature_of(masks: Sequence[np.ndarray], n_cells: int) -> np.ndarray:

@@ -12,7 +12,9 @@ import pandas as pd
 from scipy import sparse
 
 from tdh.coverage import Coverage
+from tdh.language import Text
 from tdh.siting.inputs import Checks
+from tdh.siting.model import canonical
 
 
 class Reading:
@@ -43,7 +45,13 @@ class Reading:
         self.checks.add("it is unknown", "未知の名前です", where, value, ", ".join(near) or None)
 
     def demand(self) -> np.ndarray:
-        return self.people[list(self.given)].to_numpy(dtype=np.float64).T
+        columns = [self.numbers(self.people[c], f"demand[{c}]") for c in self.given]
+        return np.array(columns).reshape(len(self.given), len(self.people))
+
+    def numbers(self, values: pd.Series, where: str) -> np.ndarray:
+        """A column as float64; zeros where it holds text, which is noted."""
+        array = self.checks.array(values, where, np.float64)
+        return np.zeros(len(values)) if array is None else array
 
     def matrices(self) -> list[sparse.csr_array]:
         shape = (len(self.assets), len(self.people))
@@ -58,7 +66,7 @@ class Reading:
                             "it has the wrong shape", "形が違います", where, part.shape, shape
                         )
                         continue
-                    served = sparse.csr_array(part).astype(bool)
+                    served = canonical(part).astype(bool)
                 else:
                     served = self.aligned(part, str(carrier))
                 whole = sparse.csr_array((whole + served).astype(bool))
@@ -118,12 +126,17 @@ class Reading:
         if not spacing_m > 0:
             return None
         crs = self.assets.crs
-        if crs is None or not crs.is_projected:
+        # A foot is 0.3048 m; a CRS in feet is projected too.
+        if crs is None or not crs.is_projected or crs.axis_info[0].unit_conversion_factor != 1.0:
             self.checks.add(
                 "spacing needs a projected CRS in metres",
                 "離隔にはメートル単位の投影座標系が必要です",
                 "assets.crs",
-                None if crs is None else crs.name,
+                None if crs is None else f"{crs.name} ({crs.axis_info[0].unit_name})",
+                fix=Text(
+                    "bring the assets into such a CRS, such as assets.to_crs(6677)",
+                    "assets.to_crs(6677) などで、そのような座標系に変換してください",
+                ),
             )
         points = self.assets.geometry.representative_point()
         return np.column_stack([points.x, points.y])
@@ -154,8 +167,9 @@ class Reading:
             for name in [c for c in self.given if c not in value.columns]:
                 self.unknown(where, name, value.columns)
                 return 1
-            return value.loc[self.assets.index, list(self.given)].to_numpy(dtype=np.float64).T
-        return value.loc[self.assets.index].to_numpy(dtype=np.float64)
+            of = value.loc[self.assets.index]
+            return np.array([self.numbers(of[c], f"{where}[{c}]") for c in self.given])
+        return self.numbers(value.loc[self.assets.index], where)
 
     def pairs(self, given: Iterable[tuple[str, Any]], where: str) -> np.ndarray | None:
         out = []

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from tdh.errors import InfeasibleError, InputError, Problem
+from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
-from tdh.siting.allocation import check
+from tdh.siting.inputs import Checks
 from tdh.siting.leastcost import cheapest
-from tdh.siting.mclp import as_pairs, solve_mclp
+from tdh.siting.mclp import of_one_carrier, solve_mclp
 from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort
 
@@ -81,7 +80,8 @@ def solve_partial_cover(
     share : float
         :math:`\alpha`, in (0, 1]; 1 is the location set covering problem.
     cost : array, shape (n_sites,), optional
-        :math:`k`; without it the number of sites is made least.
+        :math:`k`, ``np.inf`` for a site that cannot be had; without it the number of sites is made
+        least.
     fixed, forbidden, seed, effort
         As for :func:`solve_mclp`.
 
@@ -98,6 +98,7 @@ def solve_partial_cover(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from scipy import sparse
     >>> covers = sparse.csr_array(np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]], dtype=bool))
     >>> cover = solve_partial_cover(covers, [1, 1, 1, 1])
@@ -107,18 +108,20 @@ def solve_partial_cover(
     >>> cheap.plan.selected.tolist(), cheap.cost, cheap.least_cost
     ([1, 2], 3.0, 3.0)
     """
-    if not 0 < share <= 1:
-        raise InputError(
-            Problem(Text("the share is out of range", "割合が範囲外です"), share, "(0, 1]", "share")
-        )
-    effort = effort or Effort(gap=1e-9, work=0.3)
-    every = solve_mclp(footprints, demand, fixed=fixed, forbidden=forbidden, effort=effort)
-    whole = np.asarray(demand, dtype=np.float64)
-    reachable = (
-        solve_mclp(footprints, whole, effort=effort).objective
-        if forbidden is not None
-        else (every.objective)
+    checks = Checks()
+    share = checks.fraction(share, "share")
+    request = of_one_carrier(footprints, demand, fixed, forbidden, cost=cost, checks=checks)
+    (rows,), (whole,), (held,), (shut,) = (
+        request.footprints,
+        request.demand,
+        request.fixed,
+        request.forbidden,
     )
+    effort = effort or Effort(gap=1e-9, work=0.3)
+    every = solve_mclp(rows, whole, fixed=held, forbidden=shut, effort=effort)
+    reachable = every.objective
+    if shut.any():
+        reachable = solve_mclp(rows, whole, effort=effort).objective
     target = share * reachable * (1 - 1e-9)
     if every.objective < target:
         raise InfeasibleError(
@@ -133,30 +136,22 @@ def solve_partial_cover(
             )
         )
     if cost is not None:
-        request = check(
-            [footprints],
-            np.atleast_2d(whole),
-            fixed=as_pairs(fixed),
-            forbidden=as_pairs(forbidden),
-            cost=cost,
-        )
         plan, least = cheapest(request, target, every, seed, effort)
         plan = replace(plan, selected=plan.selected[:, 1])
         spent = float(request.cost[0, plan.selected].sum())
         proven = spent - least <= 1e-6 * spent
         status = Status.OPTIMAL if proven else Status.FEASIBLE
         return Cover(plan, len(plan.selected), min(1, len(plan.selected)), status, spent, least)
+    n_held = int(held.sum())
     low, high, best = 0, len(every.selected), every
     too_few = -1  # the largest number of sites proven too few
     while low < high:
         middle = (low + high) // 2
-        if fixed is not None and middle < np.asarray(fixed).size:
+        if middle < n_held:
             low = middle + 1
             too_few = max(too_few, middle)
             continue
-        plan = solve_mclp(
-            footprints, demand, middle, fixed=fixed, forbidden=forbidden, seed=seed, effort=effort
-        )
+        plan = solve_mclp(rows, whole, middle, fixed=held, forbidden=shut, seed=seed, effort=effort)
         if plan.objective >= target:
             high, best = middle, plan
         else:

@@ -12,6 +12,7 @@ from tdh.errors import InfeasibleError, NoSolutionError, Problem
 from tdh.language import Text
 from tdh.siting import infeasible, programme
 from tdh.siting.horizon import Horizon, programme_of, when_of
+from tdh.siting.model import unit_of
 from tdh.siting.programme import Programme
 from tdh.siting.scheduling import Search
 from tdh.siting.solving import Effort
@@ -69,6 +70,10 @@ def solve(h: Horizon, cost: np.ndarray, seed: int, effort: Effort, at_the_end: S
     NoSolutionError
         If none was found within the effort.
     """
+    unit = unit_of(h.weight, h.need)
+    if unit != 1.0:
+        found = solve(h.in_unit(unit), cost, seed, effort, at_the_end)
+        return replace(found, bound=found.bound * unit)
     base = float(h.base.sum())
     p = programme_of(h)
     if len(h.pair) == 0:

@@ -174,6 +174,8 @@ def solve(
         part = cut(p, nodes=max(1, round(WHOLE_NODES * work)))
         reproducible = part.reproducible
         methods.append(part.method)
+        if part.values is None and part.proven and best is None:
+            return Answer(None, -np.inf, True, part.method, reproducible)
         if part.values is not None:
             bound = min(bound, part.bound)
             likely |= part.values[: p.n_whole] > 0.5
@@ -270,6 +272,10 @@ def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = Non
     -------
     Answer
     """
+    if not len(p.gain):
+        # Of no variables there is one plan, which keeps the rows or does not.
+        kept = keeps(p, p.gain)
+        return Answer(p.gain if kept else None, 0.0 if kept else -np.inf, True, "nothing to choose")
     model, unit = _model(p, most)
     for k in range(p.n_whole):
         model.set_var_integrality(k, True)
@@ -485,6 +491,8 @@ def row_scale(p: Programme) -> np.ndarray:
     >>> row_scale(Programme(np.ones(2), two, np.ones(2), 2)).tolist()
     [3000000.0, 2.0]
     """
+    if not p.matrix.shape[1]:
+        return np.ones(len(p.limit))
     out = np.asarray(abs(p.matrix).max(axis=1).todense(), dtype=np.float64).ravel()
     return np.where(out > 0, out, 1.0)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tdh.siting import columns, crossing, dual, exact, kernels, restricting, swapping, windows
-from tdh.siting.model import Arrays
+from tdh.siting.model import Arrays, unit_of
 
 Progress = Callable[[int, int], None]
 
@@ -105,6 +105,12 @@ def solve(
     progress : callable, optional
         Called with (done, total) rounds.
     """
+    unit = unit_of(m.weight, m.need)
+    if unit != 1.0:
+        near_one = m._replace(weight=m.weight / unit, need=m.need / unit)
+        found = solve(near_one, seed=seed, effort=effort, progress=progress)
+        lack = None if found.lack is None else found.lack * unit
+        return replace(found, bound=found.bound * unit, lack=lack)
     effort, begun = effort or Effort(), time.monotonic()
     if exact.size(m) <= SMALL:
         outcome = exact.solve(m, nodes=20_000, seed=seed, time_limit_s=effort.time_limit_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -84,8 +84,8 @@ def solve_shared_cost(
     programme_budget : float
         :math:`B`, in the unit of the costs.
     cost_first, cost_next : float or array (n_sites,)
-        :math:`k_i` and :math:`k'_i \le k_i`: what a site costs with one tenant, and what each
-        further tenant adds.
+        :math:`k_i` and :math:`k'_i \le k_i`: what a site costs with one tenant (``np.inf`` if it
+        cannot be had), and what each further tenant adds.
     **limits
         ``xy_m``, ``spacing_m``, ``fixed``, ``forbidden``, ``at_most``, ``floors``. The first
         tenant of a site with fixed choices is paid.
@@ -113,7 +113,7 @@ def solve_shared_cost(
     first = checks.numbers(cost_first, (n_sites,), "cost_first")
     more = checks.numbers(cost_next, (n_sites,), "cost_next")
     if (more > first).any():
-        worst = float((more - first).max())
+        worst = float((more - first)[more > first].max())
         checks.add(
             "a further tenant costs more than the first",
             "2者目以降の費用が1者目を上回っています",
@@ -121,12 +121,13 @@ def solve_shared_cost(
             worst,
             "cost_next <= cost_first",
         )
-    if not programme_budget >= 0:
-        checks.add(
-            "a limit is negative", "上限が負です", "programme_budget", programme_budget, ">= 0"
-        )
+    programme_budget = checks.number(programme_budget, "programme_budget")
+    request = check(rows, demand, max_sites, sharing_capacity, checks=checks, **limits)
+    lost = np.isinf(first)
+    checks.payable(first, request.fixed, "cost_first")
     checks.done()
-    request = check(rows, demand, max_sites, sharing_capacity, **limits)
+    request = replace(request, forbidden=request.forbidden | lost)
+    first, more = np.where(lost, 0.0, first), np.where(lost, 0.0, more)
     infeasible.check_fixed(request)
     base = cost_of(request.fixed, first, more)
     if base > programme_budget + 1e-9:
@@ -196,7 +197,8 @@ def cost_of(chosen: np.ndarray, first: np.ndarray, more: np.ndarray) -> float:
 def _bundles(request: Request) -> list[tuple[int, ...]]:
     """Sets of carriers that may share a site, the small ones first."""
     n_carriers = len(request.fixed)
-    most = int(min(n_carriers, request.capacity.max(initial=0)))
+    # Of sites that nobody may use there are bundles too, none of which can be chosen.
+    most = int(np.clip(request.capacity.max(initial=0), 1, n_carriers))
     out = [s for k in range(1, most + 1) for s in combinations(range(n_carriers), k)]
     if len(out) > MOST_BUNDLES:
         checks = Checks()

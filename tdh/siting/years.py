@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from tdh.errors import InfeasibleError, Problem
+from tdh.language import Text
 from tdh.siting import horizon, infeasible, planning
 from tdh.siting.allocation import Request, answer, check, model_of
 from tdh.siting.counting import cells_of
@@ -178,9 +180,9 @@ def solve_years(
         discount,
         carry_over,
         fixed,
+        in_place,
         xy_m=xy_m,
         spacing_m=spacing_m,
-        fixed=in_place,
         forbidden=forbidden,
         total=max_total,
         budget=budget,
@@ -243,18 +245,27 @@ def _check(
     discount: float,
     carry_over: bool,
     must: Any,
+    in_place: Any,
     total: Any,
     **limits: Any,
 ) -> _Years:
     checks = Checks()
     rows = checks.footprints(footprints)
-    n_carriers, n_cells = len(rows), rows[0].shape[1]
-    wanted = np.asarray(demand, dtype=np.float64)
-    lengths = {
-        len(np.atleast_1d(np.asarray(a)))
-        for a in (max_sites, yearly_budget, wanted if wanted.ndim == 3 else None)
-        if a is not None
-    } | ({n_years} if n_years is not None else set())
+    n_carriers, (n_sites, n_cells) = len(rows), rows[0].shape
+    given = {
+        name: array
+        for name, values in (
+            ("max_sites", max_sites),
+            ("yearly_budget", yearly_budget),
+            ("demand", demand),
+        )
+        if values is not None and (array := checks.array(values, name, np.float64)) is not None
+    }
+    # Demand of two dimensions is that of every year.
+    by_year = [a for name, a in given.items() if name != "demand" or a.ndim == 3]
+    lengths = {len(np.atleast_1d(a)) for a in by_year} | (
+        {n_years} if n_years is not None else set()
+    )
     if len(lengths) != 1 or min(lengths) < 1:
         checks.add(
             "the number of years is not clear",
@@ -262,24 +273,36 @@ def _check(
             "max_sites, yearly_budget, demand, n_years",
             sorted(lengths),
         )
-    if not 0 < discount <= 1:
-        checks.add("the factor is out of range", "係数が範囲外です", "discount", discount, "(0, 1]")
+    discount = checks.fraction(discount, "discount")
+    wanted_pairs = checks.pairs(must, n_carriers, n_sites, "fixed")
+    standing = checks.pairs(in_place, n_carriers, n_sites, "in_place")
+    prices = checks.costs(cost, (n_carriers, n_sites))
+    checks.payable(prices, wanted_pairs & ~standing)
+    # What stands is not paid again, whatever its cost.
+    prices[standing & np.isinf(prices)] = 0.0
     checks.done()
     count = lengths.pop()
-    if wanted.ndim != 3:
-        wanted = np.broadcast_to(wanted, (count, *np.shape(wanted)))
     each = np.full((count, n_carriers), np.inf)
     if max_sites is not None:
-        given = np.asarray(max_sites, dtype=np.float64)
-        given = given[:, None] if given.ndim == 1 else given
-        each = checks.numbers(given, (count, n_carriers), "max_sites")
+        most = given["max_sites"]
+        most = most[:, None] if most.ndim == 1 else most
+        each = checks.numbers(most, (count, n_carriers), "max_sites")
     money = np.full(count, np.inf)
     if yearly_budget is not None:
         money = checks.numbers(yearly_budget, (count,), "yearly_budget")
-    wanted = checks.numbers(wanted, (count, n_carriers, n_cells), "demand")
-    checks.done()
-    request = check(rows, wanted[0], total, sharing_capacity, cost=cost, **limits)
-    wanted_pairs = Checks().pairs(must, n_carriers, rows[0].shape[0], "fixed") & ~request.fixed
+    wanted = checks.numbers(demand, (count, n_carriers, n_cells), "demand", finite=True)
+    request = check(
+        rows,
+        wanted[0],
+        total,
+        sharing_capacity,
+        cost=prices,
+        fixed=standing,
+        checks=checks,
+        **limits,
+    )
+    _refuse_shut(request)
+    wanted_pairs &= ~request.fixed
     # What is in place costs nothing; what has to be built must be possible beside it.
     in_place = (request.cost * request.fixed).sum(axis=1)
     request = replace(
@@ -299,6 +322,26 @@ def _check(
         carry_over,
         wanted_pairs,
     )
+
+
+def _refuse_shut(request: Request) -> None:
+    """Refuse sites that are in place and forbidden: which of the two holds nobody said."""
+    both = np.argwhere(request.fixed & request.forbidden).tolist()
+    if both:
+        raise InfeasibleError(
+            Problem(
+                Text(
+                    "a site is in place and forbidden",
+                    "既設の局が禁止にも指定されています",
+                ),
+                value=[tuple(pair) for pair in both[:3]],
+                where="in_place, forbidden",
+                fix=Text(
+                    "take it out of one of them; what is in place is not built again",
+                    "どちらか一方から外してください。既設の局が再び選ばれることはありません",
+                ),
+            )
+        )
 
 
 def _without_years(years: _Years) -> Request:

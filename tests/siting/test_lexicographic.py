@@ -14,6 +14,7 @@ from scipy import sparse
 from tdh.errors import InfeasibleError, InputError, NoSolutionError
 from tdh.siting import (
     Effort,
+    LexicographicPlan,
     Objective,
     Status,
     lexicographic,
@@ -319,3 +320,51 @@ def test_what_the_sum_of_gains_cannot_do_without_is_settled() -> None:
     assert found is not None and found[0].least.tolist()[1:] == [1.0, 1.0]
     left = programme.within(p, found[0])
     assert left.base == pytest.approx(5.0001) and left.programme.matrix.shape[1] <= 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_floors_of_cells_that_several_must_serve_against_enumeration(seed: int) -> None:
+    """Out of reach or not is told, and the least relaxation, applied as it is told, is enough."""
+    rng = np.random.default_rng(seed)
+    dense = rng.random((2, 4, 6)) < 0.4
+    people = rng.integers(1, 9, 6) * 1.1
+    first = np.arange(6) < 3
+    needs = [(mask, float(0.5 * people[mask].sum())) for mask in (first, ~first)]
+    most = [int(rng.integers(0, 3)), 2]
+    served = []
+    for chosen in itertools.product([False, True], repeat=8):
+        x = np.reshape(chosen, (2, 4))
+        if (x.sum(axis=1) <= most).all():
+            both = np.einsum("ci,cij->cj", x, dense).astype(bool).all(axis=0)
+            served.append([people[both & mask].sum() for mask, _ in needs])
+    lack = np.maximum(0.0, [need for _, need in needs] - np.array(served)).sum(axis=1).min()
+
+    def solve(floors: list[tuple[np.ndarray, float]]) -> LexicographicPlan:
+        near = [sparse.csr_array(d) for d in dense]
+        return solve_lexicographic(near, [Objective(people, 2)], most, 2, floors=floors)
+
+    if lack <= 1e-9:
+        solve(needs)
+        return
+    with pytest.raises(InfeasibleError) as caught:
+        solve(needs)
+    told = {p.where: p.fix.values["lack"] for p in caught.value.problems}
+    assert sum(told.values()) == pytest.approx(lack, rel=1e-5)
+    solve([(mask, need - told.get(f"floors[{f}]", 0.0)) for f, (mask, need) in enumerate(needs)])
+
+
+@pytest.mark.parametrize("small", [programme.SMALL, -1])
+def test_a_floor_that_several_cannot_serve_is_named(
+    small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programme, "SMALL", small)
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    floors = [(np.array([True, False]), 5.0)]
+    with pytest.raises(InfeasibleError) as caught:
+        solve_lexicographic(
+            [near, near], [Objective(np.array([5.0, 3.0]), 2)], [1, 0], floors=floors
+        )
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.value) == ("floors[0]", 5.0)
+    assert "lowers it by 5" in problem.render("en")
+    assert "5 下げます" in problem.render("ja")

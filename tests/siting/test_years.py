@@ -17,6 +17,7 @@ from tdh.errors import InfeasibleError, InputError
 from tdh.siting import (
     Effort,
     Status,
+    horizon,
     planning,
     programme,
     scheduling,
@@ -24,6 +25,7 @@ from tdh.siting import (
     solve_years,
     verify_years,
 )
+from tdh.siting.allocation import check
 
 
 @st.composite
@@ -330,7 +332,7 @@ def test_years_and_places_must_agree() -> None:
         solve_years([near], np.ones((1, 2)), [1, 1], yearly_budget=[1, 1, 1])
     with pytest.raises(InputError, match="discount"):
         solve_years([near], np.ones((1, 2)), [1, 1], discount=0.0)
-    with pytest.raises(InfeasibleError, match="fixed and forbidden"):
+    with pytest.raises(InfeasibleError, match="in place and forbidden"):
         solve_years([near], np.ones((1, 2)), [1], in_place=[(0, 0)], forbidden=[(0, 0)])
 
 
@@ -366,3 +368,14 @@ def test_none_within_the_room_is_a_bound_too() -> None:
     empty = programme.Programme(np.ones(2), at_least, np.array([0.5, -0.7]), 2)
     answer = programme.cut(empty, nodes=5)
     assert answer.values is None and answer.proven and answer.bound == -np.inf
+
+
+def test_the_programme_of_no_pairs_within_a_box() -> None:
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    every = np.ones((1, 2), dtype=bool)
+    request = check([near], [[3.0, 2.0]], forbidden=every)
+    accounts = horizon.Accounts(sparse.csr_array((1, 2)), np.ones((1, 3)), True)
+    h = horizon.horizon_of(request, np.ones((3, 1, 2)), ~every, accounts)
+    box = programme.Box(np.zeros(0), np.zeros(0))
+    assert h.pair.size == 0
+    assert horizon.programme_of(h, box).gain.size == horizon.programme_of(h).gain.size == 0
