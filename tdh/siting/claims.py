@@ -35,6 +35,19 @@ def problem(en: str, ja: str, where: str, value: object, expected: object = None
     return Problem(Text(en, ja), value=value, expected=text, where=where)
 
 
+def numbers(values: Any) -> np.ndarray:
+    """What a plan says as float64; NaN where it says no number.
+
+    >>> numbers("many").tolist(), numbers([1, 2]).tolist(), numbers(["one", 2]).tolist()
+    (nan, [1.0, 2.0], [nan, nan])
+    """
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        listed = np.iterable(values) and not isinstance(values, str)
+        return np.full((len(values),) if listed else (), np.nan)
+
+
 def read_pairs(
     values: Any, n_carriers: int, n_sites: int, where: str = "selected"
 ) -> tuple[np.ndarray, list[Problem]]:
@@ -54,10 +67,7 @@ def read_pairs(
     problems : list of Problem
     """
     none = np.zeros((0, 2), dtype=np.int64)
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.zeros((1, 1, 1))
+    array = numbers(values)
     if array.ndim == 1:
         array = np.column_stack([np.zeros(len(array)), array])
     if array.ndim != 2 or array.shape[1] != 2:
@@ -133,10 +143,7 @@ def differing(claims: Mapping[str, tuple[Any, Any]], scale: float = 0.0) -> list
     for name, (said, counted) in claims.items():
         what = _WORDS.get(name, _DIFFERS)
         is_ = np.asarray(counted, dtype=np.float64)
-        try:
-            says = np.asarray(said, dtype=np.float64)
-        except (TypeError, ValueError):
-            says = np.zeros((0, 0, 0))
+        says = numbers(said)
         if says.shape != is_.shape:
             found.append(Problem(what, value=says.shape, expected=str(is_.shape), where=name))
             continue
@@ -161,10 +168,11 @@ def bounded(value: float, bound: Any, where: str = "bound", scale: float = 0.0) 
     scale : float
         The whole demand, of which rounding is a share.
     """
-    if np.isfinite(bound) and bound >= value - RELATIVE * max(abs(value), scale):
+    said = numbers(bound)
+    if said.ndim == 0 and value - RELATIVE * max(abs(value), scale) <= said < np.inf:
         return []
     what = "the bound is below the plan", "上界が計画値を下回ります"
-    return [problem(*what, where, float(bound), f">= {value:.9g}")]
+    return [problem(*what, where, bound, f">= {value:.9g}")]
 
 
 def proven(
@@ -238,12 +246,11 @@ def of_choices(
         return found
     if set(map(tuple, own.tolist())) != set(map(tuple, pairs.tolist())):
         return [Problem(_WORDS["selected"], value=len(own), expected=str(len(pairs)))]
-    order = table["order"].to_numpy(dtype=np.float64)
+    order, said = numbers(table["order"]), numbers(table["gain"])
     if not np.array_equal(np.sort(order), np.arange(1, len(order) + 1)):
         what = "the order is no count from 1", "順序が1からの連番ではありません"
         return [problem(*what, "assignments.order", order.tolist()[:3])]
     gain, loss = marginal(cells_of(footprints, own), own[:, 0], order, demand, weights)
-    said = table["gain"].to_numpy(dtype=np.float64)
     if together:
         one = np.array([tuple(p) in together for p in own.tolist()], dtype=bool)
         said, gain = (np.append(x[~one], x[one].sum()) for x in (said, gain))

@@ -16,6 +16,7 @@ from tdh.siting.claims import (
     cells_of,
     differing,
     given_pairs,
+    numbers,
     of_choices,
     problem,
     proven,
@@ -78,7 +79,7 @@ def verify_lexicographic(
         floors=floors if people_first else None,
         **limits,
     )
-    n = len(wanted)
+    n, held = len(wanted), numbers(plan.found)
     for name in ("values", "found", "bounds", "statuses"):
         if len(getattr(plan, name)) != n:
             what = "another number of objectives", "目的の数が違います"
@@ -89,11 +90,11 @@ def verify_lexicographic(
         if k == n - 1:  # nothing comes after it to give it up for
             claims["found"] = (plan.found[k], value)
         told = differing(claims, whole)
-        told += proven(float(plan.found[k]), plan.bounds[k], plan.statuses[k], scale=whole)
-        if plan.bounds[k] < value - _HELD * max(1.0, value):
-            told += proven(value, plan.bounds[k], plan.statuses[k], scale=whole)
+        told += proven(float(held[k]), plan.bounds[k], plan.statuses[k], scale=whole)
+        if not told:  # later objectives may have taken an earlier one further than it was held
+            told = bounded(value * (1 - _HELD), plan.bounds[k], scale=whole)
         found += [_inside(p, where) for p in told]
-        least = (1 - tolerance) * plan.found[k]
+        least = (1 - tolerance) * float(held[k])
         if value < least - _HELD * max(1.0, least):
             what = "an earlier objective is not held", "先の目的が保たれていません"
             found.append(problem(*what, where, value, f">= {least:.9g}"))
@@ -223,9 +224,11 @@ in_place, max_total, budget, programme_budget, **limits
     list of Problem
     """
     rows = [sparse.csr_array(f) for f in footprints]
-    shape, n_sites, n_years = (len(rows), rows[0].shape[1]), rows[0].shape[0], len(plan.covered)
+    shape, n_sites = (len(rows), rows[0].shape[1]), rows[0].shape[0]
+    by_year = [max_sites, yearly_budget, demand if np.ndim(demand) == 3 else None]
+    given = [len(np.atleast_1d(a)) for a in by_year if a is not None]
+    n_years = limits.pop("n_years", None) or (given or [len(plan.covered)])[0]
     wanted = np.broadcast_to(np.asarray(demand, dtype=np.float64), (n_years, *shape))
-    limits.pop("n_years", None)
     missing = [
         c for c in ("year", "carrier", "site", "cost", "gain") if c not in plan.schedule.columns
     ]
@@ -234,7 +237,7 @@ in_place, max_total, budget, programme_budget, **limits
         return [problem(*what, "schedule", ", ".join(missing))]
     told = plan.schedule[["carrier", "site"]].to_numpy()
     built, found = read_pairs(told, *(len(rows), n_sites), "schedule")
-    year = plan.schedule["year"].to_numpy(dtype=np.float64)
+    year = numbers(plan.schedule["year"])
     known = np.isin(year, np.arange(n_years))
     if not known.all():
         what = "there is no such year", "その年度はありません"
@@ -266,16 +269,16 @@ in_place, max_total, budget, programme_budget, **limits
         count = count + served(rows, built[new])
         covered[t] = float(wanted[t][count > 0].sum())
         added[t] = covered[t] - before
-    for name, used, given in [
+    for name, used, most in [
         ("max_sites", sites, max_sites),
         ("yearly_budget", money, yearly_budget),
     ]:
-        if given is not None:
-            found += _of_years(name, used, np.asarray(given, dtype=np.float64), carry_over)
+        if most is not None:
+            found += _of_years(name, used, np.asarray(most, dtype=np.float64), carry_over)
     value = float(covered @ discount ** np.arange(n_years))
     whole = float(wanted.sum())
     # In which order a year's sites are built is not told, so that their gains are known together.
-    gains = np.bincount(year.astype(np.int64), plan.schedule["gain"], n_years)
+    gains = np.bincount(year.astype(np.int64), numbers(plan.schedule["gain"]), n_years)
     return [
         *found,
         *differing({"schedule.cost": (plan.schedule["cost"], each), "spent": (plan.spent, money)}),
@@ -367,17 +370,18 @@ def verify_cover(
     each = np.broadcast_to(1.0 if cost is None else np.asarray(cost, dtype=np.float64), n_sites)
     spent = float(each[pairs[:, 1]].sum())
     # Without costs what is proven is the number of sites; with them, no more of it than this.
-    at_least = cover.least_cost if cost is None else min(1, len(pairs))
+    least = float(numbers(cover.least_cost))
+    at_least = least if cost is None else min(1, len(pairs))
     claims = {
         "sites": (cover.sites, len(pairs)),
         "cost": (cover.cost, spent),
         "at_least": (cover.at_least, at_least),
     }
     found += differing(claims)
-    if bounded(-spent, -cover.least_cost):
+    if bounded(-spent, -least):
         what = "the plan costs less than is told to be the least", "下界が計画の費用を上回ります"
         return [*found, problem(*what, "least_cost", cover.least_cost, f"<= {spent:.9g}")]
-    return found + proven(-spent, -cover.least_cost, cover.status)
+    return found + proven(-spent, -least, cover.status)
 
 
 def verify_shared_cost(

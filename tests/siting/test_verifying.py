@@ -96,6 +96,10 @@ def changes(plan: Any) -> Iterator[tuple[str, Any]]:
                 table = value.copy()
                 table.loc[table.index[-1], column] = other(column, table[column].iloc[-1])
                 yield f"{name}.{column}", replace(plan, **{name: table})
+                yield (
+                    f"{name}.{column}: words",
+                    replace(plan, **{name: value.assign(**{column: "x"})}),
+                )
             yield f"{name}: a row less", replace(plan, **{name: value.iloc[1:]})
             for column in value:
                 yield (
@@ -108,8 +112,10 @@ def changes(plan: Any) -> Iterator[tuple[str, Any]]:
                 wrong[k] = other(name, wrong[k])
                 made = tuple(wrong) if isinstance(value, tuple) else np.array(wrong)
                 yield f"{name}[{k}]", replace(plan, **{name: made})
-            yield f"{name}: one less", replace(plan, **{name: value[1:]})
+            yield f"{name}: one less", replace(plan, **{name: value[:-1]})
+            yield f"{name}: words", replace(plan, **{name: ["x"] * len(value)})
         else:
+            yield f"{name}: words", replace(plan, **{name: "x"})
             yield name, replace(plan, **{name: other(name, value)})
 
 
