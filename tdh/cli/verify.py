@@ -16,11 +16,13 @@ from tdh.language import Text, current
     help=str(
         Text(
             "Count the plan of the run folder RUN again from its tables and footprints, with nothing "
-            "of the solver: every limit, and what plan.json says of people, money, years, second "
-            "covers and each objective that comes first. Then the tables of people by probability, "
+            "of the solver: every limit, all that plan.json says (people, money, years, second covers, "
+            "each objective that comes first; status and gap must follow from the bound), and every "
+            "offer of plan.parquet. Then the tables of people by probability, "
             "loads of sites, gap regions, indicators and scores from the rasters, a line for each.",
             "計算フォルダの計画を、ソルバーを使わず表とフットプリントから数え直します。すべての条件と、"
-            "plan.json にある人数・費用・年度・二重カバー・優先した目的の値を確かめます。確率によるカバー"
+            "plan.json のすべての値(人数・費用・年度・二重カバー・優先した目的。状態とギャップは上界との"
+            "整合)と plan.parquet の各行を確かめます。確率によるカバー"
             "人口・局の負荷・不足区域・指標・スコアの表もラスタから数え直し、1行ずつ示します。",
         )
     ),
@@ -32,11 +34,11 @@ def command(run: Path, as_json: bool) -> None:
     import tdh
     from tdh import display
     from tdh.errors import TdhError
-    from tdh.pipeline import recounts, tallies
+    from tdh.pipeline import checks, recounts
 
     opened = tdh.read_run(run)
-    counted = tallies.of_run(opened)
-    problems = recounts.verify(opened) + [p for tally in counted for p in tally.problems]
+    of_plan, counted = checks.recounted(opened)
+    problems = of_plan + [p for tally in counted for p in tally.problems]
     order = recounts.counted_in_order(opened)
     if as_json:
         options.print_json(

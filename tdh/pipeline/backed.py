@@ -97,13 +97,12 @@ def backed(
     table = assignments(footprints, unmet, limits, selected)
     people = float(table["gain"].sum())
     gap = (bound - objective) / bound if bound > 0 else 0.0
-    status = siting.Status.OPTIMAL if gap <= 1e-6 else siting.Status.FEASIBLE
     plan = siting.Plan(
         table,
         selected,
         people,
         people + (bound - objective),
-        status,
+        siting.Status.of(people, people + (bound - objective)),
         found.plan.method,
         found.plan.reproducible,
         found.plan.seconds,
@@ -117,7 +116,7 @@ def backed(
             "objective": objective,
             "bound": bound,
             "gap": gap,
-            "status": str(status),
+            "status": str(siting.Status.of(objective, bound)),
         }
     }
     return Answer(plan, facts, broken=broken)

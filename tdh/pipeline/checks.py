@@ -11,7 +11,7 @@ from typing import Any
 
 from tdh import demand, inventory, measurements
 from tdh.errors import InputError, Problem
-from tdh.pipeline import covered, hazards, recounts, stages, tallies
+from tdh.pipeline import counted, covered, hazards, recounts, stages, tallies
 from tdh.pipeline import known as present_known
 from tdh.pipeline.context import carrier_bands
 from tdh.results import Run
@@ -89,7 +89,18 @@ def verify(run: Run) -> list[Problem]:
         Empty if the plan keeps every limit and serves what ``plan.json`` says, and every table of
         :func:`tdh.pipeline.tallies.of_run` says what is counted.
     """
-    return recounts.verify(run) + [p for tally in tallies.of_run(run) for p in tally.problems]
+    problems, counted_again = recounted(run)
+    return problems + [p for tally in counted_again for p in tally.problems]
+
+
+def recounted(run: Run) -> tuple[list[Problem], list[tallies.Tally]]:
+    """What is wrong with a run's plan, and its tables counted again.
+
+    Tables follow from the plan: where an offer is of no known asset or carrier none is counted.
+    """
+    plan, unreadable = counted.read(run)
+    problems = unreadable if plan is None else unreadable + recounts.of(plan)
+    return problems, [] if unreadable else tallies.of_run(run)
 
 
 def _area(scenario: Scenario) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tdh.pipeline.context import Context
 from tdh.pipeline.scored import place_priorities
 from tdh.siting import counting, infeasible
 from tdh.siting.allocation import check
+from tdh.siting.claims import served
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +177,10 @@ def assignments(
     limits: dict[str, Any],
     selected: np.ndarray,
 ) -> pd.DataFrame:
-    """People gained by each choice, in order; those that serve nobody new come last."""
+    """People gained by each choice, in order; those that serve nobody new come last.
+
+    Nobody depends on a choice alone whom one of those serves as well.
+    """
     known = {key: value for key, value in limits.items() if key != "floors"}
     chosen = np.zeros((len(footprints), footprints[0].shape[0]), dtype=bool)
     chosen[tuple(selected.T)] = True
@@ -186,4 +190,12 @@ def assignments(
     more = pd.DataFrame(rest, columns=["carrier", "site"])
     more["order"] = len(table) + 1 + np.arange(len(more))
     more[["gain", "loss_without"]] = 0.0
-    return pd.concat([table, more[table.columns]], ignore_index=True) if rest else table
+    if not rest:
+        return table
+    table = pd.concat([table, more[table.columns]], ignore_index=True)
+    once = unmet * (served(footprints, selected) == 1)
+    table["loss_without"] = [
+        float(once[c, footprints[c].indices[slice(*footprints[c].indptr[i : i + 2])]].sum())
+        for c, i in zip(table["carrier"], table["site"], strict=True)
+    ]
+    return table

@@ -65,6 +65,14 @@ def _plan_table(
     table = table.sort_values(["carrier_id", "order"], ignore_index=True)
     bands = {c.id: ",".join(c.band_ids) for c in scenario.carriers}
     table["bands"] = table["carrier_id"].map(bands)
+    table = table.assign(**reasons(table, scenario))
+    points = context.run.assets.geometry.reindex(table["asset_id"]).to_numpy()
+    frame = gpd.GeoDataFrame(table, geometry=points, crs=context.scenario.crs)
+    return schemas.conform(frame, "plan")
+
+
+def reasons(table: pd.DataFrame, scenario: Scenario) -> dict[str, list[str]]:
+    """Why each offer was chosen, in both languages, from the other columns of the table ``plan``."""
     words = [
         _reason(
             row.order,
@@ -74,15 +82,15 @@ def _plan_table(
         )
         for row in table.itertuples()
     ]
-    table["reason_en"] = [text.render("en") for text in words]
-    table["reason_ja"] = [text.render("ja") for text in words]
-    if "fiscal_year" in table:
+    found = {
+        "reason_en": [text.render("en") for text in words],
+        "reason_ja": [text.render("ja") for text in words],
+    }
+    if scenario.siting.years:
         for name, form in (("reason_en", "Fiscal year {}. {}"), ("reason_ja", "{}年度。{}")):
-            pairs = zip(table["fiscal_year"], table[name], strict=True)
-            table[name] = [form.format(*pair) for pair in pairs]
-    points = context.run.assets.geometry.reindex(table["asset_id"]).to_numpy()
-    frame = gpd.GeoDataFrame(table, geometry=points, crs=context.scenario.crs)
-    return schemas.conform(frame, "plan")
+            pairs = zip(table["fiscal_year"], found[name], strict=True)
+            found[name] = [form.format(*pair) for pair in pairs]
+    return found
 
 
 def _reason(order: int, gained: float, lost: float, *, backed: bool) -> Text:

@@ -12,7 +12,7 @@ from tdh.pipeline.context import Context
 from tdh.pipeline.objectives import Answer
 from tdh.scenario import Scenario
 from tdh.scenario.combining import sites_of_year
-from tdh.siting.recounting import served
+from tdh.siting.claims import served
 
 
 def year_limits(scenario: Scenario) -> tuple[np.ndarray, np.ndarray | None]:
@@ -87,13 +87,15 @@ def by_years(
         order=np.arange(1, len(table) + 1), gain=table["gain"], loss_without=losses
     )
     last = float(found.covered[-1])
-    weight = scenario.siting.discount ** (len(found.covered) - 1)
+    bound = last + (found.bound - found.objective) / scenario.siting.discount ** (
+        len(found.covered) - 1
+    )
     plan = siting.Plan(
         made,
         np.array(sorted(pairs.tolist()), dtype=np.int64).reshape(-1, 2),
         last,
-        last + (found.bound - found.objective) / weight,
-        found.status,
+        bound,
+        siting.Status.of(last, bound),  # of the last year alone, less may be proven than of all
         found.method,
         found.reproducible,
         found.seconds,

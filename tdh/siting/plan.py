@@ -17,6 +17,15 @@ class Status(StrEnum):
     FEASIBLE = "feasible"
     """The plan keeps every limit; a better one may exist, but none above the bound."""
 
+    @classmethod
+    def of(cls, objective: float, bound: float) -> Status:
+        """What a bound proves of a plan.
+
+        >>> str(Status.of(99.0, 100.0)), str(Status.of(0.0, 0.0))
+        ('feasible', 'optimal')
+        """
+        return cls.OPTIMAL if bound - objective <= 1e-6 * bound else cls.FEASIBLE
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:

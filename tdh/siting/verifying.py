@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from tdh.errors import Problem
-from tdh.language import Text
+from tdh.siting import claims
+from tdh.siting.claims import given_pairs, problem
 from tdh.siting.plan import Plan
 
 _RELATIVE = 1e-9
@@ -50,132 +53,173 @@ programme_budget, at_most, seed
     -------
     list of Problem
     """
-    chosen = np.asarray(plan.selected if isinstance(plan, Plan) else plan, dtype=np.int64)
-    if sparse.issparse(footprints) or isinstance(footprints, np.ndarray):
-        footprints = [footprints]
-    if chosen.ndim == 1:
-        chosen = np.column_stack([np.zeros(len(chosen), dtype=np.int64), chosen])
-        fixed, forbidden = _as_pairs(fixed), _as_pairs(forbidden)
-    rows = [sparse.csr_array(f) for f in footprints]
+    single = sparse.issparse(footprints) or isinstance(footprints, np.ndarray)
+    rows = [sparse.csr_array(f) for f in ([footprints] if single else footprints)]
     n_sites, n_cells = rows[0].shape
-    wanted = np.atleast_2d(np.asarray(demand, dtype=np.float64))
-    found: list[Problem] = []
-
-    def report(en: str, ja: str, where: str, value: object, expected: object = None) -> None:
-        found.append(
-            Problem(
-                Text(en, ja),
-                value=value,
-                expected=None if expected is None else str(expected),
-                where=where,
-            )
-        )
-
-    pairs = [(int(c), int(i)) for c, i in chosen]
-    if len(set(pairs)) < len(pairs):
-        report("a choice occurs twice", "同じ選択が重複しています", "selected", len(pairs))
-    covered = np.zeros((len(rows), n_cells), dtype=bool)
-    for c, i in pairs:
-        row = rows[c]
-        part = slice(row.indptr[i], row.indptr[i + 1])
-        covered[c, row.indices[part][row.data[part] != 0]] = True
-    total = float(sum(wanted[c][covered[c]].sum() for c in range(len(rows))))
-    costs = np.ones((len(rows), n_sites)) if cost is None else np.asarray(cost, dtype=np.float64)
-    costs = np.broadcast_to(costs, (len(rows), n_sites))
-    for c in range(len(rows)):
-        own = [i for k, i in pairs if k == c]
-        most = _limit(max_sites, c)
-        if len(own) > most:
-            report(
-                "a carrier has too many sites", "局数が上限を超えています", f"[{c}]", len(own), most
-            )
-        spent, most = float(sum(costs[c, i] for i in own)), _limit(budget, c)
-        if spent > most * (1 + _RELATIVE) + 1e-9:
-            report("a budget is exceeded", "予算を超えています", f"[{c}]", spent, most)
-        if spacing_m > 0 and xy_m is not None and len(own) > 1:
-            xy = np.asarray(xy_m, dtype=np.float64)[own]
-            for k in range(len(own) - 1):
-                near = np.hypot(*(xy[k + 1 :] - xy[k]).T) < spacing_m - 1e-5
-                for other in np.flatnonzero(near):
-                    report(
-                        "two sites of a carrier are too near",
-                        "同じ事業者の局が近すぎます",
-                        f"[{c}]",
-                        (own[k], own[k + 1 + other]),
-                        f">= {spacing_m} m",
-                    )
-    if programme_budget is not None:
-        spent = float(sum(costs[c, i] for c, i in pairs))
-        if spent > programme_budget * (1 + _RELATIVE) + 1e-9:
-            report(
-                "the programme's budget is exceeded",
-                "事業全体の予算を超えています",
-                "programme_budget",
-                spent,
-                programme_budget,
-            )
-    if sharing_capacity is not None:
-        capacity = np.broadcast_to(np.asarray(sharing_capacity), (n_sites,))
-        users = np.bincount([i for _, i in pairs], minlength=n_sites)
-        for i in np.flatnonzero(users > capacity).tolist():
-            report(
-                "too many carriers share a site",
-                "共用の上限を超えています",
-                f"[{i}]",
-                int(users[i]),
-                capacity[i],
-            )
-    for k, (mask, need, *of) in enumerate(floors or ()):
-        whose = slice(None) if not of or of[0] is None else [of[0]]
-        got = float((wanted[whose] * covered[whose])[:, np.asarray(mask)].sum())
-        if got < need * (1 - _RELATIVE) - 1e-9:
-            report("a floor is missed", "下限に達していません", f"floors[{k}]", got, need)
-    for c, i in () if fixed is None else np.asarray(fixed, dtype=np.int64).reshape(-1, 2):
-        if (int(c), int(i)) not in pairs:
-            report(
-                "a fixed choice is missing", "固定した選択がありません", "fixed", (int(c), int(i))
-            )
-    for c, i in () if forbidden is None else np.asarray(forbidden, dtype=np.int64).reshape(-1, 2):
-        if (int(c), int(i)) in pairs:
-            report(
-                "a forbidden choice is made",
-                "禁止した選択があります",
-                "forbidden",
-                (int(c), int(i)),
-            )
-    for k, (members, most) in enumerate(at_most or ()):
-        among = np.asarray(members)
-        among = np.argwhere(among) if among.dtype == bool else among
-        used = len({(int(c), int(i)) for c, i in among} & set(pairs))
-        if used > most:
-            report("too many of a set", "集合の上限を超えています", f"at_most[{k}]", used, most)
+    chosen = plan.selected if isinstance(plan, Plan) else plan
+    # An empty list has one dimension, whatever it lists.
+    sites = np.ndim(chosen) == 1 and (single or len(np.asarray(chosen)) > 0)
+    pairs, found = claims.read_pairs(chosen, len(rows), n_sites)
+    case = _Case(
+        rows,
+        np.broadcast_to(np.asarray(demand, dtype=np.float64), (len(rows), n_cells)),
+        pairs,
+        np.broadcast_to(np.asarray(1.0 if cost is None else cost, float), (len(rows), n_sites)),
+        max_sites,
+        budget,
+        programme_budget,
+        np.inf if sharing_capacity is None else sharing_capacity,
+        None if xy_m is None else np.asarray(xy_m, dtype=np.float64),
+        spacing_m,
+        floors or (),
+        given_pairs(fixed, sites=sites),
+        given_pairs(forbidden, sites=sites),
+        [(given_pairs(members), most) for members, most in at_most or ()],
+    )
+    for limit in _LIMITS:
+        found += limit(case)
     if isinstance(plan, Plan):
-        if abs(plan.objective - total) > _RELATIVE * max(1.0, total):
-            report(
-                "the objective differs",
-                "目的関数値が一致しません",
-                "objective",
-                plan.objective,
-                total,
-            )
-        if plan.bound < total * (1 - _RELATIVE):
-            report(
-                "the bound is below the plan",
-                "上界が計画値を下回ります",
-                "bound",
-                plan.bound,
-                total,
-            )
+        found += _said(plan, case)
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """A problem and the choices of a plan that can be counted."""
+
+    rows: list[sparse.csr_array]
+    demand: np.ndarray
+    pairs: np.ndarray
+    cost: np.ndarray
+    max_sites: Any
+    budget: Any
+    programme_budget: float | None
+    capacity: Any
+    xy_m: np.ndarray | None
+    spacing_m: float
+    floors: Sequence[tuple[Any, ...]]
+    fixed: set[tuple[int, int]]
+    forbidden: set[tuple[int, int]]
+    at_most: list[tuple[set[tuple[int, int]], float]]
+
+    @cached_property
+    def chosen(self) -> set[tuple[int, int]]:
+        return {(c, i) for c, i in self.pairs.tolist()}
+
+    @cached_property
+    def covered(self) -> np.ndarray:
+        """Demand that the plan covers, cell by cell, (n_carriers, n_cells)."""
+        covered = np.zeros(self.demand.shape)
+        for (c, _), cells in zip(
+            self.pairs.tolist(), claims.cells_of(self.rows, self.pairs), strict=True
+        ):
+            covered[c, cells] = self.demand[c, cells]
+        return covered
+
+    def own(self, carrier: int) -> np.ndarray:
+        """The sites of a carrier."""
+        sites: np.ndarray = self.pairs[self.pairs[:, 0] == carrier, 1]
+        return sites
+
+
+def _said(plan: Plan, case: _Case) -> list[Problem]:
+    """What a plan says of itself: demand covered, bound and status, and each choice."""
+    value, whole = float(case.covered.sum()), float(case.demand.sum())
+    return [
+        *claims.differing({"objective": (plan.objective, value)}),
+        *claims.proven(value, plan.bound, plan.status, scale=whole),
+        *claims.of_choices(plan.assignments, case.pairs, case.rows, case.demand),
+    ]
+
+
+def _too_many(case: _Case) -> Iterator[Problem]:
+    for c in range(len(case.rows)):
+        n, most = len(case.own(c)), _limit(case.max_sites, c)
+        if n > most:
+            what = "a carrier has too many sites", "局数が上限を超えています"
+            yield problem(*what, f"[{c}]", n, most)
+
+
+def _budgets(case: _Case) -> Iterator[Problem]:
+    for c in range(len(case.rows)):
+        spent, most = float(case.cost[c, case.own(c)].sum()), _limit(case.budget, c)
+        if _over(spent, most):
+            yield problem("a budget is exceeded", "予算を超えています", f"[{c}]", spent, most)
+
+
+def _programme(case: _Case) -> Iterator[Problem]:
+    spent, most = float(case.cost[tuple(case.pairs.T)].sum()), _limit(case.programme_budget, 0)
+    if _over(spent, most):
+        what = "the programme's budget is exceeded", "事業全体の予算を超えています"
+        yield problem(*what, "programme_budget", spent, most)
+
+
+def _near(case: _Case) -> Iterator[Problem]:
+    if case.spacing_m <= 0 or case.xy_m is None:
+        return
+    what = "two sites of a carrier are too near", "同じ事業者の局が近すぎます"
+    for c in range(len(case.rows)):
+        own = case.own(c)
+        xy = case.xy_m[own]
+        for k in range(len(own) - 1):
+            near = np.hypot(*(xy[k + 1 :] - xy[k]).T) < case.spacing_m - 1e-5
+            for other in own[k + 1 :][near].tolist():
+                yield problem(*what, f"[{c}]", (int(own[k]), other), f">= {case.spacing_m} m")
+
+
+def _shared(case: _Case) -> Iterator[Problem]:
+    n_sites = case.rows[0].shape[0]
+    capacity = np.broadcast_to(np.asarray(case.capacity), (n_sites,))
+    users = np.bincount(case.pairs[:, 1], minlength=n_sites)
+    for i in np.flatnonzero(users > capacity).tolist():
+        what = "too many carriers share a site", "共用の上限を超えています"
+        yield problem(*what, f"[{i}]", int(users[i]), capacity[i])
+
+
+def _missed(case: _Case) -> Iterator[Problem]:
+    for k, (mask, need, *of) in enumerate(case.floors):
+        whose = slice(None) if not of or of[0] is None else [of[0]]
+        got = float(case.covered[whose][:, np.asarray(mask)].sum())
+        if got < need * (1 - _RELATIVE) - 1e-9:
+            yield problem("a floor is missed", "下限に達していません", f"floors[{k}]", got, need)
+
+
+def _left_out(case: _Case) -> Iterator[Problem]:
+    for pair in sorted(case.fixed - case.chosen):
+        yield problem("a fixed choice is missing", "固定した選択がありません", "fixed", pair)
+
+
+def _ruled_out(case: _Case) -> Iterator[Problem]:
+    for pair in sorted(case.forbidden & case.chosen):
+        yield problem("a forbidden choice is made", "禁止した選択があります", "forbidden", pair)
+
+
+def _of_sets(case: _Case) -> Iterator[Problem]:
+    for k, (members, most) in enumerate(case.at_most):
+        n = len(members & case.chosen)
+        if n > most:
+            what = "too many of a set", "集合の上限を超えています"
+            yield problem(*what, f"at_most[{k}]", n, most)
+
+
+_LIMITS: tuple[Callable[[_Case], Iterator[Problem]], ...] = (
+    _too_many,
+    _budgets,
+    _programme,
+    _near,
+    _shared,
+    _missed,
+    _left_out,
+    _ruled_out,
+    _of_sets,
+)
+
+
+def _over(used: float, most: float) -> bool:
+    """Whether more is used than may be, rounding aside."""
+    return not used <= most * (1 + _RELATIVE) + 1e-9
 
 
 def _limit(values: Any, carrier: int) -> float:
     value = values if values is None or np.ndim(values) == 0 else values[carrier]
     return np.inf if value is None else float(value)
-
-
-def _as_pairs(sites: Any) -> Any:
-    if sites is None:
-        return None
-    flat = np.asarray(sites, dtype=np.int64).ravel()
-    return np.column_stack([np.zeros(len(flat), dtype=np.int64), flat])

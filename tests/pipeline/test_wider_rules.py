@@ -72,6 +72,7 @@ def planned_again(demo_run: Run, scenario: Scenario, folder: Path) -> Run:
     planned.plan(context)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["scenario"] = scenario.model_dump(mode="json")
+    manifest["stages"] = [s for s in manifest["stages"] if s["name"] != "plan"]
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return read_run(folder)
 

@@ -1,0 +1,214 @@
+"""The plan of a finished run as positions, and what it reaches, from its tables and footprints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from tdh import gaps, resilience
+from tdh.errors import Problem
+from tdh.language import Text
+from tdh.pipeline import rules, standing
+from tdh.results import Run
+from tdh.scenario import Scenario
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """The offers that can be counted.
+
+    Attributes
+    ----------
+    run : Run
+    offers : GeoDataFrame
+        Rows of the table ``plan``, each pair of carrier and asset once.
+    footprints : list of csr_array, shape (n_sites, n_cells)
+        One a carrier, whatever its bands.
+    ids : Index
+        Assets, (n_sites,).
+    site, who : ndarray of int, shape (n_offers,)
+        Asset and carrier of each offer.
+    """
+
+    run: Run
+    offers: gpd.GeoDataFrame
+    footprints: list[sparse.csr_array]
+    ids: pd.Index
+    site: np.ndarray
+    who: np.ndarray
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        return self.run.scenario
+
+    @cached_property
+    def carriers(self) -> list[str]:
+        return [c.id for c in self.run.carriers]
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Market shares, (n_carriers, 1)."""
+        return np.array([[self.scenario.market_shares[c]] for c in self.carriers])
+
+    @cached_property
+    def population(self) -> np.ndarray:
+        """Residents of each cell."""
+        return self.run.cells["population"].to_numpy(float)
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """Which cells are which carrier's gap, (n_carriers, n_cells)."""
+        return gaps.gap_matrix(self.run.gaps, self.run.cells, self.carriers)
+
+    @cached_property
+    def unmet(self) -> np.ndarray:
+        """People of each carrier's gap."""
+        people: np.ndarray = self.missing * self.population * self.shares
+        return people
+
+    @cached_property
+    def count(self) -> np.ndarray:
+        """How many offers of each carrier serve each cell."""
+        own = [f[self.site[self.who == k]] for k, f in enumerate(self.footprints)]
+        return np.vstack([np.bincount(f.indices, minlength=f.shape[1]) for f in own])
+
+    @cached_property
+    def people(self) -> float:
+        """People of the gaps whom the plan serves."""
+        return float(self.unmet[self.count > 0].sum())
+
+    @cached_property
+    def full_yen(self) -> np.ndarray | None:
+        """What each offer would cost if nobody shared its asset; None without costs."""
+        each = rules.cost_yen(self.scenario, self.run.assets.loc[self.ids])
+        return None if each is None else each[self.site]
+
+    @cached_property
+    def yen(self) -> np.ndarray | None:
+        """What each offer costs: an asset's tenants pay even parts of what it costs for all."""
+        if self.full_yen is None:
+            return None
+        tenants = np.bincount(self.site, minlength=len(self.ids))[self.site]
+        whole = self.full_yen * (1 + (tenants - 1) * (1 - self.scenario.costs.shared_saving))
+        cost: np.ndarray = whole / tenants
+        return cost
+
+    @cached_property
+    def year(self) -> np.ndarray:
+        """Position of each offer's fiscal year in the scenario; −1: it is none of them."""
+        known = [str(y.fiscal_year) for y in self.scenario.siting.years]
+        return np.asarray(pd.Index(known).get_indexer(self.offers["fiscal_year"].astype(str)))
+
+    @cached_property
+    def people_by_year(self) -> list[float]:
+        """People of the gaps whom each year's end sees served."""
+        seen, found = np.zeros(self.unmet.shape, dtype=bool), []
+        for t in range(len(self.scenario.siting.years)):
+            for k, footprint in enumerate(self.footprints):
+                own = self.site[(self.year == t) & (self.who == k)]
+                seen[k, footprint[own].indices] = True
+            found.append(float(self.unmet[seen].sum()))
+        return found
+
+    def objective(self, name: str) -> tuple[float, float]:
+        """What the plan reaches of an objective of ``first`` or of people, and all that there is."""
+        reached = self.count > 0
+        if name in ("any_carrier", "two_carriers"):
+            least = 1 if name == "any_carrier" else 2
+            before = (~self.missing).sum(axis=0)
+            after = (~self.missing | reached).sum(axis=0)
+            short = self.population * (before < least)
+            return float(short[after >= least].sum()), float(short.sum())
+        if name == "places":
+            worth = self.missing * self.priorities
+            return float(worth[reached].sum()), float(worth.sum())
+        return self.people, float(self.unmet.sum())
+
+    @cached_property
+    def priorities(self) -> np.ndarray:
+        """The priorities of the places in each cell of the plan."""
+        run, found = self.run, np.zeros(len(self.population))
+        if run.places is None:
+            return found
+        row, col = run.grid.rowcol(
+            run.places.geometry.x.to_numpy(float), run.places.geometry.y.to_numpy(float)
+        )
+        cells = pd.MultiIndex.from_arrays([run.cells["row"], run.cells["col"]])
+        at = cells.get_indexer(pd.MultiIndex.from_arrays([row, col]))
+        np.add.at(found, at[at >= 0], run.places["priority"].to_numpy(float)[at >= 0])
+        return found
+
+    @cached_property
+    def second_covers(self) -> float:
+        """What second covers, or those of places, count for beside people."""
+        backup = self.scenario.siting.backup
+        assert backup is not None
+        value, at_places = 0.0, backup.place_people * self.priorities
+        for k, carrier in enumerate(self.carriers):
+            today = resilience.depth(standing.network(self.run, carrier).footprint)
+            gap, offers = self.missing[k], self.count[k]
+            second = ((today == 1) & ~gap & (offers >= 1)) | (gap & (offers >= 2))
+            if backup.of == "people":
+                value += backup.weight * self.shares[k, 0] * self.population[second].sum()
+            else:
+                value += backup.weight * at_places[second].sum()
+                value += at_places[gap & (offers >= 1)].sum()
+        return float(value)
+
+
+def read(run: Run) -> tuple[Counted | None, list[Problem]]:
+    """The offers of a run that can be counted, and what is wrong with the others.
+
+    Returns
+    -------
+    counted : Counted or None
+        None where nothing can be counted.
+    problems : list of Problem
+    """
+    footprints = []
+    for carrier in run.carriers:
+        signals = [run.footprint(carrier.id, band) for band in carrier.bands]
+        served = signals[0].footprint()
+        for other in signals[1:]:
+            served = (served + other.footprint()).astype(bool)
+        footprints.append(sparse.csr_array(served))
+    ids = signals[0].site_ids
+    needed = ["asset_id", "carrier_id", "order"]
+    needed += ["fiscal_year"] if run.scenario.siting.years else []
+    missing = [c for c in needed if c not in run.plan]
+    if missing:
+        what = Text("a column is missing", "列がありません")
+        return None, [Problem(what, value=", ".join(missing), where="plan.parquet")]
+    offers = run.plan
+    site = ids.get_indexer(offers["asset_id"])
+    who = pd.Index([c.id for c in run.carriers]).get_indexer(offers["carrier_id"])
+    twice = offers.duplicated(["asset_id", "carrier_id"]).to_numpy()
+    problems = [
+        Problem(what, value=_some(offers.loc[rows, column]), where="plan.parquet")
+        for what, column, rows in (
+            (
+                Text("the plan names assets without a footprint", "未知のアセットです"),
+                "asset_id",
+                site < 0,
+            ),
+            (Text("there is no such carrier", "その事業者はありません"), "carrier_id", who < 0),
+            (Text("an offer occurs twice", "同じ提供が重複しています"), "asset_id", twice),
+        )
+        if rows.any()
+    ]
+    kept = (site >= 0) & (who >= 0) & ~twice
+    rows = offers[kept].reset_index(drop=True)
+    return Counted(run, rows, footprints, ids, site[kept], who[kept]), problems
+
+
+def _some(values: pd.Series) -> str:
+    """The first few of a column, and how many they are in all."""
+    named = ", ".join(values.iloc[:_MOST_NAMED].astype(str))
+    return named if len(values) <= _MOST_NAMED else f"{named}, … ({len(values)})"

@@ -1,0 +1,251 @@
+"""Every number of a plan's files, changed one at a time, is found when the run is counted again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tdh.pipeline import checks, claims, counted, planned, recounts
+from tdh.pipeline.context import Context
+from tdh.results import Run, read_run
+from tdh.scenario import Costs
+from tdh.scenario.models import Backup, Choice, FiscalYear
+
+YEN = {"roof": 9e6, "pole": 3e6, "ground": 5e6}
+YEARS = [
+    FiscalYear(fiscal_year=2026, max_sites=1, budget_yen=20e6),
+    FiscalYear(fiscal_year=2027, budget_yen=30e6),
+]
+
+RULES: dict[str, tuple[dict[str, Any], Costs]] = {
+    "years": ({"years": YEARS, "discount": 0.9}, Costs(yen=YEN)),
+    "first": ({"first": ["any_carrier", "two_carriers"]}, Costs()),
+    "backup": ({"backup": Backup(weight=0.5)}, Costs()),
+    "shared": ({"budget_yen": 30e6}, Costs(yen=YEN, shared_saving=0.5)),
+}
+
+UNDECIDED = {
+    "method",  # what found the plan, in words; no number
+}
+"""Names in ``plan.json`` that no recount can decide.
+
+Of a run that was made as a whole the manifest tells even these again.
+"""
+
+
+def small(demo_run: Run, folder: Path, name: str) -> Run:
+    """The sample planned by other rules among few assets, in a copy of its folder."""
+    shutil.copytree(demo_run.folder, folder, copy_function=shutil.copy2)
+    if name == "sample":
+        return read_run(folder)
+    siting, costs = RULES[name]
+    kept = set(demo_run.plan["asset_id"].drop_duplicates().iloc[:8])
+    ids = demo_run.footprint(*next(iter(demo_run.bands))).site_ids
+    choices = [
+        Choice(carrier=c.id, asset=asset, offer=False)
+        for c in demo_run.carriers
+        for asset in ids
+        if asset not in kept
+    ]
+    scenario = demo_run.scenario
+    scenario = scenario.model_copy(
+        update={
+            "costs": costs,
+            "siting": scenario.siting.model_copy(update={**siting, "choices": choices}),
+            "carriers": [
+                c.model_copy(update={"max_sites": 3, "budget_yen": 20e6 if costs.yen else None})
+                for c in scenario.carriers
+            ],
+        }
+    )
+    context = Context(scenario, folder)
+    context.run.manifest["grid"] = demo_run.manifest["grid"]
+    planned.plan(context)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["scenario"] = scenario.model_dump(mode="json")
+    manifest["stages"] = []
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return read_run(folder)
+
+
+@pytest.fixture(scope="module", params=["sample", *RULES])
+def run(
+    request: pytest.FixtureRequest, demo_run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    made = small(demo_run, tmp_path_factory.mktemp("tampered") / "run", request.param)
+    assert [str(p) for p in recounts.verify(made)] == []
+    assert len(made.plan) > 3
+    return made
+
+
+def places(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """The path of every scalar."""
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else None
+    )
+    if inside is None:
+        yield path
+        return
+    for key, part in inside:
+        yield from places(part, *path, key)
+
+
+def other(value: Any) -> Any:
+    """A value like another, but not it."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + (0.01 if abs(value) <= 1 else 1)
+    if value in ("optimal", "feasible"):
+        return "feasible" if value == "optimal" else "optimal"
+    return 9e9 if value is None else f"{value}x"
+
+
+def with_part(summary: dict[str, Any], path: tuple[Any, ...], change: Callable[..., None]) -> Any:
+    changed = copy.deepcopy(summary)
+    part = changed
+    for key in path[:-1]:
+        part = part[key]
+    change(part, path[-1])
+    return changed
+
+
+CHANGES: dict[str, Callable[[Any, Any], None]] = {
+    "another": lambda part, key: part.__setitem__(key, other(part[key])),
+    "no number": lambda part, key: part.__setitem__(key, float("nan")),
+    "a table": lambda part, key: part.__setitem__(key, {"x": "y"}),
+    "nothing": lambda part, key: part.__delitem__(key),
+}
+
+
+def found(run: Run, plan: counted.Counted, summary: dict[str, Any]) -> list[str]:
+    """What is found of another ``plan.json``, by the checks that read it."""
+    own = run.summary
+    run.__dict__["summary"] = summary
+    try:
+        reading = claims.summary, recounts._manifest, recounts._order
+        return [str(p) for check in reading for p in check(plan)]
+    finally:
+        run.__dict__["summary"] = own
+
+
+@pytest.fixture(scope="module")
+def plan(run: Run) -> counted.Counted:
+    counts, problems = counted.read(run)
+    assert counts is not None and problems == []
+    return counts
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_scalar_of_plan_json(run: Run, plan: counted.Counted, change: str) -> None:
+    told_again = bool(run.manifest["stages"])
+    missed = [
+        path
+        for path in places(run.summary)
+        if not found(run, plan, with_part(run.summary, path, CHANGES[change]))
+        and not (path[-1] in UNDECIDED and change == "another" and not told_again)
+    ]
+    assert missed == []
+
+
+@pytest.mark.parametrize("path", [("more",), ("carriers", "x"), ("carriers", "carrier-a", "more")])
+def test_what_plan_json_should_not_say(
+    run: Run, plan: counted.Counted, path: tuple[str, ...]
+) -> None:
+    more = with_part(run.summary, path, lambda part, key: part.__setitem__(key, 1))
+    assert [".".join(path) in text for text in found(run, plan, more)] == [True]
+
+
+def test_lists_of_plan_json(run: Run, plan: counted.Counted) -> None:
+    for path in (("objectives",), ("years", "each")):
+        if path[0] in run.summary:
+            for wrong in ([], [1], "x", None):
+                less = with_part(
+                    run.summary, path, lambda part, key, w=wrong: part.__setitem__(key, w)
+                )
+                said = " ".join(found(run, plan, less))
+                assert "not those of the scenario" in said
+
+
+def altered(values: pd.Series) -> Any:
+    """Another value for the last row of a column."""
+    last = values.iloc[-1]
+    if values.name == "fiscal_year":
+        return "2026" if last != "2026" else "2027"
+    if isinstance(last, float) or np.issubdtype(type(last), np.number):
+        return 5e6 if pd.isna(last) else last + 1
+    if hasattr(last, "geom_type"):
+        return values.translate(5000.0, 0.0).iloc[-1]
+    others = values[values != last]  # known words, of another row
+    return others.iloc[0] if len(others) else "n99"
+
+
+def tampered(run: Run, table: pd.DataFrame) -> list[str]:
+    wrong = read_run(run.folder)
+    wrong.__dict__.update(plan=table, cells=run.cells, gaps=run.gaps, assets=run.assets)
+    return [str(p) for p in recounts.verify(wrong)]
+
+
+def test_every_column_of_plan_parquet(run: Run) -> None:
+    missed = []
+    for column in run.plan:
+        table = run.plan.copy()
+        rows = table.index[-1:]
+        table.loc[rows, column] = altered(table[column])
+        if not tampered(run, table):
+            missed.append(column)
+        without = pd.DataFrame(run.plan.drop(columns=column))
+        if run.plan[column].notna().any() and not tampered(run, without):
+            missed.append(f"{column} left out")
+    assert missed == []
+
+
+def test_rows_of_plan_parquet(run: Run) -> None:
+    plan = run.plan
+    assert "occurs twice" in " ".join(tampered(run, pd.concat([plan, plan.iloc[:1]])))
+    assert tampered(run, plan.iloc[1:])
+    swapped = plan.rename(columns={"asset_id": "carrier_id", "carrier_id": "asset_id"})
+    said = " ".join(tampered(run, swapped))
+    assert "without a footprint" in said and "no such carrier" in said
+    assert "says something else" in " ".join(tampered(run, plan.assign(more=1, order=1)))
+    orders = plan["order"].to_numpy().copy()
+    orders[:2] = orders[:2][::-1]
+    assert tampered(run, plan.assign(order=orders))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"asset_id": "nobody"},
+            "assets without a footprint: nobody, nobody, nobody, nobody, nobody",
+        ),
+        ({"carrier_id": "carrier-x"}, "there is no such carrier: carrier-x"),
+        ({"asset_id": 99, "carrier_id": -1}, "there is no such carrier: -1"),
+    ],
+)
+def test_a_plan_that_names_what_is_not_there_is_a_finding(
+    demo_run: Run, change: dict[str, Any], said: str
+) -> None:
+    wrong = read_run(demo_run.folder)
+    wrong.__dict__["plan"] = demo_run.plan.assign(**change)
+    problems, tables = checks.recounted(wrong)
+    assert said in " ".join(map(str, problems)) and tables == []
+
+
+def test_people_of_the_gaps_are_residents_with_their_carriers_share(run: Run) -> None:
+    wrong = read_run(run.folder)
+    wrong.__dict__["gaps"] = run.gaps.assign(unmet_people=run.gaps["unmet_people"] * 1.1)
+    assert "other people are in a gap" in " ".join(map(str, recounts.verify(wrong)))
