@@ -224,10 +224,10 @@ def answer(
     begun = time.perf_counter() if begun is None else begun
     infeasible.check_fixed(request)
     model = model_of(request)
-    infeasible.check_reach(request, model)
+    infeasible.check_reach(request, model, model_of)
     solution = solving.solve(model.arrays, seed=seed, effort=effort, progress=progress)
     if solution.chosen is None:
-        kept = infeasible.explain(request, model, solution.proven, solution.lack)
+        kept = infeasible.explain(request, model, solution.proven, solution.lack, model_of)
         in_time = solution.reproducible and kept.in_time
         if kept.chosen is None:
             raise infeasible.not_found(*_missed(request, solution.lack), in_time=in_time)

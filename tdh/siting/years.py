@@ -18,6 +18,7 @@ from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
 from tdh.siting.plan import Status
 from tdh.siting.solving import Effort
+from tdh.siting.wording import Names, OverYears, through
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +189,11 @@ def solve_years(
         floors=floors,
         at_most=at_most,
     )
+    with through(lambda names: _over_years(years, names)):
+        return _solve(years, seed, effort, begun)
+
+
+def _solve(years: _Years, seed: int, effort: Effort, begun: float) -> YearsPlan:
     request = years.request
     h = horizon.horizon_of(
         replace(
@@ -198,14 +204,16 @@ def solve_years(
         _accounts(years),
     )
 
+    # What stands at the end may all be built in the last year, if earlier ones pass on what they leave.
+    build = model_of if years.carry_over else None
     if request.floors:
         without = _without_years(years)
-        infeasible.check_reach(without, model_of(without))
+        infeasible.check_reach(without, model_of(without), build)
 
     def at_the_end() -> tuple[np.ndarray, bool]:
         without = _without_years(years)
         # That a floor is out of reach alone takes no search for a plan.
-        infeasible.check_alone(without, model_of(without))
+        infeasible.check_alone(without, model_of(without), build)
         plan = answer(without, seed, effort)
         stands = np.zeros(request.fixed.size, dtype=bool)
         stands[plan.selected @ [request.fixed.shape[1], 1]] = True
@@ -288,9 +296,8 @@ def _check(
         budget=request.budget + in_place,
         programme_budget=request.programme_budget + float(in_place.sum()),
     )
-    infeasible.check_fixed(replace(request, fixed=request.fixed | wanted_pairs))
     factor = discount ** np.arange(count)
-    return _Years(
+    years = _Years(
         request,
         wanted * factor[:, None, None],
         factor,
@@ -299,6 +306,9 @@ def _check(
         carry_over,
         wanted_pairs,
     )
+    with through(lambda names: _over_years(years, names)):
+        infeasible.check_fixed(_without_years(years))
+    return years
 
 
 def _without_years(years: _Years) -> Request:
@@ -318,6 +328,17 @@ def _without_years(years: _Years) -> Request:
         programme_budget=float(min(request.programme_budget, most[1] + in_place)),
         fixed=request.fixed | years.must,
     )
+
+
+def _over_years(years: _Years, names: Names) -> Names:
+    """How the limits of :func:`_without_years` are called."""
+    request = years.request
+    most = (years.sites[-1], years.money[-1])
+    if not years.carry_over:
+        most = (years.sites.sum(axis=0), years.money.sum())
+    counts, in_place = request.fixed.sum(axis=1), float((request.cost * request.fixed).sum())
+    total = [*(request.max_sites - counts), request.programme_budget - in_place]
+    return OverYears(names, total, [*most[0], most[1]], [*counts, in_place])
 
 
 def _accounts(years: _Years) -> horizon.Accounts:
