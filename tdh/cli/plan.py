@@ -107,7 +107,7 @@ def command(
         found = weighing.not_chosen(opened)
         name, table = "not_chosen", found.groupby("carrier_id", sort=False).head(not_chosen)
         columns = ["carrier_id", "asset_id", "name", "people_gained", "people_changed"]
-        columns += [c for c in ("enters_at_sites", "enters_at_yen") if table[c].notna().any()]
+        columns += [c for c in _ENTERS if table[c].notna().any()]
         columns += ["reason", "by_asset_id"] if as_json else []
         columns.append(f"reason_{current()}")
     elif alternatives is not None:
@@ -135,6 +135,8 @@ def command(
     tables.show(table[columns], name, as_json)
 
 
+_ENTERS = ("enters_at_sites", "enters_at_yen", "enters_at_budget_yen")
+"""When an asset would be taken in, where the scenario says so."""
 _OF_ALTERNATIVES = (
     "people_over_years",
     "people_and_backup",

@@ -65,12 +65,18 @@ def _plan_table(
     table = table.sort_values(["carrier_id", "order"], ignore_index=True)
     bands = {c.id: ",".join(c.band_ids) for c in scenario.carriers}
     table["bands"] = table["carrier_id"].map(bands)
+    required = {
+        (choice.carrier, choice.asset): f"siting.choices[{k}]"
+        for k, choice in enumerate(scenario.siting.choices)
+        if choice.offer
+    }
     words = [
         _reason(
             row.order,
             row.people_gained,
             row.people_lost_without,
             backed=scenario.siting.backup is not None,
+            required=required.get((row.carrier_id, row.asset_id)),
         )
         for row in table.itertuples()
     ]
@@ -85,7 +91,21 @@ def _plan_table(
     return schemas.conform(frame, "plan")
 
 
-def _reason(order: int, gained: float, lost: float, *, backed: bool) -> Text:
+def _reason(
+    order: int, gained: float, lost: float, *, backed: bool, required: str | None = None
+) -> Text:
+    """Why an offer is made, in words; ``required`` is the key of the scenario that asks for it."""
+    if required is not None:
+        return Text(
+            "Required by the scenario ({key}), whatever it serves: {gained:,.0f} people in the "
+            "carrier's gap whom no other choice before it serves; {lost:,.0f} of them depend on "
+            "this site alone",
+            "シナリオ({key})で指定された選択(効果にかかわらず採用)。先に選んだ局では届かない"
+            "未充足人口{gained:,.0f}人をカバーし、うち{lost:,.0f}人はこの局だけが頼りです",
+            key=required,
+            gained=max(gained, 0.0),
+            lost=min(lost, max(gained, 0.0)),
+        )
     if gained <= 0 and backed:
         return Text(
             "Choice {order} for the carrier: a second station for what depends on one; all people "
