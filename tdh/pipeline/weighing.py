@@ -193,15 +193,22 @@ def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
     InputError
         If there is no number, one is negative, or the fiscal years allow fewer to every carrier.
     InfeasibleError, NoSolutionError
-        If a number of sites cannot keep the other rules, or no plan was found that does.
+        If no number of sites can keep the other rules, or no plan was found that does. Where only
+        some cannot, their rows say why.
     """
     steps = sorted(set(max_sites))
     _can_be_asked(run, steps)
     question = questions.asked(Context.of(run))
     before = float(question.unmet.sum())
-    rows = []
+    rows: list[dict[str, Any]] = []
+    failed: list[InfeasibleError | NoSolutionError] = []
     for most in steps:
-        answer = _with_most(run, question, most)
+        try:
+            answer = _with_most(run, question, most)
+        except (InfeasibleError, NoSolutionError) as error:
+            failed.append(error)
+            rows.append(_without_plan(most, error))
+            continue
         plan = answer.plan
         row = {
             "max_sites": most,
@@ -215,7 +222,21 @@ def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
         for name, (value, bound) in _beside_people(answer.facts).items():
             row |= {name: value, f"{name}_bound": bound}
         rows.append(row)
+    if len(failed) == len(steps):
+        proven = all(isinstance(error, InfeasibleError) for error in failed)
+        family = InfeasibleError if proven else NoSolutionError
+        raise family(*(problem for error in failed for problem in error.problems))
     return schemas.conform(pd.DataFrame(rows), "plan_curve")
+
+
+def _without_plan(most: int, error: InfeasibleError | NoSolutionError) -> dict[str, Any]:
+    """The row of a number of sites for which there is no plan."""
+    return {
+        "max_sites": most,
+        "status": "infeasible" if isinstance(error, InfeasibleError) else "not_found",
+        "reason_ja": error.render("ja"),
+        "reason_en": error.render("en"),
+    }
 
 
 def _with_most(run: Run, question: questions.Question, most: int) -> Answer:
