@@ -171,8 +171,8 @@ def alternatives(
 ) -> list[Plan]:
     """Plans nearly as good that differ from the plan and from each other.
 
-    Each shares at most ``1 - differ`` of every earlier plan's choices (fixed ones aside) and
-    covers at least ``1 - lose`` of what the plan covers.
+    Each shares at most ``1 - differ`` of every earlier plan's choices, and of its own (fixed ones
+    aside), and covers at least ``1 - lose`` of what the plan covers.
 
     Parameters
     ----------
@@ -253,15 +253,38 @@ def apart(
         free = [p for p in map(tuple, last.tolist()) if p not in held]
         if not free:
             break
-        sets.append((np.array(free), int(np.floor((1.0 - differ) * len(free)))))
+        sets.append((np.array(free), int(np.floor((1.0 - differ) * len(free) + 1e-9))))
         try:
-            other = again(sets)
+            other = _differing(again, sets, pairs_of, held, differ)
         except (InfeasibleError, NoSolutionError):
             break
         if not good(other):
             break
         found.append(other)
     return found
+
+
+def _differing(
+    again: Callable[[list[tuple[np.ndarray, int]]], Found],
+    sets: list[tuple[np.ndarray, int]],
+    pairs_of: Callable[[Found], np.ndarray],
+    held: set[tuple[int, ...]],
+    differ: float,
+) -> Found:
+    """An answer of whose own choices, too, enough are others: it may make fewer than the plan."""
+    sets = list(sets)
+    while True:
+        other = again(sets)
+        own = {pair for pair in map(tuple, pairs_of(other).tolist()) if pair not in held}
+        most = int(np.floor((1.0 - differ) * len(own) + 1e-9))
+        shared = [len(own & set(map(tuple, pairs.tolist()))) for pairs, _ in sets]
+        if max(shared) <= most:
+            return other
+        # Each round allows fewer, so that it ends.
+        sets = [
+            (pairs, most if n > most else limit)
+            for (pairs, limit), n in zip(sets, shared, strict=True)
+        ]
 
 
 def _pairs(fixed: Any) -> set[tuple[int, ...]]:

@@ -282,10 +282,7 @@ def _told(
             "他の下限をすべて諦めても、この下限に届きません",
         )
         if alone <= 0:
-            what = Text(
-                "the floors conflict: it can be kept alone, but not together with the others",
-                "下限が両立しません。単独なら満たせますが、他の下限と同時には満たせません",
-            )
+            what = _CONFLICT[len(request.floors) > 1]
         expected = None
         if alone > 0:
             possible = names.people(floor.need - alone, up=True)
@@ -302,6 +299,16 @@ def _told(
     return [*problems, *(_instead(one, names) for one in instead)]
 
 
+_CONFLICT = {
+    True: Text(
+        "the floors conflict: not all of them can be kept together",
+        "下限が両立しません。すべてを同時には満たせません",
+    ),
+    False: Text(
+        "the floor cannot be kept within the other limits",
+        "他の上限の範囲では、この下限を満たせません",
+    ),
+}
 _ALONE = Text(
     "it stands in the way: looser alone, it lets every floor be kept as it is",
     "これが下限の妨げです。これだけを緩めれば、下限を変えずに満たせます",

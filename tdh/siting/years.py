@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tdh.siting import horizon, infeasible, planning
+from tdh.errors import InfeasibleError
+from tdh.siting import horizon, infeasible, lacking, planning
 from tdh.siting.allocation import Request, answer, check, model_of
 from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
@@ -208,7 +210,8 @@ def _solve(years: _Years, seed: int, effort: Effort, begun: float) -> YearsPlan:
     build = model_of if years.carry_over else None
     if request.floors:
         without = _without_years(years)
-        infeasible.check_reach(without, model_of(without), build)
+        with _told_by_the_years(years, h):
+            infeasible.check_reach(without, model_of(without), build)
 
     def at_the_end() -> tuple[np.ndarray, bool]:
         without = _without_years(years)
@@ -219,7 +222,8 @@ def _solve(years: _Years, seed: int, effort: Effort, begun: float) -> YearsPlan:
         stands[plan.selected @ [request.fixed.shape[1], 1]] = True
         return stands[h.pair], plan.reproducible
 
-    found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort, at_the_end)
+    with _told_by_the_years(years, h):
+        found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort, at_the_end)
     chosen = np.zeros((len(years.factor), *request.fixed.shape), dtype=bool)
     built = np.flatnonzero(found.when < h.n_years)
     chosen.reshape(len(chosen), -1)[found.when[built], h.pair[built]] = True
@@ -339,6 +343,24 @@ def _over_years(years: _Years, names: Names) -> Names:
     counts, in_place = request.fixed.sum(axis=1), float((request.cost * request.fixed).sum())
     total = [*(request.max_sites - counts), request.programme_budget - in_place]
     return OverYears(names, total, [*most[0], most[1]], [*counts, in_place])
+
+
+@contextmanager
+def _told_by_the_years(years: _Years, h: horizon.Horizon) -> Iterator[None]:
+    """Where nothing is carried over, a relaxation that the years' own limits allow, too."""
+    try:
+        yield
+    except InfeasibleError as error:
+        if years.carry_over or not years.request.floors:
+            raise
+        found = lacking.least_lack(h)
+        if found is None or found.lack is None or not found.lack.any():
+            raise
+        real = replace(
+            found, lack=found.lack / years.factor[-1], least=found.least / years.factor[-1]
+        )
+        without = _without_years(years)
+        raise infeasible.told(without, model_of(without).arrays, real, None) from error
 
 
 def _accounts(years: _Years) -> horizon.Accounts:

@@ -190,6 +190,45 @@ def test_a_plan_of_years_is_mended_as_it_is_said(every_plan: Callable[..., Any])
     assert solve_years(**more, floors=[(every, 9.5)]).covered[-1] >= 9.5
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_years_that_pass_nothing_on_against_enumeration(seed: int) -> None:
+    """Two years, each with its own money: the least that is lacking in any schedule."""
+    rng = np.random.default_rng(seed)
+    dense = rng.random((4, 8)) < 0.4
+    demand = np.round(rng.gamma(1.0, 300.0, (1, 8)), 3)
+    cost = rng.integers(1, 5, 4) * 1e6
+    years: dict[str, Any] = {
+        "max_sites": [1, 1],
+        "yearly_budget": [2e6, 3e6],
+        "cost": cost[None],
+        "carry_over": False,
+        "discount": 0.9,
+    }
+    cells = np.arange(8)
+    floors: Floors = [
+        (cells % 2 == k, 0.9 * float(demand[0, cells % 2 == k].sum()), None) for k in range(2)
+    ]
+    ways = [[k for k in range(4) if cost[k] <= m] for m in years["yearly_budget"]]
+    stands = [
+        {*a, *b} for a in ([], *([k] for k in ways[0])) for b in ([], *([k] for k in ways[1]))
+    ]
+    short = []
+    for sites in stands:
+        hit = dense[sorted(sites)].any(axis=0)
+        short.append([max(0.0, need - demand[0, hit & mask].sum()) for mask, need, _ in floors])
+    least = np.array(short).sum(axis=1).min()
+    given = ([sparse.csr_array(dense)], demand)
+    if least == 0:
+        solve_years(*given, **years, floors=floors)
+        return
+    with pytest.raises(InfeasibleError) as caught:
+        solve_years(*given, **years, floors=floors)
+    for floor in lowered(floors, list(caught.value.problems)):
+        less = sum(a - b for (_, a, _), (_, b, _) in zip(floors, floor, strict=True))
+        assert less == pytest.approx(least, rel=1e-4, abs=0.01)
+        assert solve_years(*given, **years, floors=floor).covered[-1] > 0 or least > 0
+
+
 def test_a_model_too_large_for_the_elastic_one(
     monkeypatch: pytest.MonkeyPatch, every_plan: Callable[..., Any]
 ) -> None:
