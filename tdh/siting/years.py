@@ -20,7 +20,7 @@ from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
 from tdh.siting.plan import Status
 from tdh.siting.solving import Effort
-from tdh.siting.wording import Names, OverYears, through
+from tdh.siting.wording import Names, OverYears, Untold, through
 
 
 @dataclass(frozen=True, eq=False)
@@ -360,7 +360,12 @@ def _told_by_the_years(years: _Years, h: horizon.Horizon) -> Iterator[None]:
             found, lack=found.lack / years.factor[-1], least=found.least / years.factor[-1]
         )
         without = _without_years(years)
-        raise infeasible.told(without, model_of(without).arrays, real, None) from error
+        told = infeasible.told(without, model_of(without).arrays, real, None)
+        if isinstance(error, Untold):
+            raise told from error
+        # That what the floors need fits into no years; what mends it is said of the floors.
+        why = [replace(problem, where=None, fix=None) for problem in error.problems]
+        raise Untold(lambda names: [*why, *told.tell(names)]) from error
 
 
 def _accounts(years: _Years) -> horizon.Accounts:
