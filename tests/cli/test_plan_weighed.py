@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tdh.cli import group
+from tdh.language import speaking
 from tdh.results import Run
 
 
@@ -66,8 +67,8 @@ def test_a_carrier_is_known_by_its_name(demo_run: Run) -> None:
 
 
 def test_the_curve_is_told_in_words(demo_run: Run) -> None:
-    arguments = ["plan", str(demo_run.folder), "--curve", "2", "--lang", "ja"]
-    result = CliRunner().invoke(group(), arguments)
+    with speaking("ja"):
+        result = CliRunner().invoke(group(), ["plan", str(demo_run.folder), "--curve", "2"])
     assert result.exit_code == 0, result.output
     assert "最適" in result.stdout
     assert "optimal" not in result.stdout and "feasible" not in result.stdout

@@ -202,7 +202,11 @@ def test_choices_that_exclude_each_other_are_told_before_anything_takes_long(
         ({"choices": near}, ["siting.choices[0], siting.choices[1]", "90.6 m", "siting.spacing_m"]),
         (
             {"choices": everyone},
-            [f"siting.sharing_capacity: .*{asset} {name}: {len(everyone)}", "siting.choices[3]"],
+            [
+                "siting.sharing_capacity: ",
+                f"{asset} {name}: {len(everyone)} (",
+                "siting.choices[3]",
+            ],
         ),
         (
             {"choices": pair(demo_run, asset), "budget_yen": 2e6},
@@ -214,7 +218,7 @@ def test_choices_that_exclude_each_other_are_told_before_anything_takes_long(
             tdh.run(changed(demo_run, rules), folder, overwrite=True)
         text = caught.value.render("en")
         for words in said:
-            assert re.search(words.replace("(", r"\(").replace("[", r"\["), text), (words, text)
+            assert words in text, (words, text)
         assert "e+0" not in text and "e+0" not in caught.value.render("ja")
         # Nothing that the run would have made anew is left, nor has anything else been made.
         assert not (folder / "map.html").exists() and not (folder / "plan.json").exists()
