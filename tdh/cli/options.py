@@ -77,19 +77,18 @@ def variant(command: Command) -> Command:
     )(command)
 
 
-def known_carrier(run: Run, carrier: str) -> None:
-    """Refuse a carrier that the run does not know."""
+def known_carrier(run: Run, carrier: str) -> str:
+    """The id of a carrier, by its id or name; refuses one that the run does not know."""
     from tdh.pipeline import ranking
 
-    ranking.known_carrier(run, carrier)
+    return ranking.known_carrier(run, carrier)
 
 
 def only_carrier(run: Run, table: pd.DataFrame, carrier: str | None) -> pd.DataFrame:
     """The rows of one carrier, or all."""
     if carrier is None:
         return table
-    known_carrier(run, carrier)
-    return table[table["carrier_id"] == carrier]
+    return table[table["carrier_id"] == known_carrier(run, carrier)]
 
 
 def named_carriers(run: Run, table: pd.DataFrame) -> pd.DataFrame:

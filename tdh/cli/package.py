@@ -76,7 +76,7 @@ def command(
     from tdh.files import must_not_exist
 
     opened = tdh.read_run(run)
-    options.known_carrier(opened, carrier)
+    carrier = options.known_carrier(opened, carrier)
     if answer_file is not None:
         answer = exchange.read_answer(answer_file, sent or run / "packages" / f"{carrier}.zip")
         target = out or run / "packages" / f"{carrier}-rings.zip"

@@ -93,21 +93,32 @@ def command(
         )
     steps = _numbers(curve)
 
+    import pandas as pd
+
     import tdh
     from tdh.cli import tables
     from tdh.pipeline import weighing
 
     opened = tdh.read_run(run)
     if steps is not None:
-        table = _filled(weighing.curve(opened, steps), "plan_curve")
-        table["gap"] = [f"{gap:.2%}" for gap in table["gap"]] if not as_json else table["gap"]
+        table = weighing.curve(opened, steps).astype({"sites": "Int64"})
+        reasons = table.pop(f"reason_{current()}").dropna()
+        table = _filled(table.drop(columns=[c for c in table if c.startswith("reason_")]))
+        if as_json:
+            table[f"reason_{current()}"] = reasons
+        else:
+            table["gap"] = ["" if pd.isna(gap) else f"{gap:.2%}" for gap in table["gap"]]
+            table = _worded(table)
         tables.show(table, "plan_curve", as_json)
+        if not as_json:
+            for reason in reasons:
+                click.echo(reason, err=True)
         return
     if not_chosen is not None:
         found = weighing.not_chosen(opened)
         name, table = "not_chosen", found.groupby("carrier_id", sort=False).head(not_chosen)
         columns = ["carrier_id", "asset_id", "name", "people_gained", "people_changed"]
-        columns += [c for c in ("enters_at_sites", "enters_at_yen") if table[c].notna().any()]
+        columns += [c for c in _ENTERS if table[c].notna().any()]
         columns += ["reason", "by_asset_id"] if as_json else []
         columns.append(f"reason_{current()}")
     elif alternatives is not None:
@@ -135,6 +146,8 @@ def command(
     tables.show(table[columns], name, as_json)
 
 
+_ENTERS = ("enters_at_sites", "enters_at_yen", "enters_at_budget_yen")
+"""When an asset would be taken in, where the scenario says so."""
 _OF_ALTERNATIVES = (
     "people_over_years",
     "people_and_backup",
@@ -152,6 +165,10 @@ _WORDS = {
     "both": Text("both", "両方"),
     "one": Text("only this", "この計画のみ"),
     "other": Text("only the other", "比較先のみ"),
+    "optimal": Text("optimal", "最適"),
+    "feasible": Text("feasible", "最適性は未証明"),
+    "infeasible": Text("no plan is possible", "条件が両立せず計画なし"),
+    "not_found": Text("none was found", "計画が見つからず"),
     True: Text("yes", "はい"),
     False: Text("no", "いいえ"),
 }
@@ -159,18 +176,14 @@ _WORDS = {
 
 def _worded(table: pd.DataFrame) -> pd.DataFrame:
     """Codes in words."""
-    for column in table.columns.intersection(["where", "in_plan"]):
+    for column in table.columns.intersection(["where", "in_plan", "status"]):
         table[column] = [_WORDS[value].render(current()) for value in table[column]]
     return table
 
 
-def _filled(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def _filled(table: pd.DataFrame) -> pd.DataFrame:
     """A table without the columns that are for other scenarios."""
-    from tdh import schemas
-
-    spec = schemas.columns(name)
-    empty = [c for c in spec.loc[spec["required"] == "no", "column"] if table[c].isna().all()]
-    return table.drop(columns=empty)
+    return table.drop(columns=[c for c in table if table[c].isna().all()])
 
 
 def _numbers(given: str | None) -> list[int] | None:

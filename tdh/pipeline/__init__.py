@@ -18,7 +18,18 @@ from tdh import measurements
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
-from tdh.pipeline import covered, known, kpis, offered, planned, regions, scored, shows, stages
+from tdh.pipeline import (
+    chosen,
+    covered,
+    known,
+    kpis,
+    offered,
+    planned,
+    regions,
+    scored,
+    shows,
+    stages,
+)
 from tdh.pipeline.checks import check
 from tdh.pipeline.context import Context
 from tdh.pipeline.engine import Report, Stage, file_hash, run_stages
@@ -94,6 +105,18 @@ STAGES: tuple[Stage, ...] = (
             "assets.parquet", "findings.csv", "rejected.csv", "merged.csv", "needs_position.csv"
         ),
         after=("area",),
+    ),
+    Stage(
+        "choices",
+        Text("the planner's own choices", "固定した選択"),
+        chosen.choices,
+        lambda s: [
+            s.siting.model_dump(exclude={"floors", "first", "first_gives", "backup", "discount"}),
+            [s.costs.yen, s.costs.shared_saving],
+            [[c.id, c.name, c.max_sites, c.budget_yen] for c in s.carriers],
+        ],
+        lambda s: [],
+        after=("assets",),
     ),
     Stage(
         "cells",

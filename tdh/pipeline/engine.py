@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import tdh
+from tdh.errors import TdhError
 from tdh.files import atomic, sha256
 from tdh.language import Text
 from tdh.manifest import StageRecord, timed
@@ -66,6 +67,7 @@ def run_stages(
     as it ends, run or skipped.
     """
     folder: Path = context.folder
+    _clear(stages, context.scenario, folder)
     records: dict[str, StageRecord] = {}
     for number, stage in enumerate(stages):
         if report is not None:
@@ -88,6 +90,27 @@ def run_stages(
     if report is not None:
         report(Text("done", "完了"), len(stages), len(stages))
     return list(records.values())
+
+
+def _clear(stages: Sequence[Stage], scenario: Scenario, folder: Path) -> None:
+    """Take away what the run will make anew: if it fails, nothing of another scenario is left.
+
+    Who opens a map of the folder does not look whether the folder is that of a finished run.
+    """
+    keys: dict[str, str | None] = {}
+    for stage in stages:
+        old, upstream = _read_record(folder, stage.name), [keys[name] for name in stage.after]
+        known = [key for key in upstream if key is not None]
+        try:
+            keys[stage.name] = _key(stage, scenario, known) if len(known) == len(upstream) else None
+        except (OSError, TdhError):  # it is told when the stage's turn comes
+            keys[stage.name] = None
+        key = keys[stage.name]
+        if old is not None and key is not None and old.holds(folder, key):
+            continue
+        for name in {*stage.outputs(scenario), *(old.outputs if old is not None else ())}:
+            (folder / name).unlink(missing_ok=True)
+        record_path(folder, stage.name).unlink(missing_ok=True)
 
 
 def record_path(folder: Path, name: str) -> Path:

@@ -73,12 +73,18 @@ def _plan_table(
 
 def reasons(table: pd.DataFrame, scenario: Scenario) -> dict[str, list[str]]:
     """Why each offer was chosen, in both languages, from the other columns of the table ``plan``."""
+    required = {
+        (choice.carrier, choice.asset): f"siting.choices[{k}]"
+        for k, choice in enumerate(scenario.siting.choices)
+        if choice.offer
+    }
     words = [
         _reason(
             row.order,
             row.people_gained,
             row.people_lost_without,
             backed=scenario.siting.backup is not None,
+            required=required.get((row.carrier_id, row.asset_id)),
         )
         for row in table.itertuples()
     ]
@@ -93,7 +99,21 @@ def reasons(table: pd.DataFrame, scenario: Scenario) -> dict[str, list[str]]:
     return found
 
 
-def _reason(order: int, gained: float, lost: float, *, backed: bool) -> Text:
+def _reason(
+    order: int, gained: float, lost: float, *, backed: bool, required: str | None = None
+) -> Text:
+    """Why an offer is made, in words; ``required`` is the key of the scenario that asks for it."""
+    if required is not None:
+        return Text(
+            "Required by the scenario ({key}), whatever it serves: {gained:,.0f} people in the "
+            "carrier's gap whom no other choice before it serves; {lost:,.0f} of them depend on "
+            "this site alone",
+            "シナリオ({key})で指定された選択(効果にかかわらず採用)。先に選んだ局では届かない"
+            "未充足人口{gained:,.0f}人をカバーし、うち{lost:,.0f}人はこの局だけが頼りです",
+            key=required,
+            gained=max(gained, 0.0),
+            lost=min(lost, max(gained, 0.0)),
+        )
     if gained <= 0 and backed:
         return Text(
             "Choice {order} for the carrier: a second station for what depends on one; all people "

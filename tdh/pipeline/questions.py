@@ -13,9 +13,11 @@ from scipy import sparse
 from tdh import gaps
 from tdh.errors import InfeasibleError, NoSolutionError, TdhError
 from tdh.pipeline import backed, objectives, rules, tenants, yearly
+from tdh.pipeline.called import ScenarioNames
 from tdh.pipeline.context import Context
 from tdh.pipeline.covered import carrier_footprints
 from tdh.pipeline.objectives import Answer
+from tdh.siting.wording import Untold
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +95,13 @@ def answered(
         limits["at_most"] = list(at_most)
     try:
         answer = _answer(context, question, limits)
+    except Untold as error:
+        names = ScenarioNames(
+            context.scenario,
+            context.run.assets.loc[question.ids],
+            rules.asked_floors(context.scenario, question.codes, question.unmet),
+        )
+        raise InfeasibleError(*error.tell(names)) from error
     except (InfeasibleError, NoSolutionError) as error:
         said = rules.named(error.problems, context.scenario, question.codes, question.unmet)
         raise type(error)(*said) from error

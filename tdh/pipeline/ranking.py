@@ -219,9 +219,18 @@ def equity(
     return schemas.conform(found, "score_equity")
 
 
-def known_carrier(run: Run, carrier: str) -> None:
-    """Refuse a carrier that the run does not know."""
+def known_carrier(run: Run, carrier: str) -> str:
+    """The id of a carrier of the run, by its id or name.
+
+    Raises
+    ------
+    InputError
+        If the run has none, or several of that name.
+    """
     known = {c.id: c.name for c in run.carriers}
+    called = [key for key, name in known.items() if name == carrier]
+    if carrier not in known and len(called) == 1:
+        return called[0]
     if carrier not in known:
         raise InputError(
             Problem(
@@ -231,6 +240,7 @@ def known_carrier(run: Run, carrier: str) -> None:
                 where=str(run.folder),
             )
         )
+    return carrier
 
 
 def _opened(run: Run | str | os.PathLike[str]) -> Run:
@@ -261,8 +271,7 @@ def _scores(run: Run, carrier: str | None, public: bool) -> pd.DataFrame:
         return run.scores_public
     if carrier is None:
         return run.scores
-    known_carrier(run, carrier)
-    return run.scores[run.scores["carrier_id"] == carrier]
+    return run.scores[run.scores["carrier_id"] == known_carrier(run, carrier)]
 
 
 def code_of(run: Run, wanted: str) -> str:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import geopandas as gpd
 import numpy as np
@@ -86,10 +86,46 @@ def limits(
     return found
 
 
+class Asked(NamedTuple):
+    """A floor of the plan.
+
+    Attributes
+    ----------
+    name : str
+        Of its municipality and carrier, or ``area``.
+    mask : ndarray of bool, shape (n_cells,)
+    need : float
+        People to serve.
+    carrier : int or None
+        Whose; None: of all together.
+    entry : int
+        Its place in ``siting.floors``.
+    there : float
+        People in a gap there.
+    """
+
+    name: str
+    mask: np.ndarray
+    need: float
+    carrier: int | None
+    entry: int
+    there: float
+
+
 def floors(
     scenario: Scenario, municipality_codes: Sequence[str] | np.ndarray, unmet: np.ndarray
 ) -> list[tuple[str, np.ndarray, float, int | None]]:
     """Each floor with its name, cells, people to serve and carrier (None: all together).
+
+    As :func:`asked_floors`.
+    """
+    return [f[:4] for f in asked_floors(scenario, municipality_codes, unmet)]
+
+
+def asked_floors(
+    scenario: Scenario, municipality_codes: Sequence[str] | np.ndarray, unmet: np.ndarray
+) -> list[Asked]:
+    """Each floor of the plan.
 
     A floor for each municipality leaves out those where nobody is in a gap.
 
@@ -119,7 +155,7 @@ def floors(
         )
     ids = [c.id for c in scenario.carriers]
     found = []
-    for floor in scenario.siting.floors:
+    for entry, floor in enumerate(scenario.siting.floors):
         carrier = None if floor.carrier is None else ids.index(floor.carrier)
         open_people = unmet.sum(axis=0) if carrier is None else unmet[carrier]
         for code in _municipalities(floor, codes):
@@ -128,7 +164,7 @@ def floors(
             need = floor.people if floor.people is not None else (floor.share or 0.0) * there
             if need > 0 and (there > 0 or floor.municipality != "each"):
                 name = ", ".join(x for x in (code, floor.carrier) if x is not None)
-                found.append((name or "area", mask, float(need), carrier))
+                found.append(Asked(name or "area", mask, float(need), carrier, entry, there))
     return found
 
 
@@ -145,13 +181,13 @@ def named(
     unmet: np.ndarray,
 ) -> list[Problem]:
     """The solver's problems with the names of floors and carriers instead of their numbers."""
-    known = floors(scenario, municipality_codes, unmet)
+    known = asked_floors(scenario, municipality_codes, unmet)
     ids = [c.id for c in scenario.carriers]
 
     def name(where: str) -> str:  # the solver's places are plain words
         where = re.sub(
             r"floors\[(\d+)\](, carrier\[\d+\])?",
-            lambda m: f"siting.floors ({known[int(m[1])][0]})",
+            lambda m: f"siting.floors[{known[int(m[1])].entry}] ({known[int(m[1])].name})",
             where,
         )
         return re.sub(r"carrier\[(\d+)\]", lambda m: ids[int(m[1])], where)

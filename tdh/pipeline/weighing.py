@@ -13,7 +13,7 @@ from scipy import sparse
 from tdh import schemas, siting
 from tdh.errors import InfeasibleError, InputError, NoSolutionError, Problem
 from tdh.language import Text
-from tdh.pipeline import questions, rules
+from tdh.pipeline import questions, rules, tenants
 from tdh.pipeline.context import Context
 from tdh.pipeline.objectives import Answer
 from tdh.results import Run
@@ -85,13 +85,13 @@ def not_chosen(run: Run) -> pd.DataFrame:
         Table ``not_chosen``: who would gain most comes first, carrier by carrier.
     """
     question = _question(run)
-    table = siting.explain_unchosen(
-        _plan(question), question.footprints, question.unmet, **question.limits
-    )
+    limits, paid = _prices(question)
+    table = siting.explain_unchosen(_plan(question), question.footprints, question.unmet, **limits)
     ids, by = question.ids.to_numpy(dtype=object), table["by"].to_numpy(dtype=int)
     rivals = [str(ids[k]) if k >= 0 else None for k in by]
     names = [c.name or c.id for c in run.carriers]
     texts = [explaining.named(text, list(ids), names) for text in table["text"]]
+    texts = _with_other_aims(run.scenario, table, texts)
     enters = table["enters_at"].to_numpy(dtype=float)
     found = pd.DataFrame(
         {
@@ -106,11 +106,69 @@ def not_chosen(run: Run) -> pd.DataFrame:
             "reason_en": [text.render("en") for text in texts],
         }
     )
-    if "cost" in question.limits:
-        found["enters_at_yen"] = table["enters_at_cost"].to_numpy(dtype=float)
+    if paid is not None:
+        counted = limits["cost"][tuple(_selected(run, question.carriers, question.ids).T)]
+        of = _selected(run, question.carriers, question.ids)[:, 0]
+        own = table["carrier"].to_numpy(dtype=int)
+        spent = np.bincount(of, counted, len(question.carriers))[own]
+        more = table["enters_at_cost"].to_numpy(dtype=float) - spent
+        found["enters_at_yen"] = np.bincount(of, paid, len(question.carriers))[own] + more
+        if run.scenario.siting.budget_yen is not None:
+            found["enters_at_budget_yen"] = paid.sum() + more
     place = pd.Index(question.carriers).get_indexer(found["carrier_id"])
     order = np.lexsort((found["asset_id"], -found["people_gained"], place))
     return schemas.conform(found.iloc[order].reset_index(drop=True), "not_chosen")
+
+
+def _prices(question: _Question) -> tuple[dict[str, Any], np.ndarray | None]:
+    """The limits with what each offer would cost now, and what those of the plan cost.
+
+    Where sharing saves money an asset that another carrier holds costs less, and giving up one that
+    is shared saves less; the budget is what then remains the same.
+    """
+    limits, scenario = dict(question.limits), question.run.scenario
+    if "cost" not in limits:
+        return limits, None
+    pairs = _selected(question.run, question.carriers, question.ids)
+    paid = question.run.plan["cost_yen"].to_numpy(dtype=float)
+    held = np.zeros((len(question.carriers), len(question.ids)), dtype=bool)
+    held[tuple(pairs.T)] = True
+    shared = held.sum(axis=0) - held > 0
+    saving = scenario.costs.shared_saving if tenants.saves(scenario) else 0.0
+    limits["cost"] = limits["cost"] * np.where(shared, 1.0 - saving, 1.0)
+    if limits["programme_budget"] is not None:
+        counted = float(limits["cost"][held].sum())
+        limits["programme_budget"] += counted - float(paid.sum())
+    return limits, paid
+
+
+def _with_other_aims(scenario: Scenario, table: pd.DataFrame, texts: list[Text]) -> list[Text]:
+    """Reasons of a plan that is not the best for people alone: a swap can gain people in it."""
+    rules = scenario.siting
+    if rules.first:
+        aim = Text(
+            "{keys} (siting.first) come before people",
+            "人口より {keys}(siting.first)を優先しています",
+            keys=", ".join(rules.first),
+        )
+    elif rules.backup is not None:
+        aim = Text(
+            "second stations count, too (siting.backup)",
+            "2局目によるカバーも評価しています(siting.backup)",
+        )
+    elif rules.years:
+        aim = Text(
+            "people of all fiscal years count (siting.years)",
+            "全年度の人口の合計を最大化しています(siting.years)",
+        )
+    else:
+        return texts
+    gains = table["change"].to_numpy(dtype=float) > 0
+    more = Text("{said}; not swapped, as {aim}", "{said}。入れ替えていないのは、{aim}")
+    return [
+        Text(more.en, more.ja, said=text, aim=aim) if gain else text
+        for text, gain in zip(texts, gains, strict=True)
+    ]
 
 
 def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
@@ -135,15 +193,22 @@ def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
     InputError
         If there is no number, one is negative, or the fiscal years allow fewer to every carrier.
     InfeasibleError, NoSolutionError
-        If a number of sites cannot keep the other rules, or no plan was found that does.
+        If no number of sites can keep the other rules, or no plan was found that does. Where only
+        some cannot, their rows say why.
     """
     steps = sorted(set(max_sites))
     _can_be_asked(run, steps)
     question = questions.asked(Context.of(run))
     before = float(question.unmet.sum())
-    rows = []
+    rows: list[dict[str, Any]] = []
+    failed: list[InfeasibleError | NoSolutionError] = []
     for most in steps:
-        answer = _with_most(run, question, most)
+        try:
+            answer = _with_most(run, question, most)
+        except (InfeasibleError, NoSolutionError) as error:
+            failed.append(error)
+            rows.append(_without_plan(most, error))
+            continue
         plan = answer.plan
         row = {
             "max_sites": most,
@@ -157,7 +222,21 @@ def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
         for name, (value, bound) in _beside_people(answer.facts).items():
             row |= {name: value, f"{name}_bound": bound}
         rows.append(row)
+    if len(failed) == len(steps):
+        proven = all(isinstance(error, InfeasibleError) for error in failed)
+        family = InfeasibleError if proven else NoSolutionError
+        raise family(*(problem for error in failed for problem in error.problems))
     return schemas.conform(pd.DataFrame(rows), "plan_curve")
+
+
+def _without_plan(most: int, error: InfeasibleError | NoSolutionError) -> dict[str, Any]:
+    """The row of a number of sites for which there is no plan."""
+    return {
+        "max_sites": most,
+        "status": "infeasible" if isinstance(error, InfeasibleError) else "not_found",
+        "reason_ja": error.render("ja"),
+        "reason_en": error.render("en"),
+    }
 
 
 def _with_most(run: Run, question: questions.Question, most: int) -> Answer:

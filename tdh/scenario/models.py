@@ -10,6 +10,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from tdh.scenario.people import Demand, DemandSource, PlaceSource  # noqa: F401
 from tdh.scenario.tables import Identifier, Provenance
@@ -325,7 +326,7 @@ class Floor(_Table):
     @model_validator(mode="after")
     def _one_of_them(self) -> Floor:
         if (self.share is None) == (self.people is None):
-            raise ValueError("give share or people")
+            raise PydanticCustomError("share_or_people", "give share or people")
         return self
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from tdh.scenario.tables import Provenance
 
@@ -32,7 +33,7 @@ class DemandSource(Provenance):
     @model_validator(mode="after")
     def _ratio_is_of_the_day(self) -> DemandSource:
         if self.type == "ratio" and self.moment != "day":
-            raise ValueError("type ratio gives people by day: moment must be day")
+            raise PydanticCustomError("ratio_by_day", "moment must be day")
         return self
 
 
@@ -68,7 +69,7 @@ class Demand(Provenance):
     @model_validator(mode="after")
     def _training_is_learnt_from(self) -> Demand:
         if self.training is not None and self.placing != "learnt":
-            raise ValueError('training is read only with placing = "learnt"')
+            raise PydanticCustomError("training_unread", "placing must be learnt")
         return self
 
 

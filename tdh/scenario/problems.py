@@ -40,6 +40,18 @@ _WORDS: dict[str, Text] = {
     "less_than": Text("the value is too large", "値が大きすぎます"),
     "literal_error": Text("the value is not one of the choices", "選べない値です"),
     "finite_number": Text("it must be a finite number", "有限の数にしてください"),
+    "share_or_people": Text(
+        "a floor gives share or people, one of the two",
+        "下限は share か people のどちらか一方を書いてください",
+    ),
+    "ratio_by_day": Text(
+        'type = "ratio" gives people by day: moment must be "day"',
+        'type = "ratio" は昼間の人口です。moment は "day" にしてください',
+    ),
+    "training_unread": Text(
+        'training is read only with placing = "learnt"',
+        'training を使うのは placing = "learnt" のときだけです',
+    ),
     "string_type": Text("it must be a text in quotes", '文字列にしてください("…")'),
     "list_type": Text("it must be a list: […]", "一覧にしてください([…])"),
     "model_type": Text("it must be a table: {…}", "表にしてください({…})"),
@@ -127,6 +139,34 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 # --- contradictions ------------------------------------------------------------------------------
 
 
+def unknown_carriers(siting: Any, known: Sequence[str], where: str) -> list[Problem]:
+    """Choices and floors of carriers that the scenario does not have.
+
+    Parameters
+    ----------
+    siting : Any
+        The table as it was written, right or wrong elsewhere.
+    known : sequence of str
+        Ids of the carriers.
+    where : str
+    """
+    problems = []
+    for key in ("choices", "floors"):
+        entries = siting.get(key) if isinstance(siting, dict) else None
+        for i, entry in enumerate(entries if isinstance(entries, list) else []):
+            carrier = entry.get("carrier") if isinstance(entry, dict) else None
+            if isinstance(carrier, str) and carrier not in known:
+                problems.append(
+                    Problem(
+                        Text("there is no such carrier", "その事業者はありません"),
+                        value=carrier,
+                        expected=", ".join(known),
+                        where=f"{where}: siting.{key}[{i}]",
+                    )
+                )
+    return problems
+
+
 def contradictions(scenario: Scenario, where: str) -> list[Problem]:
     """Where the parts of a scenario do not fit each other."""
     problems: list[Problem] = []
@@ -148,15 +188,6 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
     decided = [(c.carrier, c.asset) for c in scenario.siting.choices]
     for i, choice in enumerate(scenario.siting.choices):
         place = f"{where}: siting.choices[{i}]"
-        if choice.carrier not in known:
-            problems.append(
-                Problem(
-                    Text("there is no such carrier", "その事業者はありません"),
-                    value=choice.carrier,
-                    expected=", ".join(known),
-                    where=place,
-                )
-            )
         if decided.count((choice.carrier, choice.asset)) > 1:
             problems.append(
                 Problem(
@@ -165,16 +196,8 @@ def contradictions(scenario: Scenario, where: str) -> list[Problem]:
                     where=place,
                 )
             )
-    for i, floor in enumerate(scenario.siting.floors):
-        if floor.carrier is not None and floor.carrier not in known:
-            problems.append(
-                Problem(
-                    Text("there is no such carrier", "その事業者はありません"),
-                    value=floor.carrier,
-                    expected=", ".join(known),
-                    where=f"{where}: siting.floors[{i}]",
-                )
-            )
+    written = scenario.siting.model_dump(include={"choices", "floors"})
+    problems += unknown_carriers(written, known, where)
     problems += combining.contradictions(scenario, where)
     budgets = [("siting.budget_yen", scenario.siting.budget_yen)]
     budgets += [

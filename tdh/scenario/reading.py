@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from tdh.errors import Problem, ScenarioError, refused
 from tdh.language import Text
 from tdh.scenario.models import Scenario
-from tdh.scenario.problems import contradictions, crs_problems, problem_of
+from tdh.scenario.problems import contradictions, crs_problems, problem_of, unknown_carriers
 
 
 def read_scenario(
@@ -92,6 +92,10 @@ def scenario_from(raw: Mapping[str, Any], base: Path, where: str = "scenario") -
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         problems += [problem_of(details, where) for details in error.errors()]
+        carriers = data.get("carriers")
+        listed = carriers if isinstance(carriers, list) else []
+        ids = [str(c.get("id")) for c in listed if isinstance(c, dict)]
+        problems += unknown_carriers(data.get("siting"), ids, where)
     problems += crs_problems(data.get("crs", Scenario.model_fields["crs"].default), where)
     if scenario is not None:
         problems += contradictions(scenario, where)

@@ -38,6 +38,8 @@ class Request:
     spacing_m : float
     floors : list of Floor
     fixed, forbidden : (n_carriers, n_sites) bool
+    unavailable : (n_carriers, n_sites) bool
+        Those of the forbidden ones that cannot be had at any cost.
     at_most : list of (bool mask (n_carriers, n_sites), limit)
     """
 
@@ -53,6 +55,7 @@ class Request:
     floors: list[Floor]
     fixed: np.ndarray
     forbidden: np.ndarray
+    unavailable: np.ndarray
     at_most: list[tuple[np.ndarray, float]] = field(default_factory=list)
 
     def in_unit(self, unit: float) -> Request:
@@ -216,6 +219,7 @@ def check(
         checks.floors(floors, n_cells, n_carriers),
         held,
         ruled_out | (lost & ~held),
+        lost & ~held,
         checks.sets(at_most, n_carriers, n_sites),
     )
     checks.done()
@@ -233,10 +237,10 @@ def answer(
     begun = time.perf_counter() if begun is None else begun
     infeasible.check_fixed(request)
     model = model_of(request)
-    infeasible.check_reach(request, model)
+    infeasible.check_reach(request, model, model_of)
     solution = solving.solve(model.arrays, seed=seed, effort=effort, progress=progress)
     if solution.chosen is None:
-        kept = infeasible.explain(request, model, solution.proven, solution.lack)
+        kept = infeasible.explain(request, model, solution.proven, solution.lack, model_of)
         in_time = solution.reproducible and kept.in_time
         if kept.chosen is None:
             raise infeasible.not_found(*_missed(request, solution.lack), in_time=in_time)

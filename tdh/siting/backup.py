@@ -253,7 +253,7 @@ def _assignments(search: Exchange, pairs: np.ndarray) -> pd.DataFrame:
 def _explain(request: Request, answer: programme.Answer) -> None:
     """Floors count the first cover, so what an allocation cannot keep is out of reach here."""
     model = model_of(request)
-    left = infeasible.explain(request, model, answer.proven)
+    left = infeasible.explain(request, model, answer.proven, build=model_of)
     problem = Problem(
         Text(
             "no plan that keeps every floor was found within the effort",

@@ -170,6 +170,7 @@ def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None)
         return Shortfall(need, float(need.sum()), np.zeros(0, dtype=bool))
     counted, floors = np.diff(m.floor_ptr) > 0, np.diff(m.floor_ptr)
     degree = np.diff(m.group_ptr)
+    whole = m
     m = m._replace(
         group_ptr=np.concatenate([[0], np.cumsum(degree[counted])]),
         group_idx=m.group_idx[np.repeat(counted, degree)],
@@ -184,18 +185,79 @@ def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None)
         (np.ones(n_f), (np.arange(rows.shape[0] - n_f, rows.shape[0]), np.arange(n_f))),
         shape=(rows.shape[0], n_f),
     )
-    model = helper.ModelBuilderHelper()
-    fill: Any = model.fill_model_from_sparse_data
-    fill(
-        np.zeros(n_x + n_y + n_f),
-        np.concatenate([np.ones(n_x + n_y), need / unit]),
+    found = minimise(
         np.concatenate([np.zeros(n_x + n_y), np.ones(n_f)]),
+        np.concatenate([np.ones(n_x + n_y), need / unit]),
+        sparse.csr_matrix(sparse.hstack([rows, slack])),
         lower,
         upper,
-        sparse.csr_matrix(sparse.hstack([rows, slack])),
+        np.arange(n_x),
+        nodes=nodes,
+        time_limit_s=time_limit_s,
     )
-    for p in range(n_x):
-        model.set_var_integrality(p, True)
+    least = found.least * unit
+    if found.values is None:
+        return Shortfall(None, least, in_time=found.in_time)
+    chosen = found.values[:n_x] > 0.5
+    # Counted again: the solver's own slack is right to its tolerances only.
+    lack = whole.need - within(whole, chosen)
+    lack = np.where(lack > kernels.TOLERANCE * (1.0 + need), lack, 0.0)
+    return Shortfall(lack, min(least, float(lack.sum())), chosen, found.in_time)
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """What a solver says of a least cost.
+
+    Attributes
+    ----------
+    values : (n_columns,) float64 or None
+        The best that was found.
+    least : float
+        Nothing costs less.
+    infeasible : bool
+        Whether there is proven to be nothing.
+    in_time : bool
+        False where wall clock, and not the work limit, ended the search.
+    """
+
+    values: np.ndarray | None
+    least: float
+    infeasible: bool
+    in_time: bool
+
+
+def minimise(
+    cost: np.ndarray,
+    most: np.ndarray,
+    rows: sparse.csr_matrix,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    whole: np.ndarray,
+    *,
+    nodes: int,
+    time_limit_s: float | None = None,
+) -> Minimum:
+    """The least cost of variables between 0 and ``most`` within rows.
+
+    Parameters
+    ----------
+    cost, most : (n_columns,) float64
+        Costs are not negative.
+    rows : csr_matrix (n_rows, n_columns)
+    lower, upper : (n_rows,) float64
+    whole : (n,) int
+        Columns that are whole numbers.
+    nodes : int
+        Work limit.
+    time_limit_s : float, optional
+        Wall clock.
+    """
+    model = helper.ModelBuilderHelper()
+    fill: Any = model.fill_model_from_sparse_data
+    fill(np.zeros(len(cost)), most, cost, lower, upper, rows)
+    for column in whole.tolist():
+        model.set_var_integrality(column, True)
     solver = helper.ModelSolverHelper("scip")
     solver.set_solver_specific_parameters(f"limits/totalnodes = {nodes}\n")
     if time_limit_s is not None:
@@ -203,12 +265,24 @@ def least_shortfall(m: Arrays, *, nodes: int, time_limit_s: float | None = None)
     begun = time.monotonic()
     solver.solve(model)
     in_time = time_limit_s is None or time.monotonic() - begun < time_limit_s
-    least = max(0.0, float(solver.best_objective_bound()) * unit)
     if not solver.has_solution():
-        return Shortfall(None, least if np.isfinite(least) else 0.0, in_time=in_time)
-    values = np.asarray(solver.variable_values())
-    lack = values[n_x + n_y :] * unit
-    return Shortfall(lack, min(least, float(lack.sum())), values[:n_x] > 0.5, in_time)
+        infeasible = int(solver.status()) == _INFEASIBLE
+        least = float(solver.best_objective_bound()) if not infeasible else np.inf
+        return Minimum(
+            None, max(0.0, least) if infeasible or np.isfinite(least) else 0.0, infeasible, in_time
+        )
+    least = max(0.0, float(solver.best_objective_bound()))
+    return Minimum(np.asarray(solver.variable_values()), least, False, in_time)
+
+
+def within(m: Arrays, chosen: np.ndarray) -> np.ndarray:
+    """What a choice covers within each floor: (n_floors,) float64."""
+    group = np.repeat(np.arange(m.n_groups), np.diff(m.floor_ptr))
+    counts = covered(m, chosen)[group]
+    sums: np.ndarray = np.bincount(
+        m.floor_idx[counts], m.weight[group[counts]], minlength=len(m.need)
+    )
+    return sums
 
 
 def covered(m: Arrays, chosen: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from tdh.language import Text
 from tdh.siting.allocation import Request, check
 from tdh.siting.counting import cells_of
 from tdh.siting.plan import Plan
+from tdh.siting.replacing import best_swaps
 from tdh.siting.spacing import TOUCH_M
 
 
@@ -33,10 +34,20 @@ class Reason(StrEnum):
     """Other carriers take all places on the site."""
     SPACING = "spacing"
     """A chosen site of the carrier is too near."""
+    AT_MOST = "at_most"
+    """It belongs to a set of which no more may be chosen."""
     BUDGET = "budget"
     """It would add demand, but the carrier's sites or money are spent on better ones."""
 
 
+_SWAPPED = Text(
+    "; in the stead of {rival} the plan would change by {change:+,.0f}",
+    "({rival}と入れ替えた場合の増減 {change:+,.0f})",
+)
+_NO_SWAP = Text(
+    "; it can replace no choice alone within the limits",
+    "(上限の範囲で一対一に入れ替えられる局はありません)",
+)
 _TEXTS = {
     Reason.FORBIDDEN: ("ruled out", "除外されています"),
     Reason.NO_DEMAND: ("covers no open demand", "未充足の需要に届きません"),
@@ -53,14 +64,25 @@ _TEXTS = {
         "共用枠は{holders}で埋まっています(追加できた需要 {gain:,.0f})",
     ),
     Reason.SPACING: (
-        "too near the chosen site {by}; in its stead the plan would change by {change:+,.0f}",
-        "選ばれた候補地{by}に近すぎます(入れ替えた場合の増減 {change:+,.0f})",
+        "too near the chosen site {by}; it would add {gain:,.0f}{swap}",
+        "選ばれた候補地{by}に近すぎます(追加できた需要 {gain:,.0f}){swap}",
+    ),
+    Reason.AT_MOST: (
+        "no more may be chosen of a set that it belongs to; it would add {gain:,.0f}{swap}",
+        "属する集合から選べる数の上限に達しています(追加できた需要 {gain:,.0f}){swap}",
     ),
     Reason.BUDGET: (
-        "the sites or the money that are allowed went to better ones; "
-        "it would add {gain:,.0f}, and is number {rank} among those next",
-        "認められた局数または予算は、より効果の大きい候補地に使われています"
-        "(追加できた需要 {gain:,.0f}、次点順位 {rank})",
+        "the sites or the money that are allowed went to others; it would add {gain:,.0f}{next}{swap}",
+        "認められた局数または予算は、他の候補地に使われています"
+        "(追加できた需要 {gain:,.0f}{next}){swap}",
+    ),
+}
+_NO_PLACE = ("no carrier may use it", "どの事業者も利用できません")
+_NEXT = {
+    False: Text(", and is number {rank} among those next", "、次点順位 {rank}"),
+    True: Text(
+        ", and is number {rank} among those next by demand for their cost",
+        "、費用あたりの次点順位 {rank}",
     ),
 }
 
@@ -82,8 +104,9 @@ def explain_unchosen(
     DataFrame
         One row per pair not chosen: carrier, site, reason (:class:`Reason`), by (the site that
         stands in the way; -1 if none), gain (demand that it would add to the plan as it is),
-        change (of the plan's demand if it replaced the site in its way, or else the carrier's
-        least useful choice), enters_at and enters_at_cost (sites of the carrier, and their cost,
+        rival and change (the choice of the carrier, fixed ones aside, that it would replace best
+        without breaking a limit, and what that changes of the plan's demand; -1 and NaN where
+        there is none), enters_at and enters_at_cost (sites of the carrier, and their cost,
         at which the plan, its choices kept and extended by what adds most for its cost, takes it
         in; 0 and NaN where it never does; a plan made anew with as many sites may choose others)
         and text (see :func:`named`).
@@ -106,16 +129,17 @@ def named(text: Text, ids: Sequence[object], carriers: Sequence[object]) -> Text
     'taken by a, c, near pole'
     """
     values = dict(text.values)
-    by, holders = values.get("by"), values.get("holders")
-    if isinstance(by, int) and by >= 0:
-        values["by"] = ids[by]
+    for name in ("by", "rival"):
+        site = values.get(name)
+        if isinstance(site, int) and site >= 0:
+            values[name] = ids[site]
+    holders = values.get("holders")
     if isinstance(holders, tuple):
         values["holders"] = ", ".join(str(carriers[c]) for c in holders)
     return Text(text.en, text.ja, **values)
 
 
 def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
-    n_sites = chosen.shape[1]
     own = np.flatnonzero(chosen[c])
     demand = request.demand[c]
     count = np.zeros(len(demand), dtype=np.int64)
@@ -124,44 +148,48 @@ def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
     matrix = request.footprints[c].astype(np.float64)
     alone = matrix @ demand
     gain = matrix @ np.where(count == 0, demand, 0.0)
-    losses = {
-        i: float(demand[cells][count[cells] == 1].sum())
-        for i in own.tolist()
-        for cells in (cells_of(request, c, i),)
-    }
-    full = chosen.sum(axis=0) >= request.capacity
-    rank = np.empty(n_sites, dtype=np.int64)
-    candidates = np.where(chosen[c] | request.forbidden[c], -1.0, gain)
-    rank[np.argsort(-candidates, kind="stable")] = np.arange(1, n_sites + 1)
+    rivals, changes = best_swaps(request, chosen, c, count)
     reasons = {
-        i: _reason(request, c, i, own, alone[i], gain[i], bool(full[i]))
+        i: _reason(request, chosen, c, i, own, alone[i], gain[i])
         for i in np.flatnonzero(~chosen[c]).tolist()
     }
     spent = float(request.cost[c, own].sum())
     entry = _extension(
         request, c, [i for i, (r, _) in reasons.items() if r is Reason.BUDGET], count
     )
+    dear = bool(np.ptp(request.cost[c]) > 0)
     rows = []
     for i, (reason, by) in reasons.items():
-        rival = by if reason is Reason.SPACING else min(losses, key=losses.__getitem__, default=-1)
-        change = gain[i] if rival < 0 else gain[i] - _lost(request, c, rival, i, count)
-        en, ja = _TEXTS[reason]
+        rival, change = int(rivals[i]), float(changes[i])
         place, cost = entry.get(i, (-len(own), np.nan))
         enters = (len(own) + place, spent + cost)
-        holders = tuple(np.flatnonzero(chosen[:, i]).tolist())
-        text = Text(
-            en,
-            ja,
-            by=by,
-            holders=holders,
-            gain=float(gain[i]),
-            change=float(change),
-            rank=int(rank[i]),
-        )
-        rows.append((c, i, str(reason), by, float(gain[i]), float(change), *enters, text))
-    names = ["carrier", "site", "reason", "by", "gain", "change", "enters_at"]
+        values: dict[str, object] = {
+            "by": by,
+            "holders": tuple(np.flatnonzero(chosen[:, i]).tolist()),
+            "gain": float(gain[i]),
+            "rival": rival,
+            "change": change,
+            "rank": place,
+        }
+        text = _text(reason, values, place if i in entry else 0, dear)
+        rows.append((c, i, str(reason), by, float(gain[i]), rival, change, *enters, text))
+    names = ["carrier", "site", "reason", "by", "gain", "rival", "change", "enters_at"]
     names += ["enters_at_cost", "text"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _text(reason: Reason, values: dict[str, object], place: int, dear: bool) -> Text:
+    """A reason in words, with one set of values so that names can take the place of positions."""
+    en, ja = _TEXTS[reason]
+    if reason is Reason.CAPACITY and not values["holders"]:
+        en, ja = _NO_PLACE
+    swap = _NO_SWAP if values["rival"] == -1 else _SWAPPED
+    following = _NEXT[dear] if place else Text("", "")
+    parts = [
+        words.replace("{swap}", more).replace("{next}", then)
+        for words, more, then in ((en, swap.en, following.en), (ja, swap.ja, following.ja))
+    ]
+    return Text(parts[0], parts[1], **values)
 
 
 def _extension(
@@ -203,7 +231,13 @@ def _too_near(request: Request, i: int, others: list[int]) -> bool:
 
 
 def _reason(
-    request: Request, c: int, i: int, own: np.ndarray, alone: float, gain: float, full: bool
+    request: Request,
+    chosen: np.ndarray,
+    c: int,
+    i: int,
+    own: np.ndarray,
+    alone: float,
+    gain: float,
 ) -> tuple[Reason, int]:
     if request.forbidden[c, i]:
         return Reason.FORBIDDEN, -1
@@ -216,18 +250,13 @@ def _reason(
             if np.isin(wanted, cells_of(request, c, k), assume_unique=True).all():
                 return Reason.DOMINATED, k
         return Reason.COVERED, -1
-    if full:
+    if chosen[:, i].sum() + 1 > request.capacity[i]:
         return Reason.CAPACITY, -1
     if request.xy_m is not None and request.spacing_m > 0 and len(own):
         distance = np.hypot(*(request.xy_m[own] - request.xy_m[i]).T)
         if distance.min() < request.spacing_m - 1e-6:
             return Reason.SPACING, int(own[distance.argmin()])
+    for mask, most in request.at_most:
+        if mask[c, i] and (mask & chosen).sum() + 1 > most:
+            return Reason.AT_MOST, -1
     return Reason.BUDGET, -1
-
-
-def _lost(request: Request, c: int, rival: int, i: int, count: np.ndarray) -> float:
-    """Demand that only a rival covers and that the pair would not cover in its stead."""
-    cells = cells_of(request, c, rival)
-    only = cells[count[cells] == 1]
-    kept = np.isin(only, cells_of(request, c, i), assume_unique=True)
-    return float(request.demand[c, only[~kept]].sum())

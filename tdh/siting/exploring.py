@@ -34,7 +34,9 @@ def coverage_curve(
     Returns
     -------
     DataFrame
-        Columns max_sites, sites, objective, bound, gap, status, plan; one row a budget.
+        Columns max_sites, sites, objective, bound, gap, status, plan, error; one row a budget. Where
+        the limits conflict, or no plan was found, status is ``infeasible`` or ``not_found``, plan
+        None, and error says why.
 
     Examples
     --------
@@ -46,19 +48,37 @@ def coverage_curve(
     """
     rows = []
     for most in max_sites:
-        plan = solve_allocation(footprints, demand, most, sharing_capacity, **limits)
-        rows.append(
-            {
-                "max_sites": most,
-                "sites": len(plan.selected),
-                "objective": plan.objective,
-                "bound": plan.bound,
-                "gap": plan.gap,
-                "status": str(plan.status),
-                "plan": plan,
-            }
-        )
+        try:
+            plan = solve_allocation(footprints, demand, most, sharing_capacity, **limits)
+        except (InfeasibleError, NoSolutionError) as error:
+            rows.append({"max_sites": most, **_failed(error)})
+            continue
+        rows.append({"max_sites": most, **_step(plan)})
     return pd.DataFrame(rows)
+
+
+def _step(plan: Plan) -> dict[str, Any]:
+    """A plan's columns of a curve."""
+    return {
+        "sites": len(plan.selected),
+        "objective": plan.objective,
+        "bound": plan.bound,
+        "gap": plan.gap,
+        "status": str(plan.status),
+        "plan": plan,
+        "error": None,
+    }
+
+
+def _failed(error: InfeasibleError | NoSolutionError) -> dict[str, Any]:
+    """The columns where there is no plan."""
+    return {
+        "sites": 0,
+        **dict.fromkeys(("objective", "bound", "gap"), np.nan),
+        "status": "infeasible" if isinstance(error, InfeasibleError) else "not_found",
+        "plan": None,
+        "error": error,
+    }
 
 
 def cost_curve(
@@ -86,8 +106,8 @@ def cost_curve(
     Returns
     -------
     DataFrame
-        Columns budget (ascending), cost (what the plan spends), sites, objective, bound, gap,
-        status, plan.
+        Columns budget (ascending), cost (what the plan spends), and those of
+        :func:`coverage_curve`.
 
     Examples
     --------
@@ -98,39 +118,42 @@ def cost_curve(
     ([3.0, 4.0, 8.0], [1.0, 2.0, 5.0])
     """
     steps = sorted(float(b) for b in budgets)
-    plans: list[Plan] = []
-    for most in steps:
-        plan = solve_allocation(
-            footprints,
-            demand,
-            sharing_capacity=sharing_capacity,
-            cost=cost,
-            programme_budget=most,
-            **limits,
-        )
-        plans.append(max([plan, *plans[-1:]], key=lambda p: p.objective))
-        plans[-1] = replace(plans[-1], bound=plan.bound)
-    bounds = np.minimum.accumulate([p.bound for p in plans][::-1])[::-1]
+    plans: list[Plan | None] = []
+    bounds: list[float] = []
+    errors: dict[int, InfeasibleError | NoSolutionError] = {}
+    for k, most in enumerate(steps):
+        before = plans[-1] if plans else None
+        try:
+            plan = solve_allocation(
+                footprints,
+                demand,
+                sharing_capacity=sharing_capacity,
+                cost=cost,
+                programme_budget=most,
+                **limits,
+            )
+        except (InfeasibleError, NoSolutionError) as error:
+            errors[k] = error
+            # All that is open bounds a plan that was not found.
+            bounds.append(float(np.sum(demand)))
+            plans.append(before)
+            continue
+        bounds.append(plan.bound)
+        plans.append(plan if before is None else max(plan, before, key=lambda p: p.objective))
+    least = np.minimum.accumulate(bounds[::-1])[::-1]
     each = np.broadcast_to(
         np.asarray(cost, dtype=np.float64), (len(footprints), footprints[0].shape[0])
     )
     rows = []
-    for most, found, least in zip(steps, plans, bounds, strict=True):
-        bound = max(float(least), found.objective)
+    for k, (most, found) in enumerate(zip(steps, plans, strict=True)):
+        if found is None:
+            rows.append({"budget": most, "cost": np.nan, **_failed(errors[k])})
+            continue
+        bound = max(float(least[k]), found.objective)
         proven = bound - found.objective <= 1e-6 * bound
         plan = replace(found, bound=bound, status=Status.OPTIMAL if proven else Status.FEASIBLE)
-        rows.append(
-            {
-                "budget": most,
-                "cost": float(each[tuple(plan.selected.T)].sum()),
-                "sites": len(plan.selected),
-                "objective": plan.objective,
-                "bound": plan.bound,
-                "gap": plan.gap,
-                "status": str(plan.status),
-                "plan": plan,
-            }
-        )
+        spent = float(each[tuple(plan.selected.T)].sum())
+        rows.append({"budget": most, "cost": spent, **_step(plan)})
     return pd.DataFrame(rows)
 
 
@@ -148,8 +171,8 @@ def alternatives(
 ) -> list[Plan]:
     """Plans nearly as good that differ from the plan and from each other.
 
-    Each shares at most ``1 - differ`` of every earlier plan's choices (fixed ones aside) and
-    covers at least ``1 - lose`` of what the plan covers.
+    Each shares at most ``1 - differ`` of every earlier plan's choices, and of its own (fixed ones
+    aside), and covers at least ``1 - lose`` of what the plan covers.
 
     Parameters
     ----------
@@ -230,15 +253,38 @@ def apart(
         free = [p for p in map(tuple, last.tolist()) if p not in held]
         if not free:
             break
-        sets.append((np.array(free), int(np.floor((1.0 - differ) * len(free)))))
+        sets.append((np.array(free), int(np.floor((1.0 - differ) * len(free) + 1e-9))))
         try:
-            other = again(sets)
+            other = _differing(again, sets, pairs_of, held, differ)
         except (InfeasibleError, NoSolutionError):
             break
         if not good(other):
             break
         found.append(other)
     return found
+
+
+def _differing(
+    again: Callable[[list[tuple[np.ndarray, int]]], Found],
+    sets: list[tuple[np.ndarray, int]],
+    pairs_of: Callable[[Found], np.ndarray],
+    held: set[tuple[int, ...]],
+    differ: float,
+) -> Found:
+    """An answer of whose own choices, too, enough are others: it may make fewer than the plan."""
+    sets = list(sets)
+    while True:
+        other = again(sets)
+        own = {pair for pair in map(tuple, pairs_of(other).tolist()) if pair not in held}
+        most = int(np.floor((1.0 - differ) * len(own) + 1e-9))
+        shared = [len(own & set(map(tuple, pairs.tolist()))) for pairs, _ in sets]
+        if max(shared) <= most:
+            return other
+        # Each round allows fewer, so that it ends.
+        sets = [
+            (pairs, most if n > most else limit)
+            for (pairs, limit), n in zip(sets, shared, strict=True)
+        ]
 
 
 def _pairs(fixed: Any) -> set[tuple[int, ...]]:

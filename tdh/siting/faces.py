@@ -26,6 +26,7 @@ from tdh.siting.naming import Reading
 from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.solving import Effort
 from tdh.siting.tenancy import TenancyPlan, solve_shared_cost
+from tdh.siting.wording import called
 from tdh.siting.years import YearsPlan, solve_years
 
 Result = TypeVar("Result", Cover, FairPlan, BackupPlan, YearsPlan, LexicographicPlan, TenancyPlan)
@@ -151,7 +152,8 @@ def plan_max_min(
             ),
         )
     limits, rows, wanted = _by_position(reading, rules)
-    found = solve_max_min(rows, wanted, masks, seed=seed, effort=effort, **limits)
+    with called(reading.names()):
+        found = solve_max_min(rows, wanted, masks, seed=seed, effort=effort, **limits)
     _refuse(recounting.verify_max_min(found, rows, wanted, masks, **limits))
     chosen = reading.frame(found.plan.assignments, limits.get("cost"))
     return PlacedPlan(found, _in_front(chosen), pd.Series(found.shares, index=named))
@@ -182,7 +184,8 @@ def plan_backup(
     """
     reading = Reading(assets, footprints, demand)
     limits, rows, wanted = _by_position(reading, rules)
-    found = solve_backup_cover(rows, wanted, weights, seed=seed, effort=effort, **limits)
+    with called(reading.names()):
+        found = solve_backup_cover(rows, wanted, weights, seed=seed, effort=effort, **limits)
     _refuse(recounting.verify_backup(found, rows, wanted, weights, **limits))
     return PlacedPlan(found, _in_front(reading.frame(found.plan.assignments, limits.get("cost"))))
 
@@ -229,9 +232,10 @@ def plan_in_order(
         else:
             own = objective.reindex(index=cells, columns=list(footprints))
             wanted.append(Objective(own.to_numpy(float).T))
-    found = solve_lexicographic(
-        rows, wanted, tolerance=tolerance, seed=seed, effort=effort, **limits
-    )
+    with called(reading.names()):
+        found = solve_lexicographic(
+            rows, wanted, tolerance=tolerance, seed=seed, effort=effort, **limits
+        )
     _refuse(recounting.verify_lexicographic(found, rows, wanted, tolerance=tolerance, **limits))
     return PlacedPlan(found, _in_front(reading.frame(found.losses, limits.get("cost"))))
 
@@ -270,7 +274,8 @@ def plan_shared_cost(
     for name in costs:
         limits[name] = np.broadcast_to(limits[name], len(assets))
     limits["programme_budget"] = programme_budget
-    found = solve_shared_cost(rows, wanted, seed=seed, effort=effort, **limits)
+    with called(reading.names()):
+        found = solve_shared_cost(rows, wanted, seed=seed, effort=effort, **limits)
     _refuse(recounting.verify_shared_cost(found, rows, wanted, **limits))
     tenants = np.maximum(found.tenants, 1)
     first, more = (np.where(np.isinf(limits[name]), 0.0, limits[name]) for name in costs)
@@ -325,7 +330,8 @@ def plan_years(
     if yearly_budget is not None:
         limits["yearly_budget"] = [float(yearly_budget.get(year, 0.0)) for year in years]
     limits["n_years"] = len(years)
-    found = solve_years(rows, wanted, seed=seed, effort=effort, **limits)
+    with called(reading.names()):
+        found = solve_years(rows, wanted, seed=seed, effort=effort, **limits)
     _refuse(recounting.verify_years(found, rows, wanted, **limits))
     chosen = reading.frame(found.schedule, limits.get("cost"))
     chosen["year"] = np.array(years)[chosen["year"].to_numpy(dtype=np.int64)]

@@ -17,6 +17,7 @@ from tdh.siting.naming import Reading
 from tdh.siting.plan import Plan
 from tdh.siting.solving import Effort, Progress
 from tdh.siting.verifying import verify
+from tdh.siting.wording import called
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,8 @@ def plan_sites(
     )
     rows, wanted = reading.matrices(), reading.demand()
     reading.checks.done()
-    plan = solve_allocation(rows, wanted, seed=seed, effort=effort, progress=progress, **limits)
+    with called(reading.names()):
+        plan = solve_allocation(rows, wanted, seed=seed, effort=effort, progress=progress, **limits)
     broken = verify(plan, rows, wanted, **limits)
     if broken:
         raise TdhError(*broken)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from tdh.errors import InfeasibleError, NoSolutionError, Problem
+from tdh.errors import NoSolutionError, Problem
 from tdh.language import Text
-from tdh.siting import dual, exact, kernels, restricting
-from tdh.siting.spacing import too_near
+from tdh.siting import contradicting, dual, elastic, exact, kernels, restricting, solving
+from tdh.siting.wording import Names, Positions, Untold
 
 if TYPE_CHECKING:
     from tdh.siting.allocation import Request
@@ -26,75 +27,8 @@ def check_fixed(request: Request) -> None:
     InfeasibleError
         With every limit that they break.
     """
-    fixed, found = request.fixed, []
-
-    def report(en: str, ja: str, value: object, expected: object, where: str) -> None:
-        found.append(Problem(Text(en, ja), value=value, expected=str(expected), where=where))
-
-    for c, i in zip(*np.nonzero(fixed & request.forbidden), strict=True):
-        found.append(
-            Problem(
-                Text("a choice is fixed and forbidden", "固定と禁止が同じ選択に指定されています"),
-                value=(int(c), int(i)),
-                where="fixed",
-            )
-        )
-    counts, spent = fixed.sum(axis=1), (request.cost * fixed).sum(axis=1)
-    for c in range(len(fixed)):
-        if counts[c] > request.max_sites[c]:
-            report(
-                "fixed choices exceed the number of sites",
-                "固定した選択が局数の上限を超えています",
-                int(counts[c]),
-                f"<= {request.max_sites[c]:g}",
-                f"max_sites[{c}]",
-            )
-        if spent[c] > request.budget[c] + 1e-9:
-            report(
-                "fixed choices exceed the budget",
-                "固定した選択が予算を超えています",
-                float(spent[c]),
-                f"<= {request.budget[c]:g}",
-                f"budget[{c}]",
-            )
-    if spent.sum() > request.programme_budget + 1e-9:
-        report(
-            "fixed choices exceed the programme's budget",
-            "固定した選択が事業全体の予算を超えています",
-            float(spent.sum()),
-            f"<= {request.programme_budget:g}",
-            "programme_budget",
-        )
-    for k, (mask, most) in enumerate(request.at_most):
-        if (mask & fixed).sum() > most:
-            report(
-                "fixed choices exceed the limit of a set",
-                "固定した選択が集合の上限を超えています",
-                int((mask & fixed).sum()),
-                f"<= {most:g}",
-                f"at_most[{k}]",
-            )
-    for i in np.flatnonzero(fixed.sum(axis=0) > request.capacity):
-        report(
-            "fixed choices exceed the sharing capacity of a site",
-            "固定した選択が共用の上限を超えています",
-            int(fixed[:, i].sum()),
-            f"<= {request.capacity[i]:g}",
-            f"sharing_capacity[{i}]",
-        )
-    if request.xy_m is not None:
-        for a, b in too_near(request.xy_m, request.spacing_m):
-            for c in np.flatnonzero(fixed[:, a] & fixed[:, b]):
-                distance = float(np.hypot(*(request.xy_m[a] - request.xy_m[b])))
-                report(
-                    "two fixed choices of a carrier are too near each other",
-                    "固定した同じ事業者の2局が近すぎます",
-                    f"{int(a)}, {int(b)}: {distance:.1f} m",
-                    f">= {request.spacing_m:g} m",
-                    f"fixed[{c}]",
-                )
-    if found:
-        raise InfeasibleError(*found)
+    if contradicting.told_fixed(request, Positions()):
+        raise Untold(lambda names: contradicting.told_fixed(request, names))
 
 
 ELASTIC = 4_000
@@ -103,8 +37,20 @@ ELASTIC_MOST, ELASTIC_NODES, PATIENCE_S = 100_000, 200, 60.0
 """Non-zeros up to which it is sought, and branch-and-bound nodes and wall clock for that."""
 
 
-def check_reach(request: Request, model: Model) -> None:
+Build = Callable[["Request"], "Model"]
+"""From a request to its model, to ask what it would be with a looser limit."""
+
+
+def check_reach(request: Request, model: Model, build: Build | None = None) -> None:
     """Refuse floors that even sums of single sites do not reach: no search is needed for that.
+
+    Parameters
+    ----------
+    request : Request
+    model : Model
+        With the request's floors first.
+    build : callable, optional
+        What made the model; without it no other limits are named.
 
     Raises
     ------
@@ -113,43 +59,44 @@ def check_reach(request: Request, model: Model) -> None:
     """
     m = model.arrays
     if len(m.need) and _short(m.need, reach(m)).any():
-        check_alone(request, model)
+        check_alone(request, model, build)
 
 
-def check_alone(request: Request, model: Model) -> None:
-    """Refuse floors that are out of reach one by one, with what is possible instead.
+def check_alone(request: Request, model: Model, build: Build | None = None) -> None:
+    """Refuse floors that are out of reach one by one, with a relaxation that mends all of them.
 
     Raises
     ------
     InfeasibleError
-        With every such floor, the most that a plan may reach of it, and by how much to lower it.
+        With every such floor, the most that a plan may reach of it, every floor that has to give
+        way, and what else would mend it.
     """
     m = model.arrays
     most = np.minimum(
         [most_within(model, f) for f in range(len(request.floors))], reach(m)[: len(request.floors)]
     )
-    found = []
-    for f in np.flatnonzero(_short(m.need[: len(most)], most)).tolist():
-        _, need, carrier = request.floors[f]
-        possible = need - float(m.need[f]) + float(most[f])
-        found.append(
-            Problem(
-                Text(
-                    "a floor is out of reach even if everything else is given up for it",
-                    "他をすべて諦めても下限に届きません",
-                ),
-                value=need,
-                expected=f"<= {possible:.6g}",
-                where=_name(f, carrier),
-                fix=Text(
-                    "lower it by at least {lack:.6g}, or allow more sites",
-                    "少なくとも {lack:.6g} 下げるか、局数の上限を増やしてください",
-                    lack=need - possible,
-                ),
-            )
-        )
-    if found:
-        raise InfeasibleError(*found)
+    if _short(m.need[: len(most)], most).any():
+        least = _elastic(m)
+        lack = None if least.lack is not None else _searched(m, most)
+        raise told(request, m, least, lack, most, build)
+
+
+def _elastic(m: Arrays) -> exact.Shortfall:
+    """The least that floors lack altogether, where the model is not too large to ask."""
+    if exact.size(m) > ELASTIC_MOST:
+        return exact.Shortfall(None, 0.0)
+    nodes = 20_000 if exact.size(m) <= ELASTIC else ELASTIC_NODES
+    return exact.least_shortfall(m, nodes=nodes, time_limit_s=PATIENCE_S)
+
+
+def _searched(m: Arrays, most: np.ndarray) -> np.ndarray | None:
+    """What floors lack in a plan of the ordinary search, which aims at what each can reach."""
+    aim = np.minimum(m.need, most)
+    found = solving.solve(m._replace(need=aim), seed=0, effort=solving.Effort(work=0.2))
+    if found.chosen is not None:
+        lack: np.ndarray = np.maximum(m.need - exact.within(m, found.chosen), 0.0)
+        return lack
+    return None if found.lack is None else found.lack + (m.need - aim)
 
 
 def _short(need: np.ndarray, most: np.ndarray) -> np.ndarray:
@@ -197,7 +144,11 @@ def _knapsack(worth: np.ndarray, cost: np.ndarray, limit: float) -> float:
 
 
 def explain(
-    request: Request, model: Model, proven: bool, lack: np.ndarray | None = None
+    request: Request,
+    model: Model,
+    proven: bool,
+    lack: np.ndarray | None = None,
+    build: Build | None = None,
 ) -> exact.Shortfall:
     """Raise if the floors are proven to be out of reach, with what is possible instead.
 
@@ -217,17 +168,14 @@ def explain(
     InfeasibleError
         If no plan keeps the floors.
     """
-    check_alone(request, model)
+    check_alone(request, model, build)
     m = model.arrays
-    elastic = exact.Shortfall(None, 0.0)
-    if exact.size(m) <= ELASTIC_MOST:
-        nodes = 20_000 if exact.size(m) <= ELASTIC else ELASTIC_NODES
-        elastic = exact.least_shortfall(m, nodes=nodes, time_limit_s=PATIENCE_S)
+    least = _elastic(m)
     rounding = kernels.TOLERANCE * (1 + float(np.maximum(m.need, 0.0).sum()))
-    if proven or elastic.least > rounding:
-        raise InfeasibleError(*_conflict(request, m, elastic, lack))
-    kept = elastic.lack is not None and float(elastic.lack.sum()) <= rounding
-    return elastic if kept else replace(elastic, chosen=None)
+    if proven or least.least > rounding:
+        raise told(request, m, least, lack, build=build)
+    kept = least.lack is not None and float(least.lack.sum()) <= rounding
+    return least if kept else replace(least, chosen=None)
 
 
 def not_found(*problems: Problem, in_time: bool) -> NoSolutionError:
@@ -255,45 +203,161 @@ def not_found(*problems: Problem, in_time: bool) -> NoSolutionError:
     return NoSolutionError(*problems, clock)
 
 
-def _conflict(
-    request: Request, m: Arrays, found: exact.Shortfall, lack: np.ndarray | None
-) -> list[Problem]:
-    """Which floors give way, and by how much, in the least relaxation of all floors together."""
-    known = [s for s in (found.lack, lack) if s is not None]
-    shortfall = min(known, key=lambda s: float(s.sum()), default=np.maximum(m.need, 0.0))
-    total = float(shortfall.sum())
-    if total - found.least <= 1e-6 * (1 + total):
-        fix_en = "the least relaxation lowers it by {lack:.6g}"
-        fix_ja = "最小の緩和では、これを {lack:.6g} 下げます"
-    else:
-        fix_en = (
-            "a plan is known once it is lowered by {lack:.6g} ({total:.6g} in all floors; "
-            "none is possible below {least:.6g} in all)"
-        )
-        fix_ja = (
-            "これを {lack:.6g} 下げれば計画があります"
-            "(下限全体で {total:.6g}。全体で {least:.6g} 未満の緩和では計画はありません)"
-        )
+def told(
+    request: Request,
+    m: Arrays,
+    found: exact.Shortfall,
+    lack: np.ndarray | None,
+    most: np.ndarray | None = None,
+    build: Build | None = None,
+) -> Untold:
+    """That the floors cannot be kept, what relaxation of them suffices, and what else does.
+
+    Parameters
+    ----------
+    request : Request
+    m : Arrays
+        Its model, or one whose first floors are the request's.
+    found : Shortfall
+        Of the elastic model.
+    lack : (n_floors,) float64 or None
+        What a plan lacks that was found elsewhere.
+    most : (n_floors,) float64, optional
+        Bounds of what can be reached of each floor alone.
+    build : callable, optional
+        As for :func:`check_reach`.
+    """
+    n = len(request.floors)
+    known = [s[:n] for s in (found.lack, lack) if s is not None]
+    shortfall = min(known, key=lambda s: float(s.sum()), default=np.maximum(m.need[:n], 0.0))
+    alone = np.zeros(n) if most is None else np.maximum(m.need[:n] - most[:n], 0.0)
+    if most is not None:
+        alone[~_short(m.need[:n], most[:n])] = 0.0
     # Each against its own need: what one of millions lacks by rounding may be all that another asks.
-    named = np.flatnonzero(shortfall > 1e-6 * (1 + np.abs(m.need)))
-    if len(named) == 0:
-        named = np.array([int(shortfall.argmax())])
-    return [
-        Problem(
-            Text(
-                "the floors conflict: each can be kept alone, but not all together",
-                "下限が両立しません。一つずつなら満たせますが、同時には満たせません",
-            ),
-            value=request.floors[f].need,
-            where=_name(int(f), request.floors[f].carrier),
-            fix=Text(fix_en, fix_ja, lack=float(shortfall[f]), total=total, least=found.least),
+    lowered = np.flatnonzero((shortfall > 1e-9 * (1 + np.abs(m.need[:n]))) | (alone > 0))
+    if len(lowered) == 0:
+        lowered = np.array([int(shortfall.argmax())])
+    instead = [] if build is None else elastic.loosened(request, build)
+    sums = (float(shortfall.sum()), found.least)
+    lows = {f: (float(shortfall[f]), float(alone[f])) for f in lowered.tolist()}
+    return Untold(lambda names: _told(request, names, lows, sums, instead))
+
+
+def _told(
+    request: Request,
+    names: Names,
+    lows: dict[int, tuple[float, float]],
+    sums: tuple[float, float],
+    instead: list[elastic.Loosened],
+) -> list[Problem]:
+    """The floors that give way, and the limits of which one would do instead."""
+    total, least = sums
+    to = {f: max(0.0, request.floors[f].need - lack) for f, (lack, _) in lows.items()}
+    proven = total - least <= 1e-6 * (1 + total)
+    problems = []
+    for f, (lack, alone) in lows.items():
+        floor = request.floors[f]
+        values = {
+            "lack": names.people(lack, up=True),
+            "to": names.lowered(f, to),
+            "total": names.people(total, up=True),
+            "least": names.people(least, up=False),
+        }
+        if proven:
+            fix = Text(
+                "the least relaxation lowers it by {lack}, to {to}",
+                "最小の緩和では、これを {lack} 下げて {to} とします",
+                **values,
+            )
+        else:
+            fix = Text(
+                "a plan is known once it is lowered by {lack}, to {to} ({total} in all floors; "
+                "none is possible below {least} in all)",
+                "これを {lack} 下げて {to} とすれば計画があります"
+                "(下限全体で {total}。全体で {least} 未満の緩和では計画はありません)",
+                **values,
+            )
+        what = Text(
+            "a floor is out of reach even if all other floors are given up for it",
+            "他の下限をすべて諦めても、この下限に届きません",
         )
-        for f in named
-    ]
+        if alone <= 0:
+            what = _CONFLICT[len(request.floors) > 1]
+        expected = None
+        if alone > 0:
+            possible = names.people(floor.need - alone, up=True)
+            expected = Text("<= {possible}", "{possible} 以下", possible=possible)
+        problems.append(
+            Problem(
+                what,
+                value=names.asked(f, floor.need),
+                expected=expected,
+                where=names.floor(f, floor.carrier),
+                fix=fix,
+            )
+        )
+    return [*problems, *(_instead(one, names) for one in instead)]
 
 
-def _name(floor: int, carrier: int | None) -> str:
-    return f"floors[{floor}]" if carrier is None else f"floors[{floor}], carrier[{carrier}]"
+_CONFLICT = {
+    True: Text(
+        "the floors conflict: not all of them can be kept together",
+        "下限が両立しません。すべてを同時には満たせません",
+    ),
+    False: Text(
+        "the floor cannot be kept within the other limits",
+        "他の上限の範囲では、この下限を満たせません",
+    ),
+}
+_ALONE = Text(
+    "it stands in the way: looser alone, it lets every floor be kept as it is",
+    "これが下限の妨げです。これだけを緩めれば、下限を変えずに満たせます",
+)
+
+
+def _instead(one: elastic.Loosened, names: Names) -> Problem:
+    """A limit that mends it without any floor being lowered."""
+    by = one.to - one.now
+    more = {"by": names.amount(one.limit, abs(by), up=True), "least": _LEAST[one.least]}
+    if one.limit == "forbidden":
+        which = ", ".join(f"{names.site(i)} ({names.carrier(c)})" for c, i in one.pairs)
+        return Problem(
+            _ALONE,
+            where=names.limit("forbidden"),
+            fix=Text(
+                "or, instead of lowering floors, do not rule out: {which}{least}",
+                "下限を下げる代わりに、次の除外を外してください: {which}{least}",
+                which=which,
+                least=_LEAST[one.least],
+            ),
+        )
+    if one.limit == "max_sites" and one.carrier is None:
+        return Problem(
+            _ALONE,
+            where=names.limit("max_sites"),
+            fix=Text(
+                "or, instead of lowering floors, allow every carrier {by} more{least}",
+                "下限を下げる代わりに、各事業者の上限を {by} 増やしてください{least}",
+                **more,
+            ),
+        )
+    key = names.limit(one.limit, one.carrier)
+    return Problem(
+        _ALONE,
+        value=names.raised(one.limit, 0.0, one.now, one.carrier),
+        where=key,
+        fix=Text(
+            "or, instead of lowering floors, set it to {to} ({by} {way}{least})",
+            "下限を下げる代わりに、{to} にしてください({by} {way}{least})",
+            to=names.raised(one.limit, by, one.to, one.carrier),
+            way=_WAY[by > 0],
+            **more,
+        ),
+    )
+
+
+_LEAST = {True: Text("; no less suffices", "。これ未満では足りません"), False: Text("", "")}
+_WAY = {True: Text("more", "増"), False: Text("less", "減")}
 
 
 def most_within(model: Model, floor: int) -> float:

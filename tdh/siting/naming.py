@@ -15,6 +15,37 @@ from tdh.coverage import Coverage
 from tdh.language import Text
 from tdh.siting.inputs import Checks
 from tdh.siting.model import canonical
+from tdh.siting.wording import Positions
+
+
+class Ids(Positions):
+    """The names of assets and carriers in place of their positions.
+
+    Parameters
+    ----------
+    assets, carriers : sequence
+        Ids by position.
+    """
+
+    def __init__(self, assets: Sequence[object], carriers: Sequence[str]) -> None:
+        self.assets, self.carriers = assets, carriers
+
+    def carrier(self, carrier: int) -> str:
+        return self.carriers[carrier]
+
+    def site(self, site: int) -> str:
+        return str(self.assets[site])
+
+    def choices(self, carrier: int, *sites: int) -> str:
+        return "fixed"
+
+    def limit(self, name: str, at: int | None = None) -> str:
+        if at is None or name == "at_most":
+            return super().limit(name, at)
+        return f"{name}[{(self.site if name == 'sharing_capacity' else self.carrier)(at)}]"
+
+    def floor(self, floor: int, carrier: int | None) -> str:
+        return f"floors[{floor}]" + ("" if carrier is None else f", {self.carrier(carrier)}")
 
 
 class Reading:
@@ -43,6 +74,10 @@ class Reading:
     def unknown(self, where: str, value: Any, known: Iterable[Any]) -> None:
         near = difflib.get_close_matches(str(value), [str(k) for k in known], n=3)
         self.checks.add("it is unknown", "未知の名前です", where, value, ", ".join(near) or None)
+
+    def names(self) -> Ids:
+        """How to tell of limits in ids."""
+        return Ids(self.assets.index.to_numpy(dtype=object), self.carriers)
 
     def demand(self) -> np.ndarray:
         columns = [self.numbers(self.people[c], f"demand[{c}]") for c in self.given]

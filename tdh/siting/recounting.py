@@ -418,7 +418,7 @@ def verify_shared_cost(
     for i in pairs[:, 1].tolist():
         spent += float(more[i] if tenants[i] else first[i])
         tenants[i] += 1
-    alone = float(tenants @ first)
+    alone = float(first[pairs[:, 1]].sum())
     claims = {
         "spent": (shared.spent, spent),
         "saved": (shared.saved, alone - spent),

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tdh.errors import InfeasibleError, Problem
+from tdh.errors import Problem
 from tdh.language import Text
-from tdh.siting import infeasible, solving, stacked
+from tdh.siting import contradicting, infeasible, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
 from tdh.siting.counting import assignments
 from tdh.siting.inputs import Checks
@@ -22,6 +22,7 @@ from tdh.siting.layered import matrix_of
 from tdh.siting.model import Rows
 from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort
+from tdh.siting.wording import Untold
 
 MOST_BUNDLES = 64
 """Sets of tenants of one site; eight carriers of which two share have 36."""
@@ -131,16 +132,10 @@ def solve_shared_cost(
     infeasible.check_fixed(request)
     base = cost_of(request.fixed, first, more)
     if base > programme_budget + 1e-9:
-        raise InfeasibleError(
-            Problem(
-                Text(
-                    "fixed choices exceed the programme's budget",
-                    "固定した選択が事業全体の予算を超えています",
-                ),
-                value=base,
-                expected=f"<= {programme_budget:g}",
-                where="programme_budget",
-            )
+        raise Untold(
+            lambda names: [
+                contradicting.dear_together(names, programme_budget, base, request.fixed)
+            ]
         )
     bundles = _bundles(request)
     model = _model(request, bundles, first, more, float(programme_budget) - base)

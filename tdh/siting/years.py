@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +15,13 @@ from scipy import sparse
 
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
-from tdh.siting import horizon, infeasible, planning
+from tdh.siting import horizon, infeasible, lacking, planning
 from tdh.siting.allocation import Request, answer, check, model_of
 from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
 from tdh.siting.plan import Status
 from tdh.siting.solving import Effort
+from tdh.siting.wording import Names, OverYears, Untold, through
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +192,11 @@ def solve_years(
         floors=floors,
         at_most=at_most,
     )
+    with through(lambda names: _over_years(years, names)):
+        return _solve(years, seed, effort, begun)
+
+
+def _solve(years: _Years, seed: int, effort: Effort, begun: float) -> YearsPlan:
     request = years.request
     h = horizon.horizon_of(
         replace(
@@ -200,20 +207,24 @@ def solve_years(
         _accounts(years),
     )
 
+    # What stands at the end may all be built in the last year, if earlier ones pass on what they leave.
+    build = model_of if years.carry_over else None
     if request.floors:
         without = _without_years(years)
-        infeasible.check_reach(without, model_of(without))
+        with _told_by_the_years(years, h):
+            infeasible.check_reach(without, model_of(without), build)
 
     def at_the_end() -> tuple[np.ndarray, bool]:
         without = _without_years(years)
         # That a floor is out of reach alone takes no search for a plan.
-        infeasible.check_alone(without, model_of(without))
+        infeasible.check_alone(without, model_of(without), build)
         plan = answer(without, seed, effort)
         stands = np.zeros(request.fixed.size, dtype=bool)
         stands[plan.selected @ [request.fixed.shape[1], 1]] = True
         return stands[h.pair], plan.reproducible
 
-    found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort, at_the_end)
+    with _told_by_the_years(years, h):
+        found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort, at_the_end)
     chosen = np.zeros((len(years.factor), *request.fixed.shape), dtype=bool)
     built = np.flatnonzero(found.when < h.n_years)
     chosen.reshape(len(chosen), -1)[found.when[built], h.pair[built]] = True
@@ -311,9 +322,8 @@ def _check(
         budget=request.budget + in_place,
         programme_budget=request.programme_budget + float(in_place.sum()),
     )
-    infeasible.check_fixed(replace(request, fixed=request.fixed | wanted_pairs))
     factor = discount ** np.arange(count)
-    return _Years(
+    years = _Years(
         request,
         wanted * factor[:, None, None],
         factor,
@@ -322,6 +332,9 @@ def _check(
         carry_over,
         wanted_pairs,
     )
+    with through(lambda names: _over_years(years, names)):
+        infeasible.check_fixed(_without_years(years))
+    return years
 
 
 def _refuse_shut(request: Request) -> None:
@@ -361,6 +374,40 @@ def _without_years(years: _Years) -> Request:
         programme_budget=float(min(request.programme_budget, most[1] + in_place)),
         fixed=request.fixed | years.must,
     )
+
+
+def _over_years(years: _Years, names: Names) -> Names:
+    """How the limits of :func:`_without_years` are called."""
+    request = years.request
+    most = (years.sites[-1], years.money[-1])
+    if not years.carry_over:
+        most = (years.sites.sum(axis=0), years.money.sum())
+    counts, in_place = request.fixed.sum(axis=1), float((request.cost * request.fixed).sum())
+    total = [*(request.max_sites - counts), request.programme_budget - in_place]
+    return OverYears(names, total, [*most[0], most[1]], [*counts, in_place])
+
+
+@contextmanager
+def _told_by_the_years(years: _Years, h: horizon.Horizon) -> Iterator[None]:
+    """Where nothing is carried over, a relaxation that the years' own limits allow, too."""
+    try:
+        yield
+    except InfeasibleError as error:
+        if years.carry_over or not years.request.floors:
+            raise
+        found = lacking.least_lack(h)
+        if found is None or found.lack is None or not found.lack.any():
+            raise
+        real = replace(
+            found, lack=found.lack / years.factor[-1], least=found.least / years.factor[-1]
+        )
+        without = _without_years(years)
+        told = infeasible.told(without, model_of(without).arrays, real, None)
+        if isinstance(error, Untold):
+            raise told from error
+        # That what the floors need fits into no years; what mends it is said of the floors.
+        why = [replace(problem, where=None, fix=None) for problem in error.problems]
+        raise Untold(lambda names: [*why, *told.tell(names)]) from error
 
 
 def _accounts(years: _Years) -> horizon.Accounts:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tdh.cli import group
+from tdh.language import speaking
 from tdh.results import Run
 
 
@@ -56,3 +57,18 @@ def test_what_makes_no_sense_is_refused(demo_run: Run, given: list[str]) -> None
     result = CliRunner().invoke(group(), ["plan", str(demo_run.folder), *given])
     assert result.exit_code == 2
     assert "--curve" in result.output
+
+
+def test_a_carrier_is_known_by_its_name(demo_run: Run) -> None:
+    first = demo_run.carriers[0]
+    assert rows(demo_run.folder, "--carrier", first.name) == rows(
+        demo_run.folder, "--carrier", first.id
+    )
+
+
+def test_the_curve_is_told_in_words(demo_run: Run) -> None:
+    with speaking("ja"):
+        result = CliRunner().invoke(group(), ["plan", str(demo_run.folder), "--curve", "2"])
+    assert result.exit_code == 0, result.output
+    assert "最適" in result.stdout
+    assert "optimal" not in result.stdout and "feasible" not in result.stdout

@@ -92,3 +92,28 @@ def test_a_whole_number_read_back_as_a_float_is_no_change(tmp_path: Path) -> Non
     assert ran(tmp_path, {"x": 500, "y": {"k": [1, 2]}, "z": True}) == ["a", "b", "c"]
     assert ran(tmp_path, {"x": 500.0, "y": {"k": [1.0, 2.0]}, "z": True}) == []
     assert ran(tmp_path, {"x": 500.5, "y": {"k": [1, 2]}, "z": True}) == ["a", "c"]
+
+
+def test_a_run_that_fails_leaves_nothing_of_another_scenario(tmp_path: Path) -> None:
+    scenario = {"x": 1, "y": 1, "z": 1}
+    ran(tmp_path, scenario)
+    context = Context(tmp_path, {**scenario, "x": 2})
+    with pytest.raises(RuntimeError):
+        run_stages([stage("a", ["x"], fail=True), *STAGES[1:]], context)
+    # What stands on what has changed is gone, what does not is not.
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["b"]
+    assert ran(tmp_path, scenario) == ["a", "c"]
+
+
+def test_outputs_of_an_earlier_scenario_alone_are_taken_away(tmp_path: Path) -> None:
+    def several(*names: str) -> Stage:
+        def work(context: Context) -> dict[str, Any]:
+            for name in names:
+                (context.folder / name).write_text(name)
+            return {}
+
+        return Stage("a", Text("a", "a"), work, lambda s: list(names), lambda s: list(names))
+
+    run_stages([several("one", "two")], Context(tmp_path, {}))
+    run_stages([several("one")], Context(tmp_path, {}))
+    assert (tmp_path / "one").exists() and not (tmp_path / "two").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 import tdh
 from tdh import gaps
 from tdh.errors import InfeasibleError, ScenarioError
+from tdh.pipeline import weighing
 from tdh.pipeline.checks import verify
 from tdh.results import Run
-from tdh.scenario import Costs, Floor, PlaceSource, Scenario
+from tdh.scenario import Choice, Costs, Floor, PlaceSource, Scenario
 from tdh.scenario.problems import contradictions
 
 YEN = {"roof": 9e6, "pole": 3e6, "ground": 5e6}
@@ -108,9 +110,9 @@ def test_a_floor_out_of_reach_is_named(demo_run: Run, folder: Path) -> None:
     code = str(demo_run.cells["municipality_code"].dropna().iloc[0])
     first = demo_run.carriers[0].id
     floor = Floor(municipality=code, carrier=first, share=1.0)
-    with pytest.raises(InfeasibleError, match="lower it by at least") as caught:
+    with pytest.raises(InfeasibleError, match="relaxation lowers it by") as caught:
         tdh.run(changed(demo_run, {"floors": [floor]}), folder, overwrite=True)
-    assert f"siting.floors ({code}, {first})" in str(caught.value)
+    assert f"siting.floors[0] ({code}, {first})" in str(caught.value)
     nowhere = changed(demo_run, {"floors": [Floor(municipality="99999", people=1)]})
     with pytest.raises(ScenarioError, match="no cell with people in a gap"):
         tdh.run(nowhere, folder, overwrite=True)
@@ -183,3 +185,70 @@ def test_what_cannot_be_combined_is_said(demo_run: Run) -> None:
     said = " ".join(str(p) for p in contradictions(scenario, "s"))
     assert "nothing can come before people" in said
     assert "more than once" in said and "needs costs" in said
+
+
+def pair(run: Run, *assets: str) -> list[Choice]:
+    return [Choice(carrier=run.carriers[0].id, asset=asset) for asset in assets]
+
+
+def test_choices_that_exclude_each_other_are_told_before_anything_takes_long(
+    demo_run: Run, folder: Path
+) -> None:
+    first, asset = demo_run.carriers[0], str(demo_run.plan["asset_id"].iloc[0])
+    name = str(demo_run.assets.loc[asset, "name"])
+    near = pair(demo_run, "facilities-tocho-1", "facilities-bus-tocho-1")
+    everyone = [Choice(carrier=c.id, asset=asset) for c in demo_run.carriers]
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        ({"choices": near}, ["siting.choices[0], siting.choices[1]", "90.6 m", "siting.spacing_m"]),
+        (
+            {"choices": everyone},
+            [
+                "siting.sharing_capacity: ",
+                f"{asset} {name}: {len(everyone)} (",
+                "siting.choices[3]",
+            ],
+        ),
+        (
+            {"choices": pair(demo_run, asset), "budget_yen": 2e6},
+            ["siting.budget_yen: ", f"{asset} {name} ({first.id} {first.name})", "2,000,000 yen"],
+        ),
+    ]
+    for rules, said in cases:
+        with pytest.raises(InfeasibleError) as caught:
+            tdh.run(changed(demo_run, rules), folder, overwrite=True)
+        text = caught.value.render("en")
+        for words in said:
+            assert words in text, (words, text)
+        assert "e+0" not in text and "e+0" not in caught.value.render("ja")
+        # Nothing that the run would have made anew is left, nor has anything else been made.
+        assert not (folder / "map.html").exists() and not (folder / "plan.json").exists()
+        assert (folder / "gaps.parquet").exists()
+
+
+@pytest.mark.usefixtures("rough_plan")
+def test_what_is_said_of_a_floor_mends_the_scenario(demo_run: Run, folder: Path) -> None:
+    """Applied as it is printed: the share, or the number of sites of every carrier."""
+    code = str(demo_run.cells["municipality_code"].dropna().iloc[0])
+    first = demo_run.carriers[0]
+    rules = {"floors": [Floor(municipality=code, carrier=first.id, share=0.5)]}
+    with pytest.raises(InfeasibleError) as caught:
+        tdh.run(changed(demo_run, rules, max_sites=1), folder, overwrite=True)
+    text = caught.value.render("en")
+    share = re.search(r"lowers it by [\d,]+ people, to share = ([\d.]+)", text)
+    assert share is not None, text
+    lower = {"floors": [Floor(municipality=code, carrier=first.id, share=float(share[1]))]}
+    run = tdh.run(changed(demo_run, lower, max_sites=1), folder, overwrite=True)
+    there, got = served(run)[first.id, code]
+    assert got >= float(share[1]) * there - 1e-6
+
+
+@pytest.mark.usefixtures("rough_plan")
+def test_a_required_choice_is_told_as_one(demo_run: Run, folder: Path) -> None:
+    asset = str(demo_run.plan["asset_id"].iloc[0])
+    run = tdh.run(changed(demo_run, {"choices": pair(demo_run, asset)}), folder, overwrite=True)
+    row = run.plan.set_index(["carrier_id", "asset_id"]).loc[(demo_run.carriers[0].id, asset)]
+    assert "siting.choices[0]" in row["reason_en"] and "siting.choices[0]" in row["reason_ja"]
+    assert sum("siting.choices" in text for text in run.plan["reason_en"]) == 1
+    left = weighing.not_chosen(run)
+    own = left[left["carrier_id"] == demo_run.carriers[0].id]
+    assert not own["reason_en"].str.contains(f"stead of {asset} ").any()

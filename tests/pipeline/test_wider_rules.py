@@ -190,7 +190,9 @@ def test_years_and_what_each_municipality_has_by_their_end(demo_run: Run, folder
     moved.__dict__["plan"] = run.plan.drop(without)
     assert any("a floor is missed" in str(p) for p in recounts.verify(moved))
     rules["floors"] = [Floor(municipality="each", carrier=carrier, share=0.9)]
-    with pytest.raises(InfeasibleError, match=rf"siting\.floors \(\d+, {carrier}\).*out of reach"):
+    with pytest.raises(
+        InfeasibleError, match=rf"siting\.floors\[0\] \(\d+, {carrier}\).*out of reach"
+    ):
         planned_again(demo_run, changed(demo_run, rules, max_sites=3), folder)
 
 

@@ -164,3 +164,12 @@ def test_unknown_override_and_setting(folder: Path) -> None:
 def test_a_missing_scenario_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="tdh init"):
         read_scenario(tmp_path / "none.toml")
+
+
+def test_a_floor_without_a_number_hides_no_other_fault(folder: Path) -> None:
+    floors = '\n[[siting.floors]]\nmunicipality = "each"\n[[siting.floors]]\ncarrier = "q"\nshare = 0.1\n'
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(write(folder, GOOD + floors))
+    text = caught.value.render("ja")
+    assert "siting.floors[0]: 下限は share か people" in text and "Value error" not in text
+    assert "siting.floors[1]: その事業者はありません: q" in text

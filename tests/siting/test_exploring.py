@@ -18,6 +18,7 @@ from tdh.siting import (
     Status,
     alternatives,
     compare,
+    cost_curve,
     coverage_curve,
     exact,
     explain_unchosen,
@@ -108,6 +109,40 @@ def test_alternatives_differ(plane: dict[str, Any]) -> None:
     assert (table["where"] == "both").sum() == len(plans[0] & plans[1])
 
 
+def test_alternatives_of_fewer_choices_differ_in_their_own() -> None:
+    """Site 4 does what two of the plan do nearly as well: the alternative makes fewer choices."""
+    covers = np.zeros((5, 8), dtype=bool)
+    for site in range(4):
+        covers[site, [2 * site, 2 * site + 1]] = True
+    covers[4, :4] = True
+    footprint = sparse.csr_array(covers)
+    demand = [[5.0, 5, 5, 5, 9, 9, 9, 9]]
+    plan = solve_allocation([footprint], demand, 4, fixed=None)
+    rules: dict[str, Any] = {"count": 3, "differ": 0.3, "lose": 0.5}
+    found = alternatives(plan, [footprint], demand, 4, **rules)
+    assert found
+    known = [plan, *found]
+    for one in found:
+        own = set(map(tuple, one.selected.tolist()))
+        for other in known:
+            if other is not one and known.index(other) < known.index(one):
+                shared = own & set(map(tuple, other.selected.tolist()))
+                assert len(shared) <= 0.7 * min(len(own), len(other.selected)) + 1e-9
+
+
+def test_a_curve_goes_on_where_a_step_has_no_plan() -> None:
+    eye = sparse.csr_array(np.eye(3, dtype=bool))
+    floors = [(np.array([True, True, False]), 8.0)]
+    curve = coverage_curve([eye], [[5, 3, 1]], [0, 1, 2, 3], floors=floors)
+    assert curve["status"].tolist() == ["infeasible", "infeasible", "optimal", "optimal"]
+    assert curve["objective"].tolist()[2:] == [8.0, 9.0]
+    assert "max_sites[0]" in str(curve["error"][1]) and curve["plan"][1] is None
+    by_cost = cost_curve([eye], [[5, 3, 1]], [4, 1, 1], [1, 5, 6], floors=floors)
+    assert by_cost["status"].tolist() == ["infeasible", "optimal", "optimal"]
+    assert by_cost["objective"].tolist()[1:] == [8.0, 9.0]
+    assert "programme_budget" in str(by_cost["error"][0])
+
+
 def test_every_unchosen_pair_has_a_reason(plane: dict[str, Any]) -> None:
     footprints, demand, limits = parts(plane)
     plan = solve_allocation(**plane, forbidden=[(0, 5)])
@@ -182,7 +217,7 @@ def test_a_floor_out_of_reach_says_what_is_possible(plane: dict[str, Any]) -> No
     whole = float(plane["demand"][:, mask].sum())
     with pytest.raises(InfeasibleError, match=r"floors\[0\].*out of reach") as caught:
         solve_allocation(**plane, floors=[(mask, whole)])
-    assert "lower it by at least" in str(caught.value)
+    assert "least relaxation lowers it by" in str(caught.value)
 
 
 def test_floors_that_conflict_name_the_least_relaxation() -> None:

@@ -1,0 +1,98 @@
+"""What one exchange of a plan changes, against the recount of every exchange."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from tdh.errors import InfeasibleError
+from tdh.siting import Reason, explain_unchosen, solve_allocation, verify
+
+
+def problem(seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    mask = np.arange(30) < 15
+    demand = rng.integers(0, 50, (2, 30)).astype(float)
+    return {
+        "footprints": [sparse.csr_array(rng.random((10, 30)) < 0.25) for _ in range(2)],
+        "demand": demand,
+        "max_sites": [3, 4],
+        "sharing_capacity": rng.integers(0, 3, 10),
+        "xy_m": rng.random((10, 2)) * 500,
+        "spacing_m": 120.0,
+        "cost": rng.integers(1, 6, (2, 10)).astype(float),
+        "budget": [9.0, 12.0],
+        "programme_budget": 16.0,
+        "floors": [(mask, 0.3 * demand[:, mask].sum()), (~mask, 0.2 * demand[0, ~mask].sum(), 0)],
+        "fixed": [(0, int(rng.integers(10)))],
+        "forbidden": [(1, int(rng.integers(10)))],
+        "at_most": [([(0, 1), (0, 2), (1, 3), (1, 4)], 1)],
+    }
+
+
+def covered(given: dict[str, Any], pairs: set[tuple[int, int]]) -> float:
+    total = 0.0
+    for c, footprint in enumerate(given["footprints"]):
+        own = [i for k, i in pairs if k == c]
+        total += given["demand"][c, footprint[own].sum(axis=0) > 0].sum()
+    return float(total)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_swaps_keep_every_limit_and_are_the_best(seed: int) -> None:
+    given = problem(seed)
+    rules = {k: v for k, v in given.items() if k not in ("footprints", "demand")}
+    try:
+        plan = solve_allocation(**given)
+    except InfeasibleError:
+        pytest.skip("the limits of this seed conflict")
+    table = explain_unchosen(plan, given["footprints"], given["demand"], **rules)
+    chosen = {(c, i) for c, i in plan.selected.tolist()}
+    for row in table.itertuples():
+        found: dict[tuple[int, int], float] = {}
+        for pair in chosen - set(given["fixed"]):
+            other = chosen - {pair} | {(row.carrier, row.site)}
+            if pair[0] == row.carrier and not verify(
+                np.array(sorted(other)), given["footprints"], given["demand"], **rules
+            ):
+                found[pair] = covered(given, other) - plan.objective
+        text = row.text.render("en")
+        if not found:
+            assert row.rival == -1 and np.isnan(row.change), text
+            continue
+        assert row.change == pytest.approx(max(found.values()), abs=1e-9), text
+        assert found[row.carrier, row.rival] == pytest.approx(row.change, abs=1e-9)
+        assert "{" not in text + row.text.render("ja")
+
+
+def test_a_choice_that_must_be_made_is_not_swapped() -> None:
+    eye = sparse.csr_array(np.eye(2, dtype=bool))
+    plan = solve_allocation([eye], [[5, 3]], 1, fixed=[(0, 1)])
+    (row,) = explain_unchosen(plan, [eye], [[5, 3]], 1, fixed=[(0, 1)]).itertuples()
+    assert np.isnan(row.change) and "can replace no choice" in row.text.render("en")
+
+
+def test_what_stands_in_the_way_is_named() -> None:
+    eye = sparse.csr_array(np.eye(3, dtype=bool))
+    rules: dict[str, Any] = {
+        "sharing_capacity": [1, 1, 0],
+        "at_most": [([(0, 0), (0, 1)], 1)],
+    }
+    plan = solve_allocation([eye], [[5, 3, 2]], 2, **rules)
+    table = explain_unchosen(plan, [eye], [[5, 3, 2]], 2, **rules).set_index("site")
+    assert table["reason"].to_dict() == {1: Reason.AT_MOST, 2: Reason.CAPACITY}
+    assert table.loc[2, "text"].render("en") == "no carrier may use it"
+
+
+def test_the_place_among_the_next_is_that_of_the_extension() -> None:
+    eye = sparse.csr_array(np.eye(4, dtype=bool))
+    demand, cost = [[9.0, 8.0, 6.0, 2.0]], [1.0, 8.0, 2.0, 1.0]
+    plan = solve_allocation([eye], demand, 1, cost=cost, budget=1.0)
+    table = explain_unchosen(plan, [eye], demand, 1, cost=cost, budget=1.0).set_index("site")
+    for site, place in {2: 1, 3: 2, 1: 3}.items():
+        assert table.loc[site, "enters_at"] == 1 + place
+        said = f"number {place} among those next by demand for their cost"
+        assert said in table.loc[site, "text"].render("en")
