@@ -114,7 +114,7 @@ def explain_unchosen(
     request = check(footprints, demand, *args, **limits)
     n_carriers, n_sites = request.fixed.shape
     chosen = np.zeros((n_carriers, n_sites), dtype=bool)
-    chosen[tuple(plan.selected.T)] = True
+    chosen[tuple(plan.pairs.T)] = True
     frames = [_of_carrier(request, chosen, c) for c in range(n_carriers)]
     return pd.concat(frames, ignore_index=True)
 

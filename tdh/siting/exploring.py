@@ -152,7 +152,7 @@ def cost_curve(
         bound = max(float(least[k]), found.objective)
         proven = bound - found.objective <= 1e-6 * bound
         plan = replace(found, bound=bound, status=Status.OPTIMAL if proven else Status.FEASIBLE)
-        spent = float(each[tuple(plan.selected.T)].sum())
+        spent = float(each[tuple(plan.pairs.T)].sum())
         rows.append({"budget": most, "cost": spent, **_step(plan)})
     return pd.DataFrame(rows)
 
@@ -200,7 +200,7 @@ def alternatives(
         )
 
     found = apart(
-        plan.selected,
+        plan.pairs,
         again,
         lambda other: other.selected,
         lambda other: other.objective >= (1.0 - lose) * plan.objective,

@@ -71,6 +71,17 @@ class Plan:
         """
         return (self.bound - self.objective) / self.bound if self.bound > 0 else 0.0
 
+    @property
+    def pairs(self) -> np.ndarray:
+        """``selected`` as pairs (carrier, site), (n, 2); sites alone are those of carrier 0.
+
+        >>> Plan(pd.DataFrame(), np.array([4]), 1.0, 1.0, Status.OPTIMAL, "greedy").pairs.tolist()
+        [[0, 4]]
+        """
+        if self.selected.ndim == 2:
+            return self.selected
+        return np.column_stack([np.zeros_like(self.selected), self.selected])
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Plan):
             return NotImplemented
