@@ -15,13 +15,13 @@ Progress = Callable[[int, int], None]
 
 SMALL = 4_000
 """Non-zeros up to which a model goes straight to the integer programme."""
-RESIDUAL = 30_000
-"""Non-zeros up to which what the bound leaves open does."""
+RESIDUAL, LARGER, LARGER_NODES = 12_000, 30_000, 50
+"""Non-zeros up to which what the bound leaves open does, and up to which it does with so few
+branch-and-bound nodes: cuts and heuristics close most of the gap, nodes take long."""
 FEW, FEW_RESIDUAL = 150, 60_000
 """Pairs so few that branching ends soon, and the non-zeros up to which those left open do."""
-NODES, EARLY_NODES, NODE_WORK = 1_000, 200, 6e6
-"""Branch-and-bound nodes for what the bound leaves open: at the end, and after the first round; and
-how many at most, times non-zeros: a minute."""
+NODES, EARLY_NODES = 1_000, 200
+"""Branch-and-bound nodes for what the bound leaves open: at the end, and after the first round."""
 PATIENCE_S = 120.0
 """Wall clock after which a solver that its node limit did not stop is stopped; then the plan is
 marked as not reproducible."""
@@ -382,14 +382,17 @@ class _Search:
         if self.short > 0:
             forced[:] = False
         part = restricting.restrict(m, free & ~forced, forced)
-        most = SMALL if self.gap <= self.effort.gap else RESIDUAL * min(1.0, self.effort.work)
         if part is None:
             return False
-        size = exact.size(part.arrays)
-        if part.arrays.n_pairs <= FEW and self.gap > self.effort.gap:
-            most = FEW_RESIDUAL * min(1.0, self.effort.work)
+        size, work = exact.size(part.arrays), min(1.0, self.effort.work)
+        if self.gap <= self.effort.gap:
+            most = float(SMALL)
+        elif part.arrays.n_pairs <= FEW:
+            most = FEW_RESIDUAL * work
         else:
-            nodes = min(nodes, round(NODE_WORK / max(1, size)))
+            most = LARGER * work
+            if size > RESIDUAL * work:
+                nodes = min(nodes, LARGER_NODES)
         if size > most:
             return False
         outcome = self.patiently(part.arrays, nodes)
