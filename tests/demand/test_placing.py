@@ -288,7 +288,7 @@ def test_a_run_tells_of_it(demo_run: Run, tmp_path: Path) -> None:
     assert run.manifest["placing"] == {"used": "volume"}
     assert len(run.notices) == len(demo_run.notices) - 1
     assert "as in Tokyo" not in shown(run) and "東京23区での推定" not in shown(run)
-    with pytest.raises(ValueError, match="read only with placing"):
+    with pytest.raises(ValueError, match="placing must be learnt"):
         Demand(population=people.population, training=people.population, placing="volume")
 
 
