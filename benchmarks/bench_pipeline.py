@@ -60,4 +60,4 @@ def test_another_budget(benchmark: Any, scenario: Scenario, folder: Path) -> Non
     )
     note(benchmark, run)
     made = {s["name"] for s in run.manifest["stages"] if not s["reused"]}
-    assert made == {"plan", "links", "kpis", "tables", "map", "report", "packages"}
+    assert made == {"choices", "plan", "links", "kpis", "tables", "map", "report", "packages"}
