@@ -40,7 +40,7 @@ class Loosened:
     now, to : float
         What it is, and what suffices; of ``forbidden`` the number of pairs.
     least : bool
-        Whether nothing tighter is proven to suffice.
+        Whether it is proven that nothing tighter suffices.
     pairs : tuple of (int, int)
         Pairs that need not be ruled out (of ``forbidden``).
     """
@@ -150,7 +150,7 @@ def _least(slack: _Slack, request: Request, model: Model) -> Loosened | None:
     uses = slack.uses[:, model.carrier * request.fixed.shape[1] + model.site].tocsr()
     unit = 1.0 if slack.whole else max(float(uses.max()), 1e-300)
     need = max(float(m.need.max()), 1e-300)
-    rows, lower, upper = exact.matrix(m._replace(weight=m.weight / need, need=m.need / need))
+    rows, lower, upper = exact.matrix(model.in_unit(need).arrays)
     n, n_rows = rows.shape[1], uses.shape[0]
     rise = sparse.hstack(
         [
@@ -206,7 +206,7 @@ def _spacing(request: Request, model_of: Callable[[Request], Model]) -> Loosened
         if exact.size(m) > MOST or m.n_pairs == 0:
             return False
         need = max(float(m.need.max()), 1e-300)
-        rows, lower, upper = exact.matrix(m._replace(weight=m.weight / need, need=m.need / need))
+        rows, lower, upper = exact.matrix(model.in_unit(need).arrays)
         n = rows.shape[1]
         pairs = np.arange(m.n_pairs)
         found = exact.minimise(

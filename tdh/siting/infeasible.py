@@ -137,9 +137,12 @@ def _knapsack(worth: np.ndarray, cost: np.ndarray, limit: float) -> float:
     >>> _knapsack(np.array([6.0, 5.0, 1.0]), np.array([2.0, 1.0, 0.0]), 2.0)
     9.0
     """
-    order = np.argsort(-worth / np.maximum(cost, 1e-300), kind="stable")
+    paid = cost > 0
+    rate = np.divide(worth, cost, out=np.full(len(worth), np.inf), where=paid)
+    order = np.argsort(-rate, kind="stable")
     before = np.cumsum(cost[order]) - cost[order]
-    share = np.clip((limit - before) / np.maximum(cost[order], 1e-300), 0.0, 1.0)
+    share = np.divide(limit - before, cost[order], out=np.ones(len(worth)), where=paid[order])
+    share = np.clip(share, 0.0, 1.0)
     return float(worth[order] @ np.where(before <= limit, share, 0.0))
 
 
