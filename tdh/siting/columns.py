@@ -38,7 +38,7 @@ def relax(
     now = best
     for _ in range(PARTS):
         part = restricting.restrict(m, core, np.zeros(m.n_pairs, dtype=bool))
-        if part is None:
+        if part is None or not part.arrays.n_groups:
             break
         within = dual.relax(
             part.arrays, chunks=chunks, tolerance=tolerance, start=_narrow(part, now)

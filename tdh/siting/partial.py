@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
 from tdh.siting.inputs import Checks
-from tdh.siting.leastcost import cheapest
-from tdh.siting.mclp import of_one_carrier, solve_mclp
+from tdh.siting.leastcost import cheapest, of_all
+from tdh.siting.mclp import of_one_carrier
 from tdh.siting.plan import Plan, Status
 from tdh.siting.solving import Effort
 
@@ -67,11 +68,9 @@ def solve_partial_cover(
         \min \sum_i k_i x_i \quad\text{s.t.}\quad \sum_j d_j y_j \ge \alpha D,\;
         y_j \le \sum_{i \in N(j)} x_i,\; x, y \in \{0, 1\}
 
-    where D is the demand that all sites together cover (the location set covering problem of
-    Toregas et al. 1971 where the share is 1; partial set covering, Daskin and Owen 1999). Without
-    costs it is solved by bisection on the number of sites p: an MCLP whose *bound* misses the
-    share proves that p is too few, and one whose *plan* reaches it that p is enough. With costs see
-    :func:`tdh.siting.leastcost.cheapest`.
+    where D is the demand that all sites together cover. Where the share is 1 it is the location set
+    covering problem (Toregas et al. 1971); see :func:`tdh.siting.setcover.solve`. For a smaller
+    share (partial set covering, Daskin and Owen 1999) see :func:`tdh.siting.leastcost.cheapest`.
 
     Parameters
     ----------
@@ -111,19 +110,15 @@ def solve_partial_cover(
     checks = Checks()
     share = checks.fraction(share, "share")
     request = of_one_carrier(footprints, demand, fixed, forbidden, cost=cost, checks=checks)
-    (rows,), (whole,), (held,), (shut,) = (
-        request.footprints,
-        request.demand,
-        request.fixed,
-        request.forbidden,
-    )
     effort = effort or Effort(gap=1e-9, work=0.3)
-    every = solve_mclp(rows, whole, fixed=held, forbidden=shut, effort=effort)
-    reachable = every.objective
-    if shut.any():
-        reachable = solve_mclp(rows, whole, effort=effort).objective
+    people, shut = request.demand[0], request.forbidden[0]
+    by_any, by_allowed = (
+        np.bincount(request.footprints[0][np.flatnonzero(own)].indices, minlength=len(people)) > 0
+        for own in (np.ones(len(shut), dtype=bool), ~shut)
+    )
+    reachable, allowed = float(people[by_any].sum()), float(people[by_allowed].sum())
     target = share * reachable * (1 - 1e-9)
-    if every.objective < target:
+    if allowed < target:
         raise InfeasibleError(
             Problem(
                 Text(
@@ -131,34 +126,17 @@ def solve_partial_cover(
                     "許された候補地ではその割合に届きません",
                 ),
                 value=share,
-                expected=f"<= {every.objective / reachable:.6g}",
+                expected=f"<= {allowed / reachable:.6g}",
                 where="share",
             )
         )
-    if cost is not None:
-        plan, least = cheapest(request, target, every, seed, effort)
-        plan = replace(plan, selected=plan.selected[:, 1])
-        spent = float(request.cost[0, plan.selected].sum())
-        proven = spent - least <= 1e-6 * spent
-        status = Status.OPTIMAL if proven else Status.FEASIBLE
-        return Cover(plan, len(plan.selected), min(1, len(plan.selected)), status, spent, least)
-    n_held = int(held.sum())
-    low, high, best = 0, len(every.selected), every
-    too_few = -1  # the largest number of sites proven too few
-    while low < high:
-        middle = (low + high) // 2
-        if middle < n_held:
-            low = middle + 1
-            too_few = max(too_few, middle)
-            continue
-        plan = solve_mclp(rows, whole, middle, fixed=held, forbidden=shut, seed=seed, effort=effort)
-        if plan.objective >= target:
-            high, best = middle, plan
-        else:
-            low = middle + 1
-            if plan.bound < target:
-                too_few = max(too_few, middle)
-    sites = len(best.selected)
-    at_least = min(sites, too_few + 1)
-    status = Status.OPTIMAL if sites == at_least else Status.FEASIBLE
-    return Cover(best, sites, at_least, status, float(sites), float(at_least))
+    smallest = float(np.min(people[by_allowed & (people > 0)], initial=np.inf))
+    if share == 1 or allowed - smallest < target:
+        plan, least = of_all(request, seed, effort)
+    else:
+        plan, least = cheapest(request, target, seed, effort)
+    plan = replace(plan, selected=plan.selected[:, 1])
+    sites, spent = len(plan.selected), float(request.cost[0, plan.selected].sum())
+    status = Status.OPTIMAL if spent - least <= 1e-6 * spent else Status.FEASIBLE
+    at_least = min(1, sites) if cost is not None else round(least)
+    return Cover(plan, sites, at_least, status, spent, least)

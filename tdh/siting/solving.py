@@ -50,8 +50,14 @@ WINDOW, WINDOW_NODES = 3_000, 20
 RECOMBINED, RECOMBINE_NODES, COVERED = 8_000, 50, 30
 """Non-zeros and branch-and-bound nodes for the best plan of the pairs of several plans, and how
 many times as many entries their footprints may hold before groups are merged."""
+LIMITS = 10
+"""Budgets at most whose relaxations are solved to find the least for a demand."""
+CHUNKS = 60
+"""Work limit of the bound at effort 1."""
 TIGHT = 1e-4
 """Nearness of the bound to the relaxation's own value at which more work is not worth while."""
+ROUGH, TIGHTER = 3e-3, 1e-5
+"""The same, far off and at the end, where the least budget is sought: the last sites add little."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,52 @@ def solve(
         if outcome.proven:
             return Solution(outcome.chosen, outcome.bound, True, "SCIP")
     return _Search(m, seed, effort, progress or (lambda done, total: None), begun).run()
+
+
+def least_limit(m: Arrays, need: float, enough: float) -> tuple[float, np.ndarray]:
+    """The least budget within which the linear relaxation covers a demand.
+
+    What the prices at one budget prove of every other is a curve above the bound, which is concave:
+    where that curve reaches the demand is the next budget to look at (Newton's method).
+
+    Parameters
+    ----------
+    m : Arrays
+        A model with one budget and without floors.
+    need : float
+    enough : float
+        A budget within which it can be covered.
+
+    Returns
+    -------
+    limit : float
+        No plan that costs less covers the demand.
+    shares : (n_pairs,) float64
+        The relaxation's plan.
+    """
+    unit = unit_of(m.weight)
+    m, need = m._replace(weight=m.weight / unit), need / unit
+    proven, limit, tolerance, start = 0.0, enough, ROUGH, None
+    for _ in range(LIMITS):
+        here = m._replace(limit=np.array([limit]))
+        prices = columns.relax(here, chunks=CHUNKS, tolerance=tolerance, start=start)
+        low, high = proven, enough
+        while high - low > 1e-9 * high:
+            middle = 0.5 * (low + high)
+            at_middle = m._replace(limit=np.array([middle]))
+            if dual.bound_of(at_middle, prices.u, prices.mu, prices.phi)[0] < need:
+                low = middle
+            else:
+                high = middle
+        last = tolerance <= TIGHT and low <= proven * (1 + 5.0 * TIGHT)
+        # Far off, rough prices are enough; and where everything is covered they tell nothing.
+        off = abs(prices.bound - need) / need
+        tolerance = float(np.clip(0.1 * off, TIGHTER, ROUGH))
+        proven, limit = low, max(high, 0.7 * limit if prices.bound > need else 0.0)
+        if last:
+            break
+        start = replace(prices, bound=np.inf)
+    return proven, prices.x
 
 
 class _Search:
@@ -192,7 +244,7 @@ class _Search:
 
     def relax(self, tolerance: float, start: dual.Prices | None) -> dual.Prices:
         """Prices, and the bound that they prove."""
-        chunks = round(60 * max(1.0, self.effort.work))
+        chunks = round(CHUNKS * max(1.0, self.effort.work))
         prices = columns.relax(self.m, chunks=chunks, tolerance=tolerance, start=start)
         self.bound = min(self.bound, prices.bound)
         return prices

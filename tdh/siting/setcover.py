@@ -1,0 +1,193 @@
+"""Set covering: the cheapest sites that together cover all that can be covered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from tdh.siting import kernels, programme, weighting
+from tdh.siting.model import aggregate
+from tdh.siting.reducing import reduce
+
+WORK = 4e9
+"""Elementary operations of each search at effort 1, some seconds."""
+STEPS = 6e9
+"""Steps of the first-order method times non-zeros at effort 1, within its least and most steps."""
+LEAST, MOST = 1_000, 10_000
+OPEN, NODES = 30_000, 200
+"""Non-zeros up to which what the bound leaves open is branched on, and the nodes."""
+ROUNDING = 1e-9
+"""Share of the costs that the rounding of their sum may take."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A cover of everything.
+
+    Attributes
+    ----------
+    chosen : (n_sites,) bool
+    least : float
+        No cover costs less.
+    method : str
+    reproducible : bool
+        False where the wall clock ended a solver.
+    """
+
+    chosen: np.ndarray
+    least: float
+    method: str
+    reproducible: bool = True
+
+
+def solve(
+    footprint: sparse.csr_array,
+    demand: np.ndarray,
+    cost: np.ndarray,
+    *,
+    usable: np.ndarray,
+    fixed: np.ndarray,
+    seed: int = 0,
+    work: float = 1.0,
+) -> Found:
+    r"""The cheapest sites that cover every cell with demand that a site can cover.
+
+    .. math::
+
+        \min \sum_i k_i x_i \quad\text{s.t.}\quad \sum_{i \in N(j)} x_i \ge 1 \;\;\forall j,\;
+        x \in \{0, 1\}
+
+    What dominates is kept (:mod:`tdh.siting.reducing`); of the rest the linear relaxation gives a
+    bound, row weighting (:mod:`tdh.siting.weighting`) a cover, and branch and cut decides what is
+    small, or what the bound leaves open of it.
+
+    Parameters
+    ----------
+    footprint : csr_array, shape (n_sites, n_cells)
+        Indices sorted.
+    demand : (n_cells,) float64
+    cost : (n_sites,) float64
+        Not negative; finite for usable and fixed sites.
+    usable, fixed : (n_sites,) bool
+        Sites that may be chosen, and that are.
+    seed : int
+    work : float
+        Factor on the work limits.
+
+    Returns
+    -------
+    Found
+    """
+    # What costs nothing is taken: no cover is cheaper without it.
+    chosen = fixed | (usable & (cost <= 0))
+    done = np.zeros(len(demand), dtype=bool)
+    done[footprint[np.flatnonzero(chosen)].indices] = True
+    left = np.where(done, 0.0, demand)
+    signature = np.zeros(len(demand), dtype=np.uint64)
+    ptr, idx, weight, *_ = aggregate(footprint, left, usable & ~chosen, signature)
+    cover = sparse.csr_array(
+        (np.ones(len(idx), dtype=bool), idx, ptr), shape=(len(cost), len(weight))
+    )
+    cover.sort_indices()
+    open_ = reduce(cover, np.where(usable, cost, 0.0))
+    chosen |= open_.forced
+    base = float(cost[chosen].sum())
+    if not len(open_.group):
+        return Found(_trimmed(footprint, demand, cost, chosen, fixed), base, "reduction")
+    part = sparse.csr_array(cover[open_.site][:, open_.group])
+    own, least, method, reproducible = _cover(part, cost[open_.site], seed, work)
+    chosen[open_.site[own]] = True
+    return Found(
+        _trimmed(footprint, demand, cost, chosen, fixed), base + least, method, reproducible
+    )
+
+
+def _cover(
+    cover: sparse.csr_array, cost: np.ndarray, seed: int, work: float
+) -> tuple[np.ndarray, float, str, bool]:
+    """Of what cannot be reduced: a cover, the least cost, the method, whether it is reproducible."""
+    n_sites, n_groups = cover.shape
+    rows = sparse.csr_array(-cover.T.astype(np.float64).tocsr())
+    p = programme.Programme(-cost, rows, -np.ones(n_groups), n_sites)
+    if rows.nnz <= programme.SMALL:
+        answer = programme.branch(p, nodes=round(programme.NODES * max(work, 0.05)), seed=seed)
+        if answer.values is not None and answer.proven and programme.keeps(p, answer.values):
+            return answer.values > 0.5, -answer.bound, "SCIP", answer.reproducible
+    unit = unit_of(cost)
+    steps = min(MOST, max(LEAST, STEPS / rows.nnz)) * max(work, 0.1)
+    shares, bound, prices = programme.relax(p, iterations=round(steps))
+    least = up(-bound, unit)
+    sets = weighting.Sets(*both_ways(cover), cost)
+    step = unit or 1e-6 * float(cost.min())
+    best = weighting.cheapest(
+        sets, shares > 0.5, unit=step, enough=least, work=WORK * work, seed=(seed,)
+    )
+    spent = float(cost[best].sum())
+    method, reproducible = "row weighting + PDLP bound", True
+    # A site whose reduced cost is more than what the bound leaves open is in no better cover.
+    room = spent - step + bound + ROUNDING * spent
+    likely = cost + rows.T @ prices <= room
+    if spent > least + ROUNDING * spent and cover[np.flatnonzero(likely)].nnz <= OPEN:
+        most = likely.astype(np.float64)
+        answer = programme.branch(p, nodes=max(1, round(NODES * work)), seed=seed, most=most)
+        method, reproducible = method + " + SCIP on what it leaves open", answer.reproducible
+        within = spent if answer.values is None and answer.proven else -answer.bound
+        least = max(least, up(min(within, spent), unit))
+        if answer.values is not None and programme.keeps(p, answer.values):
+            own = answer.values > 0.5
+            if float(cost[own].sum()) < spent:
+                best, spent = own, float(cost[own].sum())
+    return best, min(least, spent), method, reproducible
+
+
+def unit_of(cost: np.ndarray) -> float:
+    """What all costs are multiples of; 0 where they are not whole.
+
+    Examples
+    --------
+    >>> unit_of(np.array([6.0, 0.0, 9.0])), unit_of(np.array([0.5, 1.0]))
+    (3.0, 0.0)
+    """
+    whole = np.round(cost)
+    if (cost != whole).any() or np.max(whole, initial=0.0) > 2**53:
+        return 0.0
+    return float(np.gcd.reduce(whole.astype(np.int64)))
+
+
+def up(least: float, unit: float) -> float:
+    """What a bound says of costs that are multiples of a unit.
+
+    Examples
+    --------
+    >>> up(97.2, 1.0), up(6.0000001, 3.0), up(97.2, 0.0)
+    (98.0, 6.0, 97.2)
+    """
+    return float(np.ceil(least / unit - 1e-6)) * unit if unit else least
+
+
+def both_ways(cover: sparse.csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Both directions of the covering matrix."""
+    ptr, idx = cover.indptr.astype(np.int64), cover.indices.astype(np.int32)
+    by_group = kernels.transpose(ptr, idx, cover.shape[1])
+    return ptr, idx, by_group[0], by_group[1]
+
+
+def _trimmed(
+    footprint: sparse.csr_array,
+    demand: np.ndarray,
+    cost: np.ndarray,
+    chosen: np.ndarray,
+    fixed: np.ndarray,
+) -> np.ndarray:
+    """Without sites that the others do without, the dearest first."""
+    out = chosen.copy()
+    count = np.bincount(footprint[np.flatnonzero(out)].indices, minlength=len(demand))
+    own = np.flatnonzero(out & ~fixed)
+    for i in own[np.argsort(-cost[own], kind="stable")].tolist():
+        cells = footprint.indices[footprint.indptr[i] : footprint.indptr[i + 1]]
+        if (count[cells[demand[cells] > 0]] > 1).all():
+            out[i] = False
+            count[cells] -= 1
+    return out
