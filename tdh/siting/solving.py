@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tdh.siting import columns, crossing, dual, exact, kernels, restricting, swapping, windows
+from tdh.siting import (
+    columns,
+    crossing,
+    dual,
+    exact,
+    kernels,
+    restricting,
+    swapping,
+    weighting,
+    windows,
+)
 from tdh.siting.model import Arrays, unit_of
 
 Progress = Callable[[int, int], None]
@@ -40,6 +50,9 @@ MOVES, MELTED = 1.2, 4_000
 plan after which a search ends: so few that the next one, from the start again, gains more."""
 UNION = 2.0
 """Times the number of choices that plans have together when the best of their pairs is sought."""
+ALL, WEIGHTED = 0.02, 6e9
+"""What is left out, in mean gains of a choice, below which row weighting takes over, and the
+elementary operations of its searches."""
 HURRIED_MOVES = (0.08, 0.92)
 """Shares of that work where moves are few for each choice: the first is short, for where that is
 enough, and one longer round is better than several."""
@@ -188,6 +201,7 @@ class _Search:
         self.lack = m.need.copy()
         self.reproducible = True
         self.closed = self.infeasible = False
+        self.methods = ["primal-dual bound"]
 
     @property
     def gap(self) -> float:
@@ -210,16 +224,17 @@ class _Search:
         m = self.m
         prices = self.relax(max(TIGHT, 0.2 * self.effort.gap), None)
         self.penalty = 0.0 if len(m.need) == 0 else 3.0 + 2.0 * float(prices.phi.max())
-        methods = ["primal-dual bound", "annealed ruin and recreate"]
+        methods = self.methods
         order = np.argsort(-prices.x, kind="stable")
         for start in (order[prices.x[order] > 0.5], np.zeros(0, dtype=np.int64)):
             state = kernels.empty_state(m, prices.weight)
             kernels.start_from(m, state, start, self.rate)
             self.keep(state.chosen)
         if swapping.applies(m):
-            methods[-1] = "annealed moves of single sites"
+            methods.append("annealed moves of single sites")
             prices = self.move(prices)
         else:
+            methods.append("annealed ruin and recreate")
             self.anneal(prices)
             self.decide_windows()
             prices = self.tighten(prices)
@@ -396,7 +411,20 @@ class _Search:
                 before, prices = prices, self.tighten(prices)
                 tight = prices is not before
             self.progress(k + 1, len(shares) + 1)
+            if float(self.m.weight.sum()) - self.merit < ALL * self.merit / number:
+                self.cover_all()
+                break
         return prices
+
+    def cover_all(self) -> None:
+        """Row weighting, where next to nothing is left out: moves then change next to nothing."""
+        m = self.m
+        sets = weighting.Sets(
+            m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, np.ones_like(m.cost)
+        )
+        work = WEIGHTED * self.effort.work
+        self.keep(weighting.fuller(sets, m.weight, self.best, work=work, seed=(self.seed,)))
+        self.methods.append("row weighting")
 
     def fill(self, chosen: np.ndarray) -> None:
         """Take a plan, completed greedily, if it is better."""

@@ -80,7 +80,7 @@ def cheapest(
     -------
     (n_sites,) bool
     """
-    found = _searches(sets, np.ones(sets.n_groups), start, (1, 1), work, seed, unit, enough)
+    found = _searches(sets, np.ones(sets.n_groups), start, work, seed, unit, enough)
     return min(found, key=lambda own: float(sets.cost[own].sum()))
 
 
@@ -89,7 +89,6 @@ def fuller(
     worth: np.ndarray,
     chosen: np.ndarray,
     *,
-    rise: tuple[int, int],
     work: float,
     seed: Sequence[int],
 ) -> np.ndarray:
@@ -101,8 +100,6 @@ def fuller(
     worth : (n_groups,) float64
         What it is to cover each group.
     chosen : (n_sites,) bool
-    rise : (int, int)
-        The weight of a group at the start, and by how much it rises with each step.
     work, seed
         As for :func:`cheapest`.
 
@@ -110,7 +107,7 @@ def fuller(
     -------
     (n_sites,) bool
     """
-    found = _searches(sets, worth, chosen, rise, work, seed, 0.0, 0.0)
+    found = _searches(sets, worth, chosen, work, seed, 0.0, 0.0)
     return max(found, key=lambda own: _covered(sets, worth, own))
 
 
@@ -125,7 +122,6 @@ def _searches(
     sets: Sets,
     worth: np.ndarray,
     start: np.ndarray,
-    rise: tuple[int, int],
     work: float,
     seed: Sequence[int],
     unit: float,
@@ -133,7 +129,7 @@ def _searches(
 ) -> list[np.ndarray]:
     def chain(k: int) -> np.ndarray:
         draws = np.random.default_rng([*seed, k]).integers(1 << 31)
-        found: np.ndarray = _search(sets, worth, start, *rise, work, draws, unit, enough)
+        found: np.ndarray = _search(sets, worth, start, work, draws, unit, enough)
         return found
 
     with ThreadPoolExecutor(min(CHAINS, available_threads())) as pool:
@@ -295,7 +291,7 @@ def _fill(sets, worth, s, step, limit, state):  # type: ignore[no-untyped-def]
 
 
 @_njit
-def _search(sets, worth, start, first, rise, work, seed, unit, enough):  # type: ignore[no-untyped-def]
+def _search(sets, worth, start, work, seed, unit, enough):  # type: ignore[no-untyped-def]
     """The best choice that was seen.
 
     With a ``unit`` the cheapest that covers all; without one that which leaves out least, at no
@@ -304,8 +300,8 @@ def _search(sets, worth, start, first, rise, work, seed, unit, enough):  # type:
     n, n_groups = sets.cost.size, worth.size
     state = np.array([np.uint64(88172645463325252) + np.uint64(seed) * np.uint64(2654435761)])
     s = _State(
-        np.full(n_groups, first, np.int64),
-        first * (sets.cover_ptr[1:] - sets.cover_ptr[:-1]),
+        np.ones(n_groups, np.int64),
+        sets.cover_ptr[1:] - sets.cover_ptr[:-1],
         np.full(n, -2, np.int64),
         np.zeros(n_groups, np.int64),
         np.zeros(n_groups, np.int64),
@@ -341,9 +337,9 @@ def _search(sets, worth, start, first, rise, work, seed, unit, enough):  # type:
         _fill(sets, worth, s, step, limit, state)
         for k in range(s.size[0]):
             j = s.left[k]
-            s.weight[j] += rise
+            s.weight[j] += 1
             for q in range(sets.group_ptr[j], sets.group_ptr[j + 1]):
-                s.score[sets.group_idx[q]] += rise
+                s.score[sets.group_idx[q]] += 1
             s.work[0] += sets.group_ptr[j + 1] - sets.group_ptr[j]
         if unit == 0.0 and s.total[0] < least:
             best[:], least = s.within_at >= 0, s.total[0]

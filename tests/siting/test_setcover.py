@@ -145,7 +145,7 @@ def test_row_weighting_keeps_what_it_promises(seed: int, priced: bool) -> None:
     assert dense[cover].any(axis=0).all()
     assert cost[cover].sum() >= least_cost(dense, cost) - 1e-6
     worth, start = rng.uniform(0, 3, dense.shape[1]), rng.random(30) < 0.2
-    better = weighting.fuller(sets, worth, start, rise=(10, 1), work=2e5, seed=(seed,))
+    better = weighting.fuller(sets, worth, start, work=2e5, seed=(seed,))
     assert cost[better].sum() <= cost[start].sum() * (1 + 1e-9)
     before, after = (worth[dense[own].any(axis=0)].sum() for own in (start, better))
     assert after >= before - 1e-9
