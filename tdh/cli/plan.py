@@ -49,6 +49,19 @@ if TYPE_CHECKING:
     ),
 )
 @click.option(
+    "--share",
+    "shares",
+    metavar="PERCENT",
+    help=str(
+        Text(
+            "Instead: how few assets (or, with costs, how little money) would serve so many percent of "
+            "what all assets of a carrier could, whatever its budget: 50,90,100.",
+            "代わりに、予算に関係なく、各事業者の全アセットで充足できる人口の何%かを満たすのに必要な"
+            "最少の局数(費用があれば最小費用)。例: 50,90,100。",
+        )
+    ),
+)
+@click.option(
     "--alternatives",
     type=click.IntRange(min=1),
     metavar="N",
@@ -75,29 +88,31 @@ def command(
     carrier: str | None,
     not_chosen: int | None,
     curve: str | None,
+    shares: str | None,
     alternatives: int | None,
     compare: Path | None,
     as_json: bool,
 ) -> None:
-    asked = [x for x in (not_chosen, curve, alternatives, compare) if x is not None]
+    asked = [x for x in (not_chosen, curve, shares, alternatives, compare) if x is not None]
     if len(asked) > 1 or (carrier is not None and curve is not None):
         raise click.UsageError(
             str(
                 Text(
-                    "give one of --not-chosen, --curve, --alternatives, --compare; the curve is of "
-                    "all carriers together",
-                    "--not-chosen、--curve、--alternatives、--compare はどれか一つだけ指定して"
-                    "ください。--curve は全事業者の合計です",
+                    "give one of --not-chosen, --curve, --share, --alternatives, --compare; the curve "
+                    "is of all carriers together",
+                    "--not-chosen、--curve、--share、--alternatives、--compare はどれか一つだけ指定"
+                    "してください。--curve は全事業者の合計です",
                 )
             )
         )
-    steps = _numbers(curve)
+    steps, percents = _numbers(curve), _percents(shares)
 
     import pandas as pd
 
     import tdh
     from tdh.cli import tables
     from tdh.pipeline import weighing
+    from tdh.pipeline.needed import needed
 
     opened = tdh.read_run(run)
     if steps is not None:
@@ -121,6 +136,9 @@ def command(
         columns += [c for c in _ENTERS if table[c].notna().any()]
         columns += ["reason", "by_asset_id"] if as_json else []
         columns.append(f"reason_{current()}")
+    elif percents is not None:
+        name, table = "plan_needed", needed(opened, [percent / 100 for percent in percents])
+        columns = [c for c in table if table[c].notna().any()]
     elif alternatives is not None:
         name, table = "plan_alternatives", weighing.alternatives(opened, alternatives)
         columns = ["alternative", "people_served", "carrier_id", "order", "asset_id", "name"]
@@ -138,11 +156,16 @@ def command(
         if "fiscal_year" in table and table["fiscal_year"].notna().any():
             columns.insert(1, "fiscal_year")
     table = options.only_carrier(opened, table, carrier)
-    table = table.join(opened.assets["name"], on="asset_id")
+    if "asset_id" in table:
+        table = table.join(opened.assets["name"], on="asset_id")
     if not as_json:
         table = options.named_carriers(opened, table)
-        if name in ("plan_alternatives", "plan_compared"):
+        if name in ("plan_alternatives", "plan_compared", "plan_needed"):
             table = _worded(table)
+        if name == "plan_needed":
+            for column in ("share", "gap"):
+                table[column] = [f"{value:.4g} %" for value in 100 * table[column]]
+            table["at_least"] = table["at_least"].astype("Int64")
     tables.show(table[columns], name, as_json)
 
 
@@ -202,3 +225,25 @@ def _numbers(given: str | None) -> list[int] | None:
             param_hint="--curve",
         )
     return [int(part) for part in parts]
+
+
+def _percents(given: str | None) -> list[float] | None:
+    """Percentages with commas between them."""
+    if given is None:
+        return None
+    parts = [part.strip().removesuffix("%").strip() for part in given.split(",") if part.strip()]
+    try:
+        percents = [float(part) for part in parts]
+    except ValueError:
+        percents = []
+    if not percents or not all(0 < percent <= 100 for percent in percents):
+        raise click.BadParameter(
+            str(
+                Text(
+                    "write percentages above 0 and up to 100 with commas between: 50,90,100",
+                    "0より大きく100以下の百分率をカンマ区切りで書いてください: 50,90,100",
+                )
+            ),
+            param_hint="--share",
+        )
+    return percents

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy import optimize, sparse
 
 from tdh.cli import group
 from tdh.language import speaking
+from tdh.pipeline import questions
+from tdh.pipeline.context import Context
+from tdh.pipeline.needed import needed
 from tdh.results import Run
+from tdh.scenario.models import Choice
 
 
 def rows(*arguments: object) -> list[dict[str, Any]]:
@@ -72,3 +78,75 @@ def test_the_curve_is_told_in_words(demo_run: Run) -> None:
     assert result.exit_code == 0, result.output
     assert "最適" in result.stdout
     assert "optimal" not in result.stdout and "feasible" not in result.stdout
+
+
+def test_how_few_assets_a_share_takes(demo_run: Run) -> None:
+    found = rows(demo_run.folder, "--share", "30, 60%,100")
+    assert len(found) == 3 * len(demo_run.carriers)
+    for carrier in demo_run.carriers:
+        own = [r for r in found if r["carrier_id"] == carrier.id]
+        assert [r["share"] for r in own] == [0.3, 0.6, 1.0]
+        assert own[0]["sites"] < own[1]["sites"] < own[2]["sites"]
+        for row in own:
+            assert row["people_served"] >= row["people"] * (1 - 1e-9)
+            assert row["at_least"] <= row["sites"]
+            assert (row["status"] == "optimal") is (row["at_least"] == row["sites"])
+    # One carrier's 60 % again, as sites that an exact solver chooses.
+    question = questions.asked(Context.of(demo_run))
+    near, people = question.footprints[0].toarray(), question.unmet[0]
+    near, people = near[:, people > 0], people[people > 0]
+    n_sites, n_cells = near.shape
+    reach = people[near.any(axis=0)].sum()
+    program = optimize.milp(
+        np.concatenate([np.ones(n_sites), np.zeros(n_cells)]),
+        constraints=[
+            optimize.LinearConstraint(
+                sparse.hstack([sparse.csr_array(near.T, dtype=float), -sparse.eye_array(n_cells)]),
+                0,
+            ),
+            optimize.LinearConstraint(
+                np.concatenate([np.zeros(n_sites), people])[None], 0.6 * reach * (1 - 1e-9)
+            ),
+        ],
+        integrality=np.repeat([1, 0], [n_sites, n_cells]),
+        bounds=optimize.Bounds(0, 1),
+    )
+    first = next(
+        r
+        for r in found
+        if r["carrier_id"] == demo_run.scenario.carriers[0].id and r["share"] == 0.6
+    )
+    assert first["people"] == pytest.approx(0.6 * reach)
+    assert first["at_least"] <= round(program.fun) <= first["sites"]
+
+
+@pytest.mark.parametrize("given", ["", "0", "101", "x", "50,-1", "nan"])
+def test_shares_that_make_no_sense_are_refused(demo_run: Run, given: str) -> None:
+    result = CliRunner().invoke(group(), ["plan", str(demo_run.folder), "--share", given])
+    assert result.exit_code == 2
+    assert "--share" in result.output
+
+
+def test_shares_follow_the_planners_choices_and_costs(demo_run: Run) -> None:
+    carrier = demo_run.scenario.carriers[0].id
+    (before, *_) = rows(demo_run.folder, "--share", "60", "--carrier", carrier)
+    question = questions.asked(Context.of(demo_run))
+    useless = question.ids[np.diff(question.footprints[0].indptr).argmin()]
+    useful = question.ids[np.asarray(question.footprints[0] @ question.unmet[0]).argmax()]
+    scenario = demo_run.scenario
+    choices = [
+        Choice(carrier=carrier, asset=useless, offer=True),
+        Choice(carrier=carrier, asset=useful, offer=False),
+    ]
+    siting = scenario.siting.model_copy(update={"choices": choices})
+    after = needed(demo_run, [0.6], scenario.model_copy(update={"siting": siting})).iloc[0]
+    # The useless one counts, and what the useful one served takes others.
+    assert after["people"] <= before["people"]
+    assert after["at_least"] > before["sites"]
+    yen = dict.fromkeys(demo_run.assets["placement"].unique(), 3000000.0) | dict.fromkeys(
+        demo_run.assets["kind"].unique(), 3e6
+    )
+    costs = scenario.costs.model_copy(update={"yen": yen})
+    row = needed(demo_run, [0.6], scenario.model_copy(update={"costs": costs})).iloc[0]
+    assert row["yen"] == 3e6 * before["sites"] and np.isnan(row["at_least"])
+    assert row["at_least_yen"] <= row["yen"]
