@@ -23,8 +23,10 @@ from tdh.siting import (
     Effort,
     solve_allocation,
     solve_mclp,
+    solve_partial_cover,
     solve_years,
     verify,
+    verify_cover,
     verify_years,
 )
 
@@ -190,6 +192,24 @@ def test_mclp(benchmark: BenchmarkFixture, n_sites: int, n_cells: int, direction
     )
     benchmark.extra_info.update(gap=plan.gap, method=plan.method, nonzeros=footprint.nnz)
     assert plan.gap <= 0.02
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9])
+@pytest.mark.parametrize(
+    ("n_sites", "n_cells"),
+    [
+        (500, 20_000),
+        pytest.param(2_000, 100_000, marks=LARGE),
+        pytest.param(10_000, 2_000_000, marks=LARGE),
+    ],
+)
+def test_fewest(benchmark: BenchmarkFixture, n_sites: int, n_cells: int, share: float) -> None:
+    """The fewest sites for all that can be covered, and for most of it."""
+    footprint, demand, *_ = plane(n_sites, n_cells, 0)
+    cover = benchmark.pedantic(solve_partial_cover, (footprint, demand, share), rounds=1)
+    benchmark.extra_info.update(sites=cover.sites, at_least=cover.at_least, gap=cover.gap)
+    assert verify_cover(cover, footprint, demand, share) == []
+    assert cover.gap <= (0.0 if n_sites == 500 else 0.06)
 
 
 @pytest.mark.slow
