@@ -176,7 +176,7 @@ def _least(slack: _Slack, request: Request, model: Model) -> Loosened | None:
     if found.values is None:
         return None
     chosen = found.values[: m.n_pairs] > 0.5
-    if (exact.within(m, chosen) < m.need * (1 - 1e-9) - 1e-9).any():
+    if exact.short(m.need, exact.within(m, chosen)).any():
         return None
     # Counted again: the solver's own slack is right to its tolerances only.
     over = max(0.0, float((uses @ chosen - slack.most).max()))
@@ -216,7 +216,7 @@ def _spacing(request: Request, model_of: Callable[[Request], Model]) -> Loosened
         if found.values is None:
             return False
         served = exact.within(m, found.values[: m.n_pairs] > 0.5)
-        return bool((served >= m.need * (1 - 1e-9) - 1e-9).all())
+        return not exact.short(m.need, served).any()
 
     low, high = 0, len(steps)
     if not len(steps) or not keeps(float(steps[0])):

@@ -285,6 +285,18 @@ def within(m: Arrays, chosen: np.ndarray) -> np.ndarray:
     return sums
 
 
+def short(need: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Which floors lie above what is covered within them, beyond rounding.
+
+    Examples
+    --------
+    >>> short(np.array([3.0, 3.0, -1.0]), np.array([3.0 - 1e-12, 2.9, 0.0])).tolist()
+    [False, True, False]
+    """
+    lacks: np.ndarray = covered < need * (1 - 1e-9) - 1e-9
+    return lacks
+
+
 def covered(m: Arrays, chosen: np.ndarray) -> np.ndarray:
     """Which groups a choice covers."""
     out = np.zeros(m.n_groups, dtype=bool)

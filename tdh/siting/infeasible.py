@@ -58,7 +58,7 @@ def check_reach(request: Request, model: Model, build: Build | None = None) -> N
         As :func:`check_alone`.
     """
     m = model.arrays
-    if len(m.need) and _short(m.need, reach(m)).any():
+    if len(m.need) and exact.short(m.need, reach(m)).any():
         check_alone(request, model, build)
 
 
@@ -75,7 +75,7 @@ def check_alone(request: Request, model: Model, build: Build | None = None) -> N
     most = np.minimum(
         [most_within(model, f) for f in range(len(request.floors))], reach(m)[: len(request.floors)]
     )
-    if _short(m.need[: len(most)], most).any():
+    if exact.short(m.need[: len(most)], most).any():
         least = _elastic(m)
         lack = None if least.lack is not None else _searched(m, most)
         raise told(request, m, least, lack, most, build)
@@ -97,11 +97,6 @@ def _searched(m: Arrays, most: np.ndarray) -> np.ndarray | None:
         lack: np.ndarray = np.maximum(m.need - exact.within(m, found.chosen), 0.0)
         return lack
     return None if found.lack is None else found.lack + (m.need - aim)
-
-
-def _short(need: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """Which floors a bound of what can be reached lies below, beyond rounding."""
-    return most < need * (1 - 1e-9) - 1e-9
 
 
 def reach(m: Arrays) -> np.ndarray:
@@ -235,7 +230,7 @@ def told(
     shortfall = min(known, key=lambda s: float(s.sum()), default=np.maximum(m.need[:n], 0.0))
     alone = np.zeros(n) if most is None else np.maximum(m.need[:n] - most[:n], 0.0)
     if most is not None:
-        alone[~_short(m.need[:n], most[:n])] = 0.0
+        alone[~exact.short(m.need[:n], most[:n])] = 0.0
     # Each against its own need: what one of millions lacks by rounding may be all that another asks.
     lowered = np.flatnonzero((shortfall > 1e-9 * (1 + np.abs(m.need[:n]))) | (alone > 0))
     if len(lowered) == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,11 +12,10 @@ from tdh.language import Text
 from tdh.siting import programme
 from tdh.siting.inputs import Floor
 from tdh.siting.programme import Programme
+from tdh.siting.wording import outward
 
 NODES = 20_000
 """Branch-and-bound nodes for the least relaxation."""
-DIGITS = 6
-"""Significant digits of what a floor is to be lowered by."""
 
 
 def conflict(p: Programme, floors: Sequence[Floor], seed: int, unit: float = 1.0) -> list[Problem]:
@@ -47,17 +45,17 @@ def conflict(p: Programme, floors: Sequence[Floor], seed: int, unit: float = 1.0
     need = np.array([max(floor.need, 0.0) for floor in floors])
     lack = need * found.values[len(p.gain) :]
     named = np.flatnonzero(lack > 1e-6 * need)
-    fix_en = "a plan is known once it is lowered by {lack:g}"
-    fix_ja = "これを {lack:g} 下げれば計画があります"
+    fix_en = "a plan is known once it is lowered by {lack}"
+    fix_ja = "これを {lack} 下げれば計画があります"
     if found.proven:
-        fix_en = "the least relaxation lowers it by {lack:g}"
-        fix_ja = "最小の緩和では、これを {lack:g} 下げます"
+        fix_en = "the least relaxation lowers it by {lack}"
+        fix_ja = "最小の緩和では、これを {lack} 下げます"
     return [
         Problem(
             what,
             value=floors[f].need * unit,
             where=f"floors[{f}]",
-            fix=Text(fix_en, fix_ja, lack=upwards(float(lack[f]) * unit)),
+            fix=Text(fix_en, fix_ja, lack=outward(max(0.0, float(lack[f]) * unit), up=True)),
         )
         for f in (named if len(named) else np.flatnonzero(need)).tolist()
     ]
@@ -90,16 +88,3 @@ def elastic(p: Programme, floors: Sequence[Floor]) -> Programme:
         p.limit,
         p.n_whole,
     )
-
-
-def upwards(value: float) -> float:
-    """Rounded up to six digits: a floor that is lowered by less than it lacks is still missed.
-
-    >>> upwards(205.93547), upwards(3.0), upwards(4991183.2)
-    (205.936, 3.0, 4991190.0)
-    """
-    if value <= 0:
-        return 0.0
-    unit = 10.0 ** (math.floor(math.log10(value)) + 1 - DIGITS)
-    # What is whole but for rounding stays so.
-    return float(f"{math.ceil(value / unit - 1e-6) * unit:.{DIGITS}g}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from tdh.siting import exact
 from tdh.siting.counting import cells_of
 from tdh.siting.spacing import too_near
 
@@ -48,7 +49,7 @@ def best_swaps(
     for mask, need, carrier in request.floors:
         if carrier in (None, c):
             left = _served(request, chosen, mask, carrier) + _changes(request, c, own, count, mask)
-            allowed &= left >= need * (1 - 1e-9) - 1e-9
+            allowed &= ~exact.short(np.array(need), left)
     values = np.where(allowed, change, -np.inf)
     best = values.argmax(axis=1)
     value = values[np.arange(n_sites), best]

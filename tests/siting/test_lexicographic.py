@@ -348,7 +348,7 @@ def test_floors_of_cells_that_several_must_serve_against_enumeration(seed: int) 
         return
     with pytest.raises(InfeasibleError) as caught:
         solve(needs)
-    told = {p.where: p.fix.values["lack"] for p in caught.value.problems}
+    told = {p.where: float(p.fix.values["lack"]) for p in caught.value.problems}
     assert sum(told.values()) == pytest.approx(lack, rel=1e-5)
     solve([(mask, need - told.get(f"floors[{f}]", 0.0)) for f, (mask, need) in enumerate(needs)])
 
