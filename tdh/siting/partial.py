@@ -34,7 +34,7 @@ class Cover:
     cost : float
         What the sites cost; their number where no costs were given.
     least_cost : float
-        No cover of the share costs less.
+        No cover of the share costs less; where the share is 1, no cover of every cell.
     """
 
     plan: Plan

@@ -256,7 +256,14 @@ def cut(
     return Answer(values, bound, bound - gained <= TOLERANCE * bound, "HiGHS", in_time)
 
 
-def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = None) -> Answer:
+def branch(
+    p: Programme,
+    *,
+    nodes: int,
+    seed: int,
+    most: np.ndarray | None = None,
+    time_limit_s: float = PATIENCE_S,
+) -> Answer:
     """Branch and cut to optimality or to a limit of nodes.
 
     Parameters
@@ -267,6 +274,8 @@ def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = Non
     seed : int
     most : (n,) float64, optional
         Upper limits of the variables; then the bound holds within them only.
+    time_limit_s : float
+        A last resort: an answer that it ended is marked as not reproducible.
 
     Returns
     -------
@@ -284,10 +293,10 @@ def branch(p: Programme, *, nodes: int, seed: int, most: np.ndarray | None = Non
         f"limits/totalnodes = {nodes}\nrandomization/randomseedshift = {seed % 1000}\n"
         "limits/gap = 0\n"
     )
-    solver.set_time_limit_in_seconds(PATIENCE_S)
+    solver.set_time_limit_in_seconds(time_limit_s)
     begun = time.monotonic()
     solver.solve(model)
-    in_time = time.monotonic() - begun < PATIENCE_S
+    in_time = time.monotonic() - begun < time_limit_s
     every = float(np.maximum(p.gain, 0).sum())
     if not solver.has_solution():
         infeasible = int(solver.status()) == _INFEASIBLE

@@ -13,10 +13,14 @@ from tdh.siting.reducing import reduce
 
 WORK = 4e9
 """Elementary operations of each search at effort 1, some seconds."""
+RATE = 1e8
+"""Elementary operations a second that a time limit counts on."""
+QUICK = 2e6
+"""The same of a first cover: what costs more than all of it is left out."""
 STEPS = 6e9
 """Steps of the first-order method times non-zeros at effort 1, within its least and most steps."""
 LEAST, MOST = 1_000, 10_000
-OPEN, NODES = 30_000, 200
+OPEN, NODES = 30_000, 50
 """Non-zeros up to which what the bound leaves open is branched on, and the nodes."""
 ROUNDING = 1e-9
 """Share of the costs that the rounding of their sum may take."""
@@ -51,6 +55,7 @@ def solve(
     fixed: np.ndarray,
     seed: int = 0,
     work: float = 1.0,
+    time_limit_s: float | None = None,
 ) -> Found:
     r"""The cheapest sites that cover every cell with demand that a site can cover.
 
@@ -75,11 +80,15 @@ def solve(
     seed : int
     work : float
         Factor on the work limits.
+    time_limit_s : float, optional
+        Work is limited to what takes about so long; the clock itself is not looked at.
 
     Returns
     -------
     Found
     """
+    if time_limit_s is not None:
+        work = min(work, time_limit_s * RATE / WORK)
     # What costs nothing is taken: no cover is cheaper without it.
     chosen = fixed | (usable & (cost <= 0))
     done = np.zeros(len(demand), dtype=bool)
@@ -97,7 +106,8 @@ def solve(
     if not len(open_.group):
         return Found(_trimmed(footprint, demand, cost, chosen, fixed), base, "reduction")
     part = sparse.csr_array(cover[open_.site][:, open_.group])
-    own, least, method, reproducible = _cover(part, cost[open_.site], seed, work)
+    patience = min(time_limit_s or np.inf, programme.PATIENCE_S)
+    own, least, method, reproducible = _cover(part, cost[open_.site], seed, work, patience)
     chosen[open_.site[own]] = True
     return Found(
         _trimmed(footprint, demand, cost, chosen, fixed), base + least, method, reproducible
@@ -105,25 +115,40 @@ def solve(
 
 
 def _cover(
-    cover: sparse.csr_array, cost: np.ndarray, seed: int, work: float
+    cover: sparse.csr_array, cost: np.ndarray, seed: int, work: float, patience_s: float
 ) -> tuple[np.ndarray, float, str, bool]:
     """Of what cannot be reduced: a cover, the least cost, the method, whether it is reproducible."""
+    sets = weighting.Sets(*both_ways(cover), cost)
+    step = unit_of(cost) or 1e-6 * float(cost.min())
+    first = weighting.cheapest(
+        sets, np.zeros(len(cost), dtype=bool), unit=step, enough=0.0, work=QUICK, seed=(seed,)
+    )
+    spent = float(cost[first].sum())
+    if (cost > spent).any():
+        # No better cover has them, and beside them a solver would not tell other costs apart.
+        kept = np.flatnonzero(cost <= spent)
+        own, least, method, sure = _cover(
+            sparse.csr_array(cover[kept]), cost[kept], seed, work, patience_s
+        )
+        best = np.zeros(len(cost), dtype=bool)
+        best[kept[own]] = True
+        return best, least, method, sure
     n_sites, n_groups = cover.shape
     rows = sparse.csr_array(-cover.T.astype(np.float64).tocsr())
     p = programme.Programme(-cost, rows, -np.ones(n_groups), n_sites)
     if rows.nnz <= programme.SMALL:
-        answer = programme.branch(p, nodes=round(programme.NODES * max(work, 0.05)), seed=seed)
+        nodes = round(programme.NODES * max(work, 0.05))
+        answer = programme.branch(p, nodes=nodes, seed=seed, time_limit_s=patience_s)
         if answer.values is not None and answer.proven and programme.keeps(p, answer.values):
             return answer.values > 0.5, -answer.bound, "SCIP", answer.reproducible
     unit = unit_of(cost)
     steps = min(MOST, max(LEAST, STEPS / rows.nnz)) * max(work, 0.1)
     shares, bound, prices = programme.relax(p, iterations=round(steps))
     least = up(-bound, unit)
-    sets = weighting.Sets(*both_ways(cover), cost)
-    step = unit or 1e-6 * float(cost.min())
     best = weighting.cheapest(
         sets, shares > 0.5, unit=step, enough=least, work=WORK * work, seed=(seed,)
     )
+    best = min(best, first, key=lambda own: float(cost[own].sum()))
     spent = float(cost[best].sum())
     method, reproducible = "row weighting + PDLP bound", True
     # A site whose reduced cost is more than what the bound leaves open is in no better cover.
@@ -131,9 +156,11 @@ def _cover(
     likely = cost + rows.T @ prices <= room
     if spent > least + ROUNDING * spent and cover[np.flatnonzero(likely)].nnz <= OPEN:
         most = likely.astype(np.float64)
-        answer = programme.branch(p, nodes=max(1, round(NODES * work)), seed=seed, most=most)
+        nodes = max(1, round(NODES * work))
+        answer = programme.branch(p, nodes=nodes, seed=seed, most=most, time_limit_s=patience_s)
         method, reproducible = method + " + SCIP on what it leaves open", answer.reproducible
-        within = spent if answer.values is None and answer.proven else -answer.bound
+        none = answer.values is None and answer.proven
+        within = spent - (0.0 if unit else step) if none else -answer.bound
         least = max(least, up(min(within, spent), unit))
         if answer.values is not None and programme.keeps(p, answer.values):
             own = answer.values > 0.5

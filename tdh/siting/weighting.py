@@ -25,6 +25,8 @@ CHAINS = 2
 """Independent searches, shared by the threads that there are."""
 LOOKED_AT = 300
 """Chosen sites among which the one that is missed least is sought; drawn, where there are more."""
+STEP = 100.0
+"""Elementary operations that a step counts for at least."""
 
 
 class Sets(NamedTuple):
@@ -326,6 +328,7 @@ def _search(sets, worth, start, work, seed, unit, enough):  # type: ignore[no-un
                 break
             limit = s.total[1] - unit
         step += 1
+        s.work[0] += STEP
         gone = 0
         while s.size[1] > 0 and (gone == 0 or s.total[1] > limit):
             site = _least_missed(sets, s, step, state)

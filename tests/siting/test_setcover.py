@@ -171,3 +171,28 @@ def test_nothing_to_cover_takes_nothing() -> None:
     assert cover.status is Status.OPTIMAL
     held = solve_partial_cover(near, [0, 1], fixed=[0], cost=[2, 3])
     assert held.plan.selected.tolist() == [0, 1] and held.least_cost == 5.0
+
+
+@pytest.mark.parametrize("share", [0.7, 1.0])
+def test_a_site_that_is_very_dear_does_not_hide_the_others_costs(share: float) -> None:
+    """A solver's tolerances are relative to the dearest: what no good cover has is left out."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        dense = rng.random((9, 12)) < 0.3
+        cost = rng.integers(2, 9, 9).astype(float)
+        dense[0], cost[0] = rng.random(12) < 0.6, 10.0 ** rng.integers(7, 13)
+        dense[1:, ~dense[1:].any(axis=0)] = True
+        subsets = (np.arange(2**9)[:, None] >> np.arange(9)) & 1 > 0
+        reached = (subsets @ dense.astype(int) > 0).sum(axis=1) >= share * 12 - 1e-6
+        cover = solve_partial_cover(sparse.csr_array(dense), np.ones(12), share, cost=cost)
+        assert cover.cost == cover.least_cost == (subsets @ cost)[reached].min()
+
+
+@pytest.mark.parametrize("share", [1e-12, 1e-9, 1e-7, 1e-3])
+def test_a_share_that_is_tiny_is_reached(share: float) -> None:
+    near, demand, cost = sparse.csr_array(np.eye(5, dtype=bool)), [1e6, 2, 1, 1, 1], [5, 3, 2, 1, 1]
+    for problem in ({}, {"cost": cost}):
+        cover = solve_partial_cover(near, demand, share, **problem)
+        assert verify_cover(cover, near, demand, share, **problem) == []
+        assert cover.sites == 1 and cover.status is Status.OPTIMAL
+    assert cover.cost == (1.0 if share < 1e-6 else 5.0)

@@ -141,4 +141,4 @@ def test_small_floors_that_conflict_are_out_of_reach(unit: float) -> None:
     (problem,) = caught.value.problems
     assert problem.value == pytest.approx(3.0 * unit)
     assert isinstance(problem.fix, Text)
-    assert problem.fix.values["lack"] == pytest.approx(3.0 * unit)
+    assert float(problem.fix.values["lack"]) == pytest.approx(3.0 * unit)
