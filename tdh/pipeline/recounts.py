@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tdh import gaps, siting
 from tdh.errors import Problem
 from tdh.language import Text
-from tdh.pipeline import claims, counted, rules
+from tdh.pipeline import claims, counted, rules, tallies
 from tdh.pipeline.counted import Counted
 from tdh.results import Run
 
@@ -30,8 +31,8 @@ def verify(run: Run) -> list[Problem]:
 
 def of(plan: Counted) -> list[Problem]:
     """The same of offers that are counted already."""
-    checks = (claims.summary, claims.offers, _manifest, _people, _limits, _money, _order, _years)
-    return [p for check in checks for p in check(plan)]
+    of_tables = claims.summary, claims.offers, _manifest, _gaps, _people
+    return [p for check in (*of_tables, _limits, _money, _order, _years) for p in check(plan)]
 
 
 def counted_in_order(run: Run) -> list[dict[str, Any]]:
@@ -51,6 +52,44 @@ def _manifest(plan: Counted) -> list[Problem]:
         Problem(what, value=plan.run.summary.get(name), expected=str(value), where=name)
         for name, value in facts.items()
         if plan.run.summary.get(name) != value
+    ]
+
+
+def _gaps(plan: Counted) -> list[Problem]:
+    """Which cells are a gap, against the rasters of today; each once, and of a known carrier."""
+    run, names = plan.run, plan.run.gaps[["carrier_id", "cell_id"]].astype(str)
+    ground, served = tallies.Ground(run), np.zeros(plan.missing.shape, dtype=bool)
+    for k, carrier in enumerate(run.carriers):
+        for band in carrier.bands:
+            # In float64, as the gaps were found: a threshold need not be a float32.
+            level = ground.level(carrier.id, band, "before").astype(np.float64)
+            served[k] |= level >= run.bands[carrier.id, band].covered_dbm
+
+    def cells(which: np.ndarray) -> list[str]:
+        return [f"{plan.carriers[c]}, {run.cells.index[j]}" for c, j in np.argwhere(which).tolist()]
+
+    def rows(which: pd.Series) -> list[str]:
+        return [f"{carrier}, {cell}" for carrier, cell in names[which].to_numpy().tolist()]
+
+    findings = (
+        (
+            Text("a cell that is not served is no gap", "カバーされないセルが不足区域にありません"),
+            cells(~served & ~plan.missing),
+        ),
+        (
+            Text("a cell that is served is a gap", "カバー済みのセルが不足区域にあります"),
+            cells(served & plan.missing),
+        ),
+        (Text("a gap occurs twice", "同じ不足セルが重複しています"), rows(names.duplicated())),
+        (
+            Text("there is no such carrier", "その事業者はありません"),
+            rows(~names["carrier_id"].isin(plan.carriers)),
+        ),
+    )
+    return [
+        Problem(what, value=f"{found[0]} ({len(found)})", where="gaps.parquet")
+        for what, found in findings
+        if found
     ]
 
 

@@ -192,9 +192,11 @@ def altered(values: pd.Series) -> Any:
     return others.iloc[0] if len(others) else "n99"
 
 
-def tampered(run: Run, table: pd.DataFrame) -> list[str]:
+def tampered(run: Run, table: pd.DataFrame | None = None, **tables: Any) -> list[str]:
+    """What is found of a run with another table ``plan``, or with others of its tables."""
     wrong = read_run(run.folder)
-    wrong.__dict__.update(plan=table, cells=run.cells, gaps=run.gaps, assets=run.assets)
+    wrong.__dict__.update(cells=run.cells, gaps=run.gaps, assets=run.assets, plan=run.plan)
+    wrong.__dict__.update(tables if table is None else {**tables, "plan": table})
     return [str(p) for p in recounts.verify(wrong)]
 
 
@@ -249,3 +251,36 @@ def test_people_of_the_gaps_are_residents_with_their_carriers_share(run: Run) ->
     wrong = read_run(run.folder)
     wrong.__dict__["gaps"] = run.gaps.assign(unmet_people=run.gaps["unmet_people"] * 1.1)
     assert "other people are in a gap" in " ".join(map(str, recounts.verify(wrong)))
+
+
+def test_gaps_are_the_cells_that_the_rasters_do_not_serve(run: Run) -> None:
+    gaps, nobody = run.gaps, run.gaps["unmet_people"] == 0
+    assert nobody.any()
+    less = " ".join(tampered(run, gaps=gaps[~nobody]))
+    assert "a cell that is not served is no gap" in less and f"({int(nobody.sum())})" in less
+    served = set(run.cells.index) - set(gaps["cell_id"].astype(str))
+    more = gaps.iloc[:1].assign(cell_id=min(served), unmet_people=0.0)
+    plain = gaps.astype({"cell_id": "str", "carrier_id": "str"})
+    for row, said in (
+        (more, "a cell that is served is a gap"),
+        (plain.iloc[:1], "a gap occurs twice"),
+        (plain.iloc[:1].assign(carrier_id="nobody"), "there is no such carrier: nobody"),
+    ):
+        assert said in " ".join(tampered(run, gaps=pd.concat([plain, row])))
+
+
+def test_gaps_and_plan_json_that_are_changed_together(run: Run) -> None:
+    """Fewer people in a gap, told alike by the table and by ``plan.json``."""
+    counts, _ = counted.read(run)
+    assert counts is not None
+    left = counts.missing & (counts.count == 0)
+    dropped = run.cells.index[left[0]].tolist()
+    first = run.gaps["carrier_id"].astype(str) == counts.carriers[0]
+    fewer = run.gaps[~(first & run.gaps["cell_id"].astype(str).isin(dropped))]
+    wrong = read_run(run.folder)
+    wrong.__dict__.update(gaps=fewer)
+    forged, _ = counted.read(wrong)
+    assert forged is not None
+    summary = {**claims._summary(forged, run.summary), "method": run.summary["method"]}
+    assert summary["people_in_gap_before"] < run.summary["people_in_gap_before"]
+    assert "is no gap" in " ".join(tampered(run, gaps=fewer, summary=summary))
