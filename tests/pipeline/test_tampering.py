@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,45 @@ def test_gaps_and_plan_json_that_are_changed_together(run: Run) -> None:
     summary = {**claims._summary(forged, run.summary), "method": run.summary["method"]}
     assert summary["people_in_gap_before"] < run.summary["people_in_gap_before"]
     assert "is no gap" in " ".join(tampered(run, gaps=fewer, summary=summary))
+
+
+def with_footprint(run: Run, change: Callable[[Any], Any], number: int = -1) -> list[str]:
+    """What is found if the footprint of one of the bands were another."""
+    at, own = list(run.bands)[number], run.footprint
+    wrong = read_run(run.folder)
+    wrong.__dict__["footprint"] = lambda *who: change(own(*who)) if who == at else own(*who)
+    problems, tables = checks.recounted(wrong)
+    assert tables == []
+    return [str(p) for p in problems]
+
+
+@pytest.mark.parametrize("number", [0, 1, -1])
+def test_footprints_are_of_the_runs_assets_cells_and_bands(demo_run: Run, number: int) -> None:
+    def turned(index: pd.Index) -> pd.Index:
+        return index[::-1]
+
+    for change, said in (
+        (lambda own: replace(own, site_ids=turned(own.site_ids)), "its assets are not those"),
+        (lambda own: replace(own, cell_ids=turned(own.cell_ids)), "its cells are not those"),
+        (lambda own: replace(own, band=replace(own.band, covered_dbm=-120.0)), "its band is not"),
+    ):
+        assert said in " ".join(with_footprint(demo_run, change, number))
+
+
+def test_what_cannot_be_a_name_is_a_finding(run: Run) -> None:
+    plan = run.plan
+    for column, said in (
+        ("asset_id", "assets without a footprint"),
+        ("carrier_id", "no such carrier"),
+    ):
+        for wrong in (None, [1], np.nan, 7):
+            names = plan[column].astype(object)
+            names.iloc[0] = wrong
+            assert said in " ".join(tampered(run, plan.assign(**{column: names})))
+
+
+def test_assets_that_are_gone_or_occur_twice_are_findings(run: Run) -> None:
+    assets, chosen = run.assets, run.plan["asset_id"].iloc[0]
+    for wrong in (assets.drop(index=chosen), pd.concat([assets, assets.loc[[chosen]]])):
+        (said,) = tampered(run, assets=wrong)
+        assert "assets are missing, or occur twice" in said and chosen in said
