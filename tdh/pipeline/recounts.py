@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -16,6 +14,8 @@ from tdh.results import Run
 
 _RELATIVE = 1e-6
 _FILE = "plan.json"
+_FACTS = ("status", "method", "objective", "bound", "gap")
+"""What the manifest tells of the stage of the plan."""
 
 
 def verify(run: Run) -> list[Problem]:
@@ -35,23 +35,24 @@ def of(plan: Counted) -> list[Problem]:
     return [p for check in (*of_tables, _limits, _money, _order, _years) for p in check(plan)]
 
 
-def counted_in_order(run: Run) -> list[dict[str, Any]]:
-    """What ``plan.json`` says of each objective, in order; empty where people alone count."""
-    found: list[dict[str, Any]] = run.summary.get("objectives", [])
-    return found
-
-
 def _manifest(plan: Counted) -> list[Problem]:
-    """What ``manifest.json`` says of the plan and ``plan.json`` does not."""
-    stages = plan.run.manifest.get("stages", [])
-    facts: dict[str, Any] = next(
-        (s.get("facts", {}) for s in stages if s.get("name") == "plan"), {}
-    )
+    """What ``manifest.json`` says of the plan, which ``plan.json`` must say, too; and the seed."""
+    manifest, summary = plan.run.manifest, plan.run.summary
+    stages = [s for s in claims.entries(manifest.get("stages")) if s.get("name") == "plan"]
+    if len(stages) != 1:
+        what = Text("the plan is not one stage", "計画の段階が1つではありません")
+        return [Problem(what, value=len(stages), expected="1", where="manifest.json: stages")]
+    facts = stages[0].get("facts")
+    facts = facts if isinstance(facts, dict) else {}
+    pairs = {
+        name: (summary.get(name), facts.get(name)) for name in dict.fromkeys((*_FACTS, *facts))
+    }
+    pairs["seed"] = (plan.scenario.seed, manifest.get("seed"))
     what = Text("plan.json and manifest.json differ", "plan.json と manifest.json が違います")
     return [
-        Problem(what, value=plan.run.summary.get(name), expected=str(value), where=name)
-        for name, value in facts.items()
-        if plan.run.summary.get(name) != value
+        Problem(what, value=of_plan, expected=str(told), where=name)
+        for name, (of_plan, told) in pairs.items()
+        if told is None or type(of_plan) is not type(told) or of_plan != told
     ]
 
 
