@@ -118,6 +118,7 @@ def with_part(summary: dict[str, Any], path: tuple[Any, ...], change: Callable[.
 CHANGES: dict[str, Callable[[Any, Any], None]] = {
     "another": lambda part, key: part.__setitem__(key, other(part[key])),
     "no number": lambda part, key: part.__setitem__(key, float("nan")),
+    "too large": lambda part, key: part.__setitem__(key, 10**400),
     "a table": lambda part, key: part.__setitem__(key, {"x": "y"}),
     "nothing": lambda part, key: part.__delitem__(key),
 }
@@ -203,6 +204,68 @@ def test_every_column_of_plan_parquet(run: Run) -> None:
         if run.plan[column].notna().any() and not tampered(run, without):
             missed.append(f"{column} left out")
     assert missed == []
+
+
+def test_numbers_of_plan_parquet_as_words(run: Run) -> None:
+    plan = run.plan
+    columns = ["order", "people_gained", "people_lost_without"]
+    columns += ["cost_yen"] if run.scenario.costs.yen else []
+    for column in columns:
+        wrong = plan.assign(**{column: plan[column].astype(str)})
+        assert any(f"{column}: the column holds no numbers" in p for p in tampered(run, wrong))
+        # The reasons are counted all the same.
+        wrong = wrong.assign(reason_en="because")
+        assert any("reason_en (" in p for p in tampered(run, wrong))
+
+
+def test_lists_in_plan_parquet(run: Run) -> None:
+    plan = run.plan
+    for column in set(plan) - {"asset_id", "carrier_id", "geometry"}:
+        found = " ".join(tampered(run, plan.assign(**{column: [[1, 2]] * len(plan)})))
+        assert f"plan.parquet: {column}" in found
+
+
+def test_crs_of_plan_parquet(run: Run) -> None:
+    for crs in ("EPSG:6669", None):
+        (said,) = tampered(run, run.plan.set_crs(crs, allow_override=True))
+        assert "the CRS is not that of the run" in said
+
+
+def test_a_bound_that_does_not_follow_from_its_parts(run: Run, plan: counted.Counted) -> None:
+    """A higher bound with the gap and the status that follow from it."""
+    summary = copy.deepcopy(run.summary)
+    value, bound = summary["objective"], 2 * summary["bound"]
+    summary.update(bound=bound, gap=(bound - value) / bound, status="feasible")
+    told = {"years", "objectives", "backup"} & set(summary)
+    problems = found(run, plan, summary)
+    assert any(p.startswith("plan.json: bound") for p in problems) == bool(told)
+
+
+def test_what_follows_from_the_bound_of_all_that_was_solved(
+    run: Run, plan: counted.Counted
+) -> None:
+    """Parts that are less well proven, with what follows for people, are a plan like another."""
+    summary, rules = copy.deepcopy(run.summary), run.scenario.siting
+    if rules.first:
+        part, share, key = summary["objectives"][-1], 1.0, "value"
+    elif rules.years or rules.backup:
+        part, key = summary["years" if rules.years else "backup"], "objective"
+        share = rules.discount ** (len(rules.years) - 1) if rules.years else 1.0
+    else:
+        pytest.skip("people alone")
+    for own, more in ((part, 100.0), (summary, 100.0 / share)):
+        value = own[key if own is part else "objective"]
+        own["bound"] = value + more
+        own.update(gap=more / own["bound"], status="feasible")
+    problems = [p for p in found(run, plan, summary) if "and manifest.json differ" not in p]
+    assert problems == []
+
+
+def test_nothing_is_held_of_less_than_nothing(run: Run, plan: counted.Counted) -> None:
+    summary = copy.deepcopy(run.summary)
+    for entry in summary.get("objectives", [])[:1]:
+        entry.update(held=-5.0, gap=(entry["bound"] + 5) / entry["bound"], status="feasible")
+        assert any("held" in p for p in found(run, plan, summary))
 
 
 def test_rows_of_plan_parquet(run: Run) -> None:
