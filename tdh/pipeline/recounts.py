@@ -120,7 +120,7 @@ def _limits(plan: Counted) -> list[Problem]:
         given = {k: v for k, v in given.items() if k not in ("cost", "budget", "programme_budget")}
     pairs = np.column_stack([plan.who, plan.site])
     found = siting.verify(pairs, plan.footprints, plan.unmet, **given)
-    return rules.named(found, run.scenario, codes, plan.unmet)
+    return rules.named(found, run.scenario, codes, plan.unmet, plan.ids.tolist())
 
 
 def _money(plan: Counted) -> list[Problem]:

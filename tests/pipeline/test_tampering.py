@@ -404,3 +404,16 @@ def test_the_manifest_tells_once_what_plan_json_tells(run: Run) -> None:
             assert f"{name}: plan.json and" in findings(stages=[{**stage, "facts": told}])
     for seed in (run.scenario.seed + 1, None, "0", [0], True):
         assert "seed: plan.json and" in findings(seed=seed)
+
+
+def test_findings_name_carriers_and_assets(run: Run) -> None:
+    plan, own = run.plan, run.scenario
+    carriers = [c.model_copy(update={"max_sites": 0}) for c in own.carriers]
+    siting = own.siting.model_copy(update={"spacing_m": 1e5, "sharing_capacity": 0})
+    scenario = own.model_copy(update={"carriers": carriers, "siting": siting})
+    found = tampered(run, scenario=scenario)
+    for carrier in plan["carrier_id"].unique():
+        assert any(p.startswith(f"{carrier}: a carrier has too many sites") for p in found)
+    for asset in plan["asset_id"].unique():
+        assert any(p.startswith(f"{asset}: too many carriers share") for p in found)
+    assert any(p.startswith(f"{plan['carrier_id'].iloc[0]}, ") and "too near" in p for p in found)
