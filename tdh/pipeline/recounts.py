@@ -1,4 +1,9 @@
-"""A finished run's plan counted again from its tables and footprints, with nothing of the solver."""
+"""A finished run's plan counted again from its tables and footprints, with nothing of the solver.
+
+Shared with the stages that wrote the run are the reasons in words, the scenario's limits and costs
+in numbers (:mod:`tdh.pipeline.rules`), what today's stations serve and how files are read: an error
+in these is not found here.
+"""
 
 from __future__ import annotations
 
