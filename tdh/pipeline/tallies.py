@@ -567,10 +567,13 @@ def gap_regions(ground: Ground) -> Tally:
     )
     counted, problems = [], []
     names = ["carrier_id", "band_class", "at_least"]
-    for (carrier, band_class, least), own in regions[~slow].groupby(names, sort=False):
-        rows, inside = _inside(ground, own, str(carrier))
-        counted.append(rows)
-        gap = _gap(ground, str(carrier), str(band_class), int(least))
+    told = dict(iter(regions[~slow].groupby(names, sort=False)))
+    for carrier, band_class, least in _questions(run):
+        inside = np.zeros(len(ground.people), dtype=np.int32)
+        if (carrier, band_class, least) in told:
+            rows, inside = _inside(ground, told[carrier, band_class, least], carrier)
+            counted.append(rows)
+        gap = _gap(ground, carrier, band_class, least)
         where = f"gap_regions ({carrier or f'< {least}'}{band_class and f', {band_class}'})"
         problems += _left_out(ground, gap, inside, where)
     if slow.any():
@@ -601,6 +604,21 @@ def gap_regions(ground: Ground) -> Tally:
             )
         )
     return tally
+
+
+def _questions(run: Run) -> list[tuple[str, str, int]]:
+    """Carrier (empty: all), class of bands (empty: all) and how many carriers are to serve."""
+    held = {(carrier, band.band_class) for (carrier, _), band in run.bands.items()}
+    classes = sorted({band_class for _, band_class in held})
+    names = [c.id for c in run.carriers]
+    return [
+        question
+        for band_class in ["", *(classes if len(classes) > 1 else [])]
+        for question in (
+            *((c, band_class, 1) for c in names if band_class == "" or (c, band_class) in held),
+            *(("", band_class, k) for k in range(1, min(2, len(names)) + 1)),
+        )
+    ]
 
 
 def _inside(ground: Ground, own: pd.DataFrame, carrier: str) -> tuple[pd.DataFrame, np.ndarray]:
