@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def numbers(values: Any) -> np.ndarray:
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        listed = np.iterable(values) and not isinstance(values, str)
+        listed = isinstance(values, Sized) and not isinstance(values, str)
         return np.full((len(values),) if listed else (), np.nan)
 
 

@@ -192,6 +192,7 @@ def test_masks_are_read_as_the_solvers_read_them() -> None:
         ("selected", [[0, 1], [1]]),
         ("selected", None),
         ("selected", "ab"),
+        ("selected", iter([0, 1])),
         ("objective", 10**400),
         ("bound", 10**400),
         ("status", np.array(["optimal", "feasible"])),
