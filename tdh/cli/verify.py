@@ -34,12 +34,12 @@ def command(run: Path, as_json: bool) -> None:
     import tdh
     from tdh import display
     from tdh.errors import TdhError
-    from tdh.pipeline import checks, recounts
+    from tdh.pipeline import checks, claims
 
     opened = tdh.read_run(run)
     of_plan, counted = checks.recounted(opened)
     problems = of_plan + [p for tally in counted for p in tally.problems]
-    order = recounts.counted_in_order(opened)
+    order = claims.entries(opened.summary.get("objectives"))
     if as_json:
         options.print_json(
             {

@@ -46,9 +46,10 @@ def summary(plan: Counted) -> list[Problem]:
 def _summary(plan: Counted, said: dict[str, Any]) -> dict[str, Any]:
     scenario, rules = plan.scenario, plan.scenario.siting
     in_gap = _in_gap(plan)
+    proven = {**said, "bound": _bound(plan, said)}
     counted: dict[str, Any] = {
         "objective": plan.people,
-        **_proof(said, plan.people, float(plan.unmet.sum())),
+        **_proof(proven, plan.people, float(plan.unmet.sum())),
         "method": _words(said.get("method")),
         **_money(plan, np.ones(len(plan.who), dtype=bool), rules.budget_yen),
         "people": float(plan.population.sum()),
@@ -72,6 +73,24 @@ def _summary(plan: Counted, said: dict[str, Any]) -> dict[str, Any]:
     if rules.backup is not None:
         counted["backup"] = _backup(plan, _block(said, "backup"))
     return counted
+
+
+def _bound(plan: Counted, said: dict[str, Any]) -> Any:
+    """The bound of people, as it follows from that of what was solved."""
+    rules, share = plan.scenario.siting, 1.0
+    if rules.years:
+        own, share = _block(said, "years"), rules.discount ** (len(rules.years) - 1)
+    elif rules.backup is not None:
+        own = _block(said, "backup")
+    elif rules.first:
+        objectives = entries(said.get("objectives"))
+        return objectives[-1].get("bound") if objectives else None
+    else:
+        return said.get("bound")
+    bound, objective = own.get("bound"), own.get("objective")
+    if not (is_number(bound) and is_number(objective)):
+        return None  # a finding of its own
+    return plan.people + (bound - objective) / share
 
 
 def _carrier(plan: Counted, k: int, in_gap: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -140,7 +159,7 @@ def _objective(plan: Counted, name: str, said: dict[str, Any], *, last: bool) ->
     """An objective of ``first``; what was held of it is known of the last alone."""
     counted, whole = plan.objective(name)
     held = said.get("held")
-    if last or not is_number(held):
+    if last or not is_number(held) or held < 0:
         held = counted
     return {
         "name": name,
@@ -183,8 +202,13 @@ def _words(value: Any) -> Any:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether something is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether something is a finite number that float64 can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _block(said: Any, name: str) -> dict[str, Any]:
@@ -293,6 +317,19 @@ def offers(plan: Counted) -> list[Problem]:
         )
         for name in sorted(names)
     ]
+    problems += [
+        Problem(
+            Text("the column holds no numbers", "数値の列ではありません"),
+            value=str(table[name].dtype),
+            where=f"plan.parquet: {name}",
+        )
+        for name, values in counted.items()
+        if name in table and _is_float(values) and not pd.api.types.is_numeric_dtype(table[name])
+    ]
+    if getattr(table, "crs", None) != plan.run.crs:
+        what = Text("the CRS is not that of the run", "座標系が計算と違います")
+        told = getattr(table, "crs", None)
+        problems.append(Problem(what, value=told, expected=plan.run.crs, where="plan.parquet"))
     rows = [f"{a}, {c}" for a, c in zip(table["asset_id"], table["carrier_id"], strict=True)]
     scale = float(plan.unmet.sum())
     for name, values in counted.items():
@@ -317,7 +354,7 @@ def offers(plan: Counted) -> list[Problem]:
 def _offers(plan: Counted) -> dict[str, Any]:
     """What each column says of the offers, counted."""
     table, scenario = plan.offers, plan.scenario
-    order = pd.to_numeric(table["order"], errors="coerce")
+    order = _numbers(table["order"])
     cells = [
         plan.footprints[c].indices[slice(*plan.footprints[c].indptr[i : i + 2])]
         for c, i in zip(plan.who.tolist(), plan.site.tolist(), strict=True)
@@ -343,18 +380,35 @@ def _offers(plan: Counted) -> dict[str, Any]:
     elif "cost_yen" in table:
         counted["cost_yen"] = np.full(len(table), np.nan)
     # A reason must be that of its row's numbers, which are compared by themselves.
-    numbers = ["order", "people_gained", "people_lost_without"]
-    if all(n in table and pd.api.types.is_numeric_dtype(table[n]) for n in numbers):
-        return {**counted, **planned.reasons(table, scenario)}
+    names = ["order", "people_gained", "people_lost_without"]
+    if all(name in table for name in names):
+        numbers = table.assign(**{name: _numbers(table[name]) for name in names})
+        return {**counted, **planned.reasons(numbers, scenario)}
     return {**counted, **{n: table[n] for n in ("reason_en", "reason_ja") if n in table}}
+
+
+def _is_float(counted: Any) -> bool:
+    return isinstance(counted, np.ndarray) and counted.dtype.kind == "f"
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    """The numbers of a column; NaN where it has none."""
+    single = values.astype(object).map(lambda value: value if np.ndim(value) == 0 else None)
+    return pd.to_numeric(single, errors="coerce")
 
 
 def _alike(said: pd.Series, counted: Any, scale: float) -> np.ndarray:
     """Row by row, whether a column says what is counted."""
-    if isinstance(counted, np.ndarray) and counted.dtype.kind == "f":
-        numbers = pd.to_numeric(said, errors="coerce").to_numpy(float)
+    if _is_float(counted):
+        numbers = _numbers(said).to_numpy(float)
         most = _RELATIVE * np.maximum(np.abs(counted), scale if "people" in str(said.name) else 0)
         empty = said.isna().to_numpy() & np.isnan(counted)
         return empty | (np.abs(numbers - counted) <= most)
     pairs = zip(said, counted, strict=True)
-    return np.array([pd.isna(a) if b is None else a == b for a, b in pairs], dtype=bool)
+    return np.array([_equal(a, b) for a, b in pairs], dtype=bool)
+
+
+def _equal(said: Any, counted: Any) -> bool:
+    if np.ndim(said) > 0:
+        return False
+    return bool(pd.isna(said)) if counted is None else bool(said == counted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from tdh import gaps, resilience
+from tdh.coverage import Coverage
 from tdh.errors import Problem
 from tdh.language import Text
 from tdh.pipeline import rules, standing
@@ -172,14 +174,9 @@ def read(run: Run) -> tuple[Counted | None, list[Problem]]:
         None where nothing can be counted.
     problems : list of Problem
     """
-    footprints = []
-    for carrier in run.carriers:
-        signals = [run.footprint(carrier.id, band) for band in carrier.bands]
-        served = signals[0].footprint()
-        for other in signals[1:]:
-            served = (served + other.footprint()).astype(bool)
-        footprints.append(sparse.csr_array(served))
-    ids = signals[0].site_ids
+    footprints, ids, problems = _footprints(run)
+    if problems:
+        return None, problems
     needed = ["asset_id", "carrier_id", "order"]
     needed += ["fiscal_year"] if run.scenario.siting.years else []
     missing = [c for c in needed if c not in run.plan]
@@ -187,9 +184,11 @@ def read(run: Run) -> tuple[Counted | None, list[Problem]]:
         what = Text("a column is missing", "列がありません")
         return None, [Problem(what, value=", ".join(missing), where="plan.parquet")]
     offers = run.plan
-    site = ids.get_indexer(offers["asset_id"])
-    who = pd.Index([c.id for c in run.carriers]).get_indexer(offers["carrier_id"])
-    twice = offers.duplicated(["asset_id", "carrier_id"]).to_numpy()
+    names = offers[["asset_id", "carrier_id"]]
+    names = names.where(names.map(lambda name: isinstance(name, str)))
+    site = ids.get_indexer(names["asset_id"])
+    who = pd.Index([c.id for c in run.carriers]).get_indexer(names["carrier_id"])
+    twice = names.duplicated().to_numpy()
     problems = [
         Problem(what, value=_some(offers.loc[rows, column]), where="plan.parquet")
         for what, column, rows in (
@@ -208,7 +207,54 @@ def read(run: Run) -> tuple[Counted | None, list[Problem]]:
     return Counted(run, rows, footprints, ids, site[kept], who[kept]), problems
 
 
+def _footprints(run: Run) -> tuple[list[sparse.csr_array], pd.Index, list[Problem]]:
+    """What each carrier's antennas would serve, the assets, and what is wrong with the files."""
+    footprints: list[sparse.csr_array] = []
+    problems: list[Problem] = []
+    ids = pd.Index([])
+    for carrier in run.carriers:
+        parts = []
+        for band in carrier.bands:
+            signals = run.footprint(carrier.id, band)
+            ids = signals.site_ids if ids.empty else ids
+            problems += _foreign(run, carrier.id, band, signals, ids)
+            parts.append(signals.footprint())
+        if not problems:
+            served = parts[0]
+            for other in parts[1:]:
+                served = (served + other).astype(bool)
+            footprints.append(sparse.csr_array(served))
+    missing = ids[~ids.isin(run.assets.index)]
+    if len(missing) or not run.assets.index.is_unique:
+        what = Text("assets are missing, or occur twice", "アセットの欠落か重複があります")
+        twice = run.assets.index[run.assets.index.duplicated()]
+        value = _some(pd.Series([*missing, *twice]))
+        problems.append(Problem(what, value=value, where="assets.parquet"))
+    return footprints, ids, problems
+
+
+def _foreign(
+    run: Run, carrier: str, band: str, signals: Coverage, ids: pd.Index
+) -> Iterator[Problem]:
+    """Where a footprint is not of the run's assets, cells and band."""
+    where = f"footprints/{carrier}-{band}.npz"
+    if not signals.site_ids.equals(ids):
+        yield Problem(
+            Text("its assets are not those of the others", "他のファイルとアセットが違います"),
+            where=where,
+        )
+    if not signals.cell_ids.equals(run.cells.index.astype("str")):
+        yield Problem(
+            Text("its cells are not those of the run", "計算のセルと違います"), where=where
+        )
+    if signals.band != run.bands.get((carrier, band)):
+        yield Problem(
+            Text("its band is not that of the manifest", "manifest.json の周波数帯と違います"),
+            where=where,
+        )
+
+
 def _some(values: pd.Series) -> str:
     """The first few of a column, and how many they are in all."""
-    named = ", ".join(values.iloc[:_MOST_NAMED].astype(str))
+    named = ", ".join(map(str, values.iloc[:_MOST_NAMED]))
     return named if len(values) <= _MOST_NAMED else f"{named}, … ({len(values)})"

@@ -1,20 +1,26 @@
-"""A finished run's plan counted again from its tables and footprints, with nothing of the solver."""
+"""A finished run's plan counted again from its tables and footprints, with nothing of the solver.
+
+Shared with the stages that wrote the run are the reasons in words, the scenario's limits and costs
+in numbers (:mod:`tdh.pipeline.rules`), what today's stations serve and how files are read: an error
+in these is not found here.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import pandas as pd
 
 from tdh import gaps, siting
 from tdh.errors import Problem
 from tdh.language import Text
-from tdh.pipeline import claims, counted, rules
+from tdh.pipeline import claims, counted, rules, tallies
 from tdh.pipeline.counted import Counted
 from tdh.results import Run
 
 _RELATIVE = 1e-6
 _FILE = "plan.json"
+_FACTS = ("status", "method", "objective", "bound", "gap")
+"""What the manifest tells of the stage of the plan."""
 
 
 def verify(run: Run) -> list[Problem]:
@@ -30,27 +36,66 @@ def verify(run: Run) -> list[Problem]:
 
 def of(plan: Counted) -> list[Problem]:
     """The same of offers that are counted already."""
-    checks = (claims.summary, claims.offers, _manifest, _people, _limits, _money, _order, _years)
-    return [p for check in checks for p in check(plan)]
-
-
-def counted_in_order(run: Run) -> list[dict[str, Any]]:
-    """What ``plan.json`` says of each objective, in order; empty where people alone count."""
-    found: list[dict[str, Any]] = run.summary.get("objectives", [])
-    return found
+    of_tables = claims.summary, claims.offers, _manifest, _gaps, _people
+    return [p for check in (*of_tables, _limits, _money, _order, _years) for p in check(plan)]
 
 
 def _manifest(plan: Counted) -> list[Problem]:
-    """What ``manifest.json`` says of the plan and ``plan.json`` does not."""
-    stages = plan.run.manifest.get("stages", [])
-    facts: dict[str, Any] = next(
-        (s.get("facts", {}) for s in stages if s.get("name") == "plan"), {}
-    )
+    """What ``manifest.json`` says of the plan, which ``plan.json`` must say, too; and the seed."""
+    manifest, summary = plan.run.manifest, plan.run.summary
+    stages = [s for s in claims.entries(manifest.get("stages")) if s.get("name") == "plan"]
+    if len(stages) != 1:
+        what = Text("the plan is not one stage", "計画の段階が1つではありません")
+        return [Problem(what, value=len(stages), expected="1", where="manifest.json: stages")]
+    facts = stages[0].get("facts")
+    facts = facts if isinstance(facts, dict) else {}
+    pairs = {
+        name: (summary.get(name), facts.get(name)) for name in dict.fromkeys((*_FACTS, *facts))
+    }
+    pairs["seed"] = (plan.scenario.seed, manifest.get("seed"))
     what = Text("plan.json and manifest.json differ", "plan.json と manifest.json が違います")
     return [
-        Problem(what, value=plan.run.summary.get(name), expected=str(value), where=name)
-        for name, value in facts.items()
-        if plan.run.summary.get(name) != value
+        Problem(what, value=of_plan, expected=str(told), where=name)
+        for name, (of_plan, told) in pairs.items()
+        if told is None or type(of_plan) is not type(told) or of_plan != told
+    ]
+
+
+def _gaps(plan: Counted) -> list[Problem]:
+    """Which cells are a gap, against the rasters of today; each once, and of a known carrier."""
+    run, names = plan.run, plan.run.gaps[["carrier_id", "cell_id"]].astype(str)
+    ground, served = tallies.Ground(run), np.zeros(plan.missing.shape, dtype=bool)
+    for k, carrier in enumerate(run.carriers):
+        for band in carrier.bands:
+            # In float64, as the gaps were found: a threshold need not be a float32.
+            level = ground.level(carrier.id, band, "before").astype(np.float64)
+            served[k] |= level >= run.bands[carrier.id, band].covered_dbm
+
+    def cells(which: np.ndarray) -> list[str]:
+        return [f"{plan.carriers[c]}, {run.cells.index[j]}" for c, j in np.argwhere(which).tolist()]
+
+    def rows(which: pd.Series) -> list[str]:
+        return [f"{carrier}, {cell}" for carrier, cell in names[which].to_numpy().tolist()]
+
+    findings = (
+        (
+            Text("a cell that is not served is no gap", "カバーされないセルが不足区域にありません"),
+            cells(~served & ~plan.missing),
+        ),
+        (
+            Text("a cell that is served is a gap", "カバー済みのセルが不足区域にあります"),
+            cells(served & plan.missing),
+        ),
+        (Text("a gap occurs twice", "同じ不足セルが重複しています"), rows(names.duplicated())),
+        (
+            Text("there is no such carrier", "その事業者はありません"),
+            rows(~names["carrier_id"].isin(plan.carriers)),
+        ),
+    )
+    return [
+        Problem(what, value=f"{found[0]} ({len(found)})", where="gaps.parquet")
+        for what, found in findings
+        if found
     ]
 
 
@@ -80,7 +125,7 @@ def _limits(plan: Counted) -> list[Problem]:
         given = {k: v for k, v in given.items() if k not in ("cost", "budget", "programme_budget")}
     pairs = np.column_stack([plan.who, plan.site])
     found = siting.verify(pairs, plan.footprints, plan.unmet, **given)
-    return rules.named(found, run.scenario, codes, plan.unmet)
+    return rules.named(found, run.scenario, codes, plan.unmet, plan.ids.tolist())
 
 
 def _money(plan: Counted) -> list[Problem]:

@@ -179,8 +179,9 @@ def named(
     scenario: Scenario,
     municipality_codes: Sequence[str] | np.ndarray,
     unmet: np.ndarray,
+    sites: Sequence[str] | None = None,
 ) -> list[Problem]:
-    """The solver's problems with the names of floors and carriers instead of their numbers."""
+    """The solver's problems with names instead of the numbers of floors, carriers and sites."""
     known = asked_floors(scenario, municipality_codes, unmet)
     ids = [c.id for c in scenario.carriers]
 
@@ -190,7 +191,9 @@ def named(
             lambda m: f"siting.floors[{known[int(m[1])].entry}] ({known[int(m[1])].name})",
             where,
         )
-        return re.sub(r"carrier\[(\d+)\]", lambda m: ids[int(m[1])], where)
+        if sites is not None:
+            where = re.sub(r"\bsite\[(\d+)\]", lambda m: sites[int(m[1])], where)
+        return re.sub(r"\bcarrier\[(\d+)\]", lambda m: ids[int(m[1])], where)
 
     return [
         replace(p, where=name(p.where) if isinstance(p.where, str) else p.where) for p in problems

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tdh import coverage
+from tdh.errors import Problem
 from tdh.language import Text
 from tdh.pipeline.tallies import Ground, Tally, compared
 from tdh.results import Run
@@ -82,12 +83,16 @@ def _skipped(name: str) -> Tally:
 def _tally(run: Run, name: str, counted: pd.DataFrame) -> Tally:
     """Values and points of a table beside those counted."""
     table: pd.DataFrame = getattr(run, name)
-    said = table.assign(carrier_id=table["carrier_id"].astype(str)).set_index(_KEY)
-    counted = counted.set_index(_KEY).reindex(said.index)
+    every = table.assign(carrier_id=table["carrier_id"].astype(str)).set_index(_KEY)
+    counted = counted.set_index(_KEY)
+    apart = every.index.symmetric_difference(counted.index)
+    said = every[every.index.isin(counted.index) & ~every.index.duplicated()]
+    counted = counted.reindex(said.index)
     values = pd.DataFrame(
         {
             component: counted[component] if component in counted else said[column]
             for component, column in _VALUES.items()
+            if component in counted or column in said
         }
     )
     found = values.rename(columns=_VALUES).astype(float)
@@ -117,13 +122,21 @@ def _tally(run: Run, name: str, counted: pd.DataFrame) -> Tally:
         found.loc[own.index, "rank"] = rank.where(~same, said.loc[order.index, "rank"]).reindex(
             own.index
         )
-        told = [f"contribution_{c}" for c in values]
+        told = [f"contribution_{c}" for c in values if f"contribution_{c}" in said]
         found.loc[own.index, "sum_of_parts"] = said.loc[own.index, told].sum(axis=1)
     said = said.assign(sum_of_parts=said["score"])
-    shown = [c for c in [*found.columns] if c in said]
-    return compared(
-        name, _WHAT, said[shown], found[shown], looser={"sum_of_parts": 1e-11, "rank": 1e-12}
-    )
+    tally = compared(name, _WHAT, said, found, looser={"sum_of_parts": 1e-11, "rank": 1e-12})
+    for rows, what in (
+        (apart, Text("a row is missing, or one too many", "行の過不足があります")),
+        (
+            every.index[every.index.duplicated()],
+            Text("a row occurs twice", "同じ行が重複しています"),
+        ),
+    ):
+        if len(rows):
+            value = f"{', '.join(map(str, rows[0]))} ({len(rows)})"
+            tally.problems.append(Problem(what, value=value, where=name))
+    return tally
 
 
 def _weight(run: Run, component: str) -> float:

@@ -1,7 +1,9 @@
-"""Tables of a finished run counted again, with nothing of the code that wrote them.
+"""Tables of a finished run counted again, by arithmetic of its own.
 
 What is read are the rasters of today and of after the plan, the cells, the sites and the plan's
-footprints; what is counted is compared number by number with what the tables say.
+footprints; what is counted is compared number by number with what the tables say. Shared with the
+stages that wrote them are how files are read, the meaning of codes and names, the scenario's
+weights, and in which cell a place lies.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import pandas as pd
 from rasterio import features
 from scipy import ndimage, special
 
+from tdh import manifest, schemas
 from tdh.errors import Problem
 from tdh.language import Text
+from tdh.pipeline import claims
 from tdh.present import CODES
 from tdh.results import Run, When
 
@@ -97,8 +101,11 @@ def compared(
         Columns for which another share holds.
     """
     columns = [c for c in counted.columns if c in said.columns]
+    lacking = [str(c) for c in counted.columns if c not in said.columns]
+    twice = said.index.duplicated()
+    said, told_twice = said[~twice], said.index[twice].unique().tolist()
     index = said.index.union(counted.index, sort=False)
-    one = said[columns].reindex(index).to_numpy(float)
+    one = said[columns].apply(pd.to_numeric, errors="coerce").reindex(index).to_numpy(float)
     other = counted[columns].reindex(index).to_numpy(float)
     both_missing = np.isnan(one) & np.isnan(other)
     apart = np.where(both_missing, 0.0, np.abs(one - other))
@@ -116,7 +123,8 @@ def compared(
 
     flat, bad = apart.ravel(), np.flatnonzero(wrong.ravel())
     worst = bad[np.argsort(-flat[bad], kind="stable")]
-    problems = [
+    problems = _unlike(table, lacking, told_twice)
+    problems += [
         Problem(
             Text("the table says another number", "表の値が再集計と一致しません"),
             value=float(one.ravel()[i]),
@@ -140,6 +148,16 @@ def compared(
     at = int(flat.argmax()) if flat.size else 0
     largest = float(flat[at]) if flat.size else 0.0
     return Tally(table, what, n, largest, name(at) if largest > 0 else "", problems, skipped)
+
+
+def _unlike(table: str, lacking: list[str], twice: list[Any]) -> list[Problem]:
+    """That columns are missing, and that rows occur twice."""
+    missing = Text("a column is missing", "列がありません")
+    repeated = Text("a row occurs twice", "同じ行が重複しています")
+    told = [Problem(missing, value=name, where=table) for name in lacking]
+    if twice:
+        told.append(Problem(repeated, value=f"{twice[0]} ({len(twice)})", where=table))
+    return told
 
 
 class Ground:
@@ -211,12 +229,59 @@ def of_run(run: Run, only: Collection[str] | None = None) -> list[Tally]:
         ("scores", score_tallies.scores),
         ("scores_public", score_tallies.scores_public),
     ]
-    wanted = [table for table, _ in asked if only is None or table in only]
-    return [
-        count(ground)
-        for table, count in asked
-        if table in wanted and getattr(run, table) is not None
-    ]
+    found = []
+    for table, count in asked:
+        if only is not None and table not in only:
+            continue
+        problems = _unreadable(run, table)
+        if problems:
+            found.append(Tally(table, _UNREADABLE, 0, 0.0, "", problems, skipped=_UNREADABLE))
+        elif getattr(run, table) is not None:
+            found.append(count(ground))
+    return found
+
+
+_UNREADABLE = Text(
+    "not counted again: the table is not as it is written", "再集計なし: 表の形式が違います"
+)
+_STAGES = {
+    "expected_people": "kpis",
+    "expected_municipalities": "kpis",
+    "site_load": "present",
+    "site_load_after": "kpis",
+    "gap_regions": "regions",
+    "kpis": "kpis",
+    "scores": "scores",
+    "scores_public": "scores",
+}
+"""The stage that writes each table."""
+
+
+def _unreadable(run: Run, table: str) -> list[Problem]:
+    """A table, or columns of it, that its stage wrote otherwise."""
+    if not (run.folder / f"{table}.parquet").exists():
+        # Earlier versions knew fewer tables.
+        own = run.manifest.get("versions", {}).get("tdh") == manifest.versions()["tdh"]
+        stages = [s.get("name") for s in claims.entries(run.manifest.get("stages"))]
+        if not own or _STAGES[table] not in stages:
+            return []
+        what = Text("the table is missing", "表がありません")
+        return [Problem(what, where=f"{table}.parquet")]
+    frame, problems = getattr(run, table), []
+    for column in schemas.columns(table.removesuffix("_public")).itertuples():
+        name, dtype = str(column.column), str(column.dtype)
+        if dtype == "index":
+            problems += _unlike(table, [], frame.index[frame.index.duplicated()].tolist())
+        elif name not in frame:
+            problems += _unlike(table, [name] if column.required == "yes" else [], [])
+        elif (
+            dtype in ("float64", "int64")
+            and not pd.api.types.is_numeric_dtype(frame[name])
+            and frame[name].notna().any()
+        ):
+            what = Text("the column holds no numbers", "数値の列ではありません")
+            problems.append(Problem(what, value=name, where=table))
+    return problems
 
 
 # --- people by probability -----------------------------------------------------------------------
@@ -502,10 +567,13 @@ def gap_regions(ground: Ground) -> Tally:
     )
     counted, problems = [], []
     names = ["carrier_id", "band_class", "at_least"]
-    for (carrier, band_class, least), own in regions[~slow].groupby(names, sort=False):
-        rows, inside = _inside(ground, own, str(carrier))
-        counted.append(rows)
-        gap = _gap(ground, str(carrier), str(band_class), int(least))
+    told = dict(iter(regions[~slow].groupby(names, sort=False)))
+    for carrier, band_class, least in _questions(run):
+        inside = np.zeros(len(ground.people), dtype=np.int32)
+        if (carrier, band_class, least) in told:
+            rows, inside = _inside(ground, told[carrier, band_class, least], carrier)
+            counted.append(rows)
+        gap = _gap(ground, carrier, band_class, least)
         where = f"gap_regions ({carrier or f'< {least}'}{band_class and f', {band_class}'})"
         problems += _left_out(ground, gap, inside, where)
     if slow.any():
@@ -521,7 +589,8 @@ def gap_regions(ground: Ground) -> Tally:
     tally = compared("gap_regions", what, said, all_rows)
     people = table.loc[~slow & (table["unmet_people"] > 0), [*reasons, "reason"]]
     most = people[reasons].max(axis=1)
-    own_people = people.apply(lambda r: r[f"people_{r['reason']}"], axis=1) if len(people) else most
+    named = people.apply(lambda r: r.get(f"people_{r['reason']}", 0.0), axis=1)
+    own_people = named if len(people) else most
     tally.problems.extend(problems)
     for region in people.index[own_people < most - 1e-6][:_MOST_NAMED]:
         tally.problems.append(
@@ -535,6 +604,21 @@ def gap_regions(ground: Ground) -> Tally:
             )
         )
     return tally
+
+
+def _questions(run: Run) -> list[tuple[str, str, int]]:
+    """Carrier (empty: all), class of bands (empty: all) and how many carriers are to serve."""
+    held = {(carrier, band.band_class) for (carrier, _), band in run.bands.items()}
+    classes = sorted({band_class for _, band_class in held})
+    names = [c.id for c in run.carriers]
+    return [
+        question
+        for band_class in ["", *(classes if len(classes) > 1 else [])]
+        for question in (
+            *((c, band_class, 1) for c in names if band_class == "" or (c, band_class) in held),
+            *(("", band_class, k) for k in range(1, min(2, len(names)) + 1)),
+        )
+    ]
 
 
 def _inside(ground: Ground, own: pd.DataFrame, carrier: str) -> tuple[pd.DataFrame, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -43,8 +43,8 @@ def numbers(values: Any) -> np.ndarray:
     """
     try:
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        listed = np.iterable(values) and not isinstance(values, str)
+    except (TypeError, ValueError, OverflowError):
+        listed = isinstance(values, Sized) and not isinstance(values, str)
         return np.full((len(values),) if listed else (), np.nan)
 
 
@@ -193,7 +193,7 @@ def proven(
     if found:
         return found
     expected = status_of(value, float(bound), status, scale)
-    if status == expected:
+    if isinstance(status, str) and status == expected:
         return []
     return [Problem(_WORDS["status"], value=str(status), expected=expected, where=f"{where}status")]
 
@@ -208,7 +208,8 @@ def status_of(value: float, bound: float, said: Any = None, scale: float = 0.0) 
     if apart <= 0.999 * most:
         return str(Status.OPTIMAL)
     # Where next to nothing can be served a solver's bound is that but for rounding.
-    if apart <= 1.001 * most + 1e-12 * scale and said in tuple(Status):
+    near = apart <= 1.001 * most + 1e-12 * scale
+    if near and isinstance(said, str) and said in tuple(Status):
         return str(said)
     return str(Status.FEASIBLE)
 
@@ -236,7 +237,8 @@ def of_choices(
     together : set of (int, int), optional
         Choices of whose gains only the sum is told.
     """
-    missing = [c for c in ("carrier", "site", "order", "gain", "loss_without") if c not in table]
+    columns = ("carrier", "site", "order", "gain", "loss_without")
+    missing = [c for c in columns if not isinstance(table, pd.DataFrame) or c not in table]
     if missing:
         return [problem("a column is missing", "列がありません", "assignments", ", ".join(missing))]
     own, found = read_pairs(

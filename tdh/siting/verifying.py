@@ -58,7 +58,8 @@ programme_budget, at_most, seed
     n_sites, n_cells = rows[0].shape
     chosen = plan.selected if isinstance(plan, Plan) else plan
     # An empty list has one dimension, whatever it lists.
-    sites = np.ndim(chosen) == 1 and (single or len(np.asarray(chosen)) > 0)
+    array = claims.numbers(chosen)
+    sites = array.ndim == 1 and (single or array.size > 0)
     pairs, found = claims.read_pairs(chosen, len(rows), n_sites)
     case = _Case(
         rows,
@@ -137,14 +138,15 @@ def _too_many(case: _Case) -> Iterator[Problem]:
         n, most = len(case.own(c)), _limit(case.max_sites, c)
         if n > most:
             what = "a carrier has too many sites", "局数が上限を超えています"
-            yield problem(*what, f"[{c}]", n, most)
+            yield problem(*what, f"carrier[{c}]", n, most)
 
 
 def _budgets(case: _Case) -> Iterator[Problem]:
     for c in range(len(case.rows)):
         spent, most = float(case.cost[c, case.own(c)].sum()), _limit(case.budget, c)
         if _over(spent, most):
-            yield problem("a budget is exceeded", "予算を超えています", f"[{c}]", spent, most)
+            what = "a budget is exceeded", "予算を超えています"
+            yield problem(*what, f"carrier[{c}]", spent, most)
 
 
 def _programme(case: _Case) -> Iterator[Problem]:
@@ -162,9 +164,10 @@ def _near(case: _Case) -> Iterator[Problem]:
         own = case.own(c)
         xy = case.xy_m[own]
         for k in range(len(own) - 1):
-            near = np.hypot(*(xy[k + 1 :] - xy[k]).T) < case.spacing_m - 1e-5
-            for other in own[k + 1 :][near].tolist():
-                yield problem(*what, f"[{c}]", (int(own[k]), other), f">= {case.spacing_m} m")
+            apart = np.hypot(*(xy[k + 1 :] - xy[k]).T)
+            for other in np.flatnonzero(apart < case.spacing_m - 1e-5).tolist():
+                where = f"carrier[{c}], site[{own[k]}], site[{own[k + 1 + other]}]"
+                yield problem(*what, where, f"{apart[other]:.1f} m", f">= {case.spacing_m} m")
 
 
 def _shared(case: _Case) -> Iterator[Problem]:
@@ -173,7 +176,7 @@ def _shared(case: _Case) -> Iterator[Problem]:
     users = np.bincount(case.pairs[:, 1], minlength=n_sites)
     for i in np.flatnonzero(users > capacity).tolist():
         what = "too many carriers share a site", "共用の上限を超えています"
-        yield problem(*what, f"[{i}]", int(users[i]), capacity[i])
+        yield problem(*what, f"site[{i}]", int(users[i]), capacity[i])
 
 
 def _missed(case: _Case) -> Iterator[Problem]:

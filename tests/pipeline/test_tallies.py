@@ -18,7 +18,7 @@ from tdh.cli import main
 from tdh.errors import InputError
 from tdh.pipeline import checks, kpis, tallies
 from tdh.pipeline.context import Context
-from tdh.results import Run, read_run
+from tdh.results import Run, VersionWarning, read_run
 
 TABLES = (
     "expected_people",
@@ -115,6 +115,63 @@ def test_a_row_too_many_or_too_few_is_named(folder: Path) -> None:
     assert any(str(table.loc[2, "kpi"]) in text for text in said)
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_rows_and_columns_that_are_missing_or_occur_twice(demo_run: Run, name: str) -> None:
+    table = getattr(demo_run, name)
+    numbers = table.select_dtypes("number")
+    some = ("score", "covered_after", "customers", "customers_after", "cells")
+    column = next(c for c in some if c in table)
+
+    def found(wrong: pd.DataFrame) -> str:
+        run = read_run(demo_run.folder)
+        run.__dict__[name] = wrong
+        (tally,) = tallies.of_run(run, [name])
+        return " ".join(map(str, tally.problems))
+
+    assert found(table) == ""
+    assert "a row occurs twice" in found(pd.concat([table, table.iloc[:1]]))
+    assert found(table.iloc[1:]) and found(table.iloc[:0])
+    assert f"a column is missing: {column}" in found(table.drop(columns=column))
+    assert found(table.astype({column: str}).replace({column: {str(table[column].iloc[0]): "x"}}))
+    assert "a column is missing" in found(table.drop(columns=list(numbers)))
+    key = next(c for c in ("asset_id", "carrier_id", "kpi") if c in table)
+    assert f"a column is missing: {key}" in found(table.drop(columns=key))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_that_its_stage_wrote_is_there(folder: Path, name: str) -> None:
+    (folder / f"{name}.parquet").unlink()
+    (tally,) = tallies.of_run(read_run(folder), [name])
+    assert [str(p) for p in tally.problems] == [f"{name}.parquet: the table is missing"]
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["versions"]["tdh"] = "0.0.1"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    if not name.startswith("scores"):
+        with pytest.warns(VersionWarning):
+            earlier = read_run(folder)
+        assert tallies.of_run(earlier, [name]) == []
+
+
+def test_regions_of_a_carrier_that_are_gone_or_of_an_unknown_one(demo_run: Run) -> None:
+    regions, carrier = demo_run.gap_regions, demo_run.carriers[0].id
+    assert regions is not None
+    run = read_run(demo_run.folder)
+    own = regions["carrier_id"] == carrier
+    for wrong in (regions[~own], regions.assign(carrier_id=regions["carrier_id"].mask(own, "x"))):
+        run.__dict__["gap_regions"] = wrong
+        (tally,) = tallies.of_run(run, ["gap_regions"])
+        said = " ".join(map(str, tally.problems))
+        assert f"gap_regions ({carrier}): " in said and "lie in no region" in said
+
+
+def test_an_unknown_reason_of_a_region_is_found(demo_run: Run) -> None:
+    run = read_run(demo_run.folder)
+    assert demo_run.gap_regions is not None
+    run.__dict__["gap_regions"] = demo_run.gap_regions.assign(reason="none")
+    (tally,) = tallies.of_run(run, ["gap_regions"])
+    assert "the reason is not that of most" in " ".join(map(str, tally.problems))
+
+
 def test_a_region_that_is_no_gap_and_a_gap_without_region(folder: Path) -> None:
     regions = read_run(folder).gap_regions
     assert regions is not None
@@ -155,7 +212,8 @@ def test_what_cannot_be_counted_is_told(folder: Path, demo_run: Run) -> None:
     (folder / f"coverage/{carrier.id}-{carrier.bands[0]}-server.tif").unlink()
     (folder / "expected_municipalities.parquet").unlink()
     found = {t.table: t for t in tallies.of_run(read_run(folder))}
-    assert "expected_municipalities" not in found
+    (missing,) = found["expected_municipalities"].problems
+    assert "the table is missing" in str(missing)
     assert "not counted again" in str(found["site_load"].line)
     assert "再集計なし" in found["site_load_after"].line.render("ja")
 

@@ -69,10 +69,11 @@ def planned_again(demo_run: Run, scenario: Scenario, folder: Path) -> Run:
     assert contradictions(scenario, "s") == []
     context = Context(scenario, folder)
     context.run.manifest["grid"] = demo_run.manifest["grid"]
-    planned.plan(context)
+    facts = planned.plan(context)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["scenario"] = scenario.model_dump(mode="json")
-    manifest["stages"] = [s for s in manifest["stages"] if s["name"] != "plan"]
+    manifest["seed"] = scenario.seed
+    manifest["stages"] = [{"name": "plan", "facts": facts}]
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return read_run(folder)
 

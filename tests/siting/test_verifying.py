@@ -184,3 +184,35 @@ def test_masks_are_read_as_the_solvers_read_them() -> None:
     # An empty plan is read as pairs, too, where there are several carriers.
     found = siting.verify([], NEAR, DEMAND, 3, 1, fixed=[(1, 4)])
     assert [(p.where, p.value) for p in found] == [("fixed", (1, 4))]
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("selected", [[0, 1], [1]]),
+        ("selected", None),
+        ("selected", "ab"),
+        ("selected", iter([0, 1])),
+        ("objective", 10**400),
+        ("bound", 10**400),
+        ("status", np.array(["optimal", "feasible"])),
+        ("status", None),
+        ("assignments", None),
+        ("assignments", [[0, 1]]),
+    ],
+)
+def test_what_has_another_form_is_a_finding(field: str, wrong: Any) -> None:
+    plan = siting.solve_allocation(NEAR, DEMAND, 3, 1)
+    found = siting.verify(replace(plan, **{field: wrong}), NEAR, DEMAND, 3, 1, fixed=[])
+    assert any(str(p.where).startswith(field) for p in found)
+    plan = siting.solve_mclp(NEAR[0], DEMAND[0], 4)
+    found = siting.verify(replace(plan, **{field: wrong}), NEAR[0], DEMAND[0], 4)
+    assert any(str(p.where).startswith(field) for p in found)
+
+
+def test_findings_name_carriers_and_sites_by_position() -> None:
+    xy = np.column_stack([np.arange(12) * 10.0, np.zeros(12)])
+    pairs = [(1, 3), (1, 4), (0, 3)]
+    limits: dict[str, Any] = {"cost": COST, "budget": [None, 1.0], "xy_m": xy, "spacing_m": 15.0}
+    told = {str(p.where) for p in siting.verify(pairs, NEAR, DEMAND, [3, 1], 1, **limits)}
+    assert told == {"carrier[1]", "carrier[1], site[3], site[4]", "site[3]"}
