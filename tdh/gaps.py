@@ -122,8 +122,12 @@ def _nearest_band(
     for number, band in enumerate(bands):
         if (carrier, band) not in signals:
             continue
-        own = np.asarray(signals[carrier, band], dtype=float)
-        lacks = threshold_of(thresholds_dbm, carrier, band) - own
+        own, threshold = (
+            np.asarray(signals[carrier, band]),
+            threshold_of(thresholds_dbm, carrier, band),
+        )
+        # A signal that was stored as just the threshold reaches it, whatever became of its digits.
+        lacks = np.result_type(own, np.float32).type(threshold).astype(float) - own.astype(float)
         better = ~np.isnan(own) & ~(shortfall <= lacks)
         nearest[better] = number
         rsrp[better] = own[better]

@@ -67,8 +67,7 @@ def _gaps(plan: Counted) -> list[Problem]:
     ground, served = tallies.Ground(run), np.zeros(plan.missing.shape, dtype=bool)
     for k, carrier in enumerate(run.carriers):
         for band in carrier.bands:
-            # In float64, as the gaps were found: a threshold need not be a float32.
-            level = ground.level(carrier.id, band, "before").astype(np.float64)
+            level = ground.level(carrier.id, band, "before")
             served[k] |= level >= run.bands[carrier.id, band].covered_dbm
 
     def cells(which: np.ndarray) -> list[str]:

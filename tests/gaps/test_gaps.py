@@ -174,3 +174,15 @@ def test_no_gap_no_region() -> None:
     none = np.zeros(2, dtype=bool)
     region, areas = gaps.regions(none, cells, grid, np.zeros(2), none.astype(np.uint8))
     assert areas.empty and region.tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("threshold", [-110.3, -110.7, -95.1])
+def test_a_signal_stored_as_just_the_threshold_is_no_gap(kind: type, threshold: float) -> None:
+    """As an area of which a carrier declares no more than that it is served."""
+    cells = cells_of([10.0, 20.0])
+    stored = np.array([threshold, threshold - 0.01]).astype(kind)
+    found = gaps.find(cells, {("a", "n78"): stored}, {"n78": threshold}, {"a": 1.0})
+    assert found["cell_id"].astype(str).tolist() == ["c1"]
+    served = gaps.carriers_serving({("a", "n78"): stored}, {"n78": threshold})
+    assert served.tolist() == [1, 0]
