@@ -10,6 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from tdh.siting.drawing import draw
 from tdh.siting.horizon import Horizon, transposed
 
 _njit = numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -64,12 +65,7 @@ class Search:
 @_njit
 def _below(state, n):  # type: ignore[no-untyped-def]
     """A number from 0 to n - 1, by the xorshift sequence in ``state``."""
-    x = state[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    state[0] = x
-    return np.int64(x >> np.uint64(33)) % n
+    return np.int64(draw(state) >> np.uint64(33)) % n
 
 
 @_njit

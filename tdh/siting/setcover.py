@@ -13,8 +13,6 @@ from tdh.siting.reducing import reduce
 
 WORK = 4e9
 """Elementary operations of each search at effort 1, some seconds."""
-RATE = 1e8
-"""Elementary operations a second that a time limit counts on."""
 QUICK = 2e6
 """The same of a first cover: what costs more than all of it is left out."""
 STEPS = 6e9
@@ -88,7 +86,7 @@ def solve(
     Found
     """
     if time_limit_s is not None:
-        work = min(work, time_limit_s * RATE / WORK)
+        work = min(work, time_limit_s * weighting.RATE / WORK)
     # What costs nothing is taken: no cover is cheaper without it.
     chosen = fixed | (usable & (cost <= 0))
     done = np.zeros(len(demand), dtype=bool)

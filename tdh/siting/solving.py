@@ -53,8 +53,6 @@ UNION = 2.0
 ALL, WEIGHTED = 0.02, 6e9
 """What is left out, in mean gains of a choice, below which row weighting takes over, and the
 elementary operations of its searches."""
-WEIGHTED_RATE = 1e8
-"""Of those, how many a time limit counts on in a second."""
 HURRIED_MOVES = (0.08, 0.92)
 """Shares of that work where moves are few for each choice: the first is short, for where that is
 enough, and one longer round is better than several."""
@@ -425,7 +423,7 @@ class _Search:
             m.cover_ptr, m.cover_idx, m.group_ptr, m.group_idx, np.ones_like(m.cost)
         )
         work = WEIGHTED * self.effort.work
-        left = (self.deadline - time.monotonic()) * WEIGHTED_RATE
+        left = (self.deadline - time.monotonic()) * weighting.RATE
         if left < work:
             work, self.reproducible = max(0.0, left), False
         self.keep(weighting.fuller(sets, m.weight, self.best, work=work, seed=(self.seed,)))

@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from tdh.siting.drawing import below, draw, scale
 from tdh.siting.model import Arrays
 from tdh.threads import available_threads
 
@@ -154,34 +155,11 @@ def anneal(
 
 
 @_njit
-def _draw(state):  # type: ignore[no-untyped-def]
-    """The next 64 bits of the xorshift sequence in ``state``."""
-    x = state[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    state[0] = x
-    return x
-
-
-@_njit
-def _scale(bits, n):  # type: ignore[no-untyped-def]
-    """A number from 0 to n − 1, from 32 random bits."""
-    return np.int64(((bits & np.uint64(0xFFFFFFFF)) * np.uint64(n)) >> np.uint64(32))
-
-
-@_njit
-def _below(state, n):  # type: ignore[no-untyped-def]
-    """A random number from 0 to n − 1."""
-    return _scale(_draw(state) >> np.uint64(32), n)
-
-
-@_njit
 def _taken(state, change, heat):  # type: ignore[no-untyped-def]
     """Whether a change of the value is taken: by Metropolis, exp(change / heat) of the time."""
     if change >= 0.0 or change < -20.0 * heat:
         return change >= 0.0
-    return change > heat * math.log((_below(state, 1 << 30) + 0.5) / (1 << 30))
+    return change > heat * math.log((below(state, 1 << 30) + 0.5) / (1 << 30))
 
 
 @_njit
@@ -311,7 +289,7 @@ def _anneal(  # type: ignore[no-untyped-def]
     size, value = number, 0.0
     state = np.array([np.uint64(88172645463325252) + np.uint64(seed) * np.uint64(2654435761)])
     for r in range(number):
-        site = start[r] if r < start.size else _below(state, n)
+        site = start[r] if r < start.size else below(state, n)
         while place[site] >= 0:
             site = (site + 1) % n
         slots[r], place[site] = site, r
@@ -331,12 +309,12 @@ def _anneal(  # type: ignore[no-untyped-def]
         if step % 4096 == 0:
             # Where it is cold hardly any site comes or goes, and the price has to follow still.
             price += ADAPTING * stiffness * (size - number)
-        what = _below(state, 1_000_000)
+        what = below(state, 1_000_000)
         if what < moving and size == 0:
             continue
         if what < shifting:
-            bits = _draw(state)
-            r, to = _scale(bits, size), _scale(bits >> np.uint64(32), each)
+            bits = draw(state)
+            r, to = scale(bits, size), scale(bits >> np.uint64(32), each)
             old = slots[r]
             new = near[old, to]
             if new < 0 or place[new] >= 0:
@@ -350,15 +328,15 @@ def _anneal(  # type: ignore[no-untyped-def]
             slots[r], place[old], place[new] = new, -1, r
             value += change
         elif what < moving:
-            r = _below(state, size)
+            r = below(state, size)
             old = slots[r]
             a, b = cover_ptr[old], cover_ptr[old + 1]
             if b == a:
-                new = _below(state, n)
+                new = below(state, n)
             else:
-                j = cover_idx[a + _below(state, b - a)]
+                j = cover_idx[a + below(state, b - a)]
                 new = np.int64(
-                    group_idx[group_ptr[j] + _below(state, group_ptr[j + 1] - group_ptr[j])]
+                    group_idx[group_ptr[j] + below(state, group_ptr[j + 1] - group_ptr[j])]
                 )
             if place[new] >= 0:
                 continue
@@ -378,7 +356,7 @@ def _anneal(  # type: ignore[no-untyped-def]
             slots[r], place[old], place[new] = new, -1, r
             value += change
         elif what % 2 == 0:
-            new = _below(state, n)
+            new = below(state, n)
             if place[new] >= 0:
                 continue
             gain = _sum_site(cover_ptr, cover_idx, worth, new, 1)
@@ -394,7 +372,7 @@ def _anneal(  # type: ignore[no-untyped-def]
         else:
             if size == 0:
                 continue
-            r = _below(state, size)
+            r = below(state, size)
             old = slots[r]
             loss = -_sum_site(cover_ptr, cover_idx, worth, old, 0)
             change = price - loss + stiffness * (size - number - 0.5)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from tdh.siting.drawing import below
 from tdh.threads import available_threads
 
 _njit = numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -25,6 +26,8 @@ CHAINS = 2
 """Independent searches, shared by the threads that there are."""
 LOOKED_AT = 300
 """Chosen sites among which the one that is missed least is sought; drawn, where there are more."""
+RATE = 1e8
+"""Elementary operations a second that a time limit counts on."""
 STEP = 100.0
 """Elementary operations that a step counts for at least."""
 
@@ -138,17 +141,6 @@ def _searches(
         return list(pool.map(chain, range(CHAINS)))
 
 
-@_njit
-def _below(state, n):  # type: ignore[no-untyped-def]
-    """A random number from 0 to n − 1, by the xorshift sequence in ``state``."""
-    x = state[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    state[0] = x
-    return np.int64(((x >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
-
-
 class _State(NamedTuple):
     """What a search keeps.
 
@@ -252,7 +244,7 @@ def _least_missed(sets, s, step, state):  # type: ignore[no-untyped-def]
     site, n_in = -1, s.size[1]
     s.work[0] += min(n_in, LOOKED_AT)
     for k in range(min(n_in, LOOKED_AT)):
-        other = s.within[k if n_in <= LOOKED_AT else _below(state, n_in)]
+        other = s.within[k if n_in <= LOOKED_AT else below(state, n_in)]
         if s.moved[other] == step - 1:
             continue
         if site >= 0:
@@ -284,7 +276,7 @@ def _most_gained(sets, s, step, j, room):  # type: ignore[no-untyped-def]
 def _fill(sets, worth, s, step, limit, state):  # type: ignore[no-untyped-def]
     """Take in sites for groups drawn from those left, as long as one fits."""
     while s.size[0] > 0:
-        j = s.left[_below(state, s.size[0])]
+        j = s.left[below(state, s.size[0])]
         site = _most_gained(sets, s, step, j, limit - s.total[1])
         if site < 0:
             return
