@@ -252,7 +252,7 @@ def test_what_follows_from_the_bound_of_all_that_was_solved(
         part, key = summary["years" if rules.years else "backup"], "objective"
         share = rules.discount ** (len(rules.years) - 1) if rules.years else 1.0
     else:
-        pytest.skip("people alone")
+        part, share, key = summary, 1.0, "objective"
     for own, more in ((part, 100.0), (summary, 100.0 / share)):
         value = own[key if own is part else "objective"]
         own["bound"] = value + more
