@@ -271,8 +271,8 @@ def _label(root: ET.Element, expression: str, size: str, *, is_expression: bool 
     ET.SubElement(settings, "placement", placement="0", dist="1", distUnits="MM")
 
 
-def _categorised(run: Any, size: str, angle: str | None = None) -> tuple[ET.Element, ET.Element]:
-    root = _document()
+def _categorised(root: ET.Element, run: Any) -> tuple[ET.Element, ET.Element, ET.Element]:
+    """A renderer with a category for each carrier, its categories and its (empty) symbols."""
     renderer = ET.SubElement(
         root,
         "renderer-v2",
@@ -282,17 +282,28 @@ def _categorised(run: Any, size: str, angle: str | None = None) -> tuple[ET.Elem
         enableorderby="0",
     )
     categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
+    for i, carrier in enumerate(run.carriers):
+        _category(categories, i, carrier.id, carrier.name)
+    return renderer, categories, symbols
+
+
+def _category(categories: ET.Element, symbol: int, value: str, label: str) -> None:
+    ET.SubElement(
+        categories,
+        "category",
+        symbol=str(symbol),
+        value=value,
+        label=label,
+        render="true",
+        type="string",
+    )
+
+
+def _markers(run: Any, size: str, angle: str | None = None) -> tuple[ET.Element, ET.Element]:
+    root = _document()
+    renderer, _, symbols = _categorised(root, run)
     colours = display.colours(run)
     for i, carrier in enumerate(run.carriers):
-        ET.SubElement(
-            categories,
-            "category",
-            symbol=str(i),
-            value=carrier.id,
-            label=carrier.name,
-            render="true",
-            type="string",
-        )
         shape = (
             "arrowhead_filled" if angle else QGIS_SHAPES[display.SHAPES[i % len(display.SHAPES)]]
         )
@@ -301,52 +312,27 @@ def _categorised(run: Any, size: str, angle: str | None = None) -> tuple[ET.Elem
 
 
 def _offer_style(run: Any) -> str:
-    root, _ = _categorised(run, "4.2")
+    root, _ = _markers(run, "4.2")
     _label(root, '"order" || \' \' || "name"', "9")
     return _text(root)
 
 
 def _region_style(run: Any) -> str:
     root = _document()
-    renderer = ET.SubElement(
-        root,
-        "renderer-v2",
-        type="categorizedSymbol",
-        attr="carrier_id",
-        symbollevels="0",
-        enableorderby="0",
-    )
-    categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
+    _, categories, symbols = _categorised(root, run)
     colours = display.colours(run)
     for i, carrier in enumerate(run.carriers):
-        ET.SubElement(
-            categories,
-            "category",
-            symbol=str(i),
-            value=carrier.id,
-            label=carrier.name,
-            render="true",
-            type="string",
-        )
         _fill(symbols, str(i), colours[carrier.id])
     # Where fewer carriers serve than are to, the gap is of none of them.
     i = len(run.carriers)
     label = Text("too few carriers", "事業者数が不足")
-    ET.SubElement(
-        categories,
-        "category",
-        symbol=str(i),
-        value="",
-        label=f"{label.render('ja')} / {label.render('en')}",
-        render="true",
-        type="string",
-    )
+    _category(categories, i, "", f"{label.render('ja')} / {label.render('en')}")
     _fill(symbols, str(i), "#2b333b")
     return _text(root)
 
 
 def _site_style(run: Any) -> str:
-    root, _ = _categorised(run, "2.2", angle='coalesce("azimuth_deg", 0) - 90')
+    root, _ = _markers(run, "2.2", angle='coalesce("azimuth_deg", 0) - 90')
     return _text(root)
 
 
