@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from tdh import gaps, resilience
-from tdh.coverage import Coverage
+from tdh.coverage import Coverage, united
 from tdh.errors import Problem
 from tdh.language import Text
 from tdh.pipeline import rules, standing
@@ -220,10 +220,7 @@ def _footprints(run: Run) -> tuple[list[sparse.csr_array], pd.Index, list[Proble
             problems += _foreign(run, carrier.id, band, signals, ids)
             parts.append(signals.footprint())
         if not problems:
-            served = parts[0]
-            for other in parts[1:]:
-                served = (served + other).astype(bool)
-            footprints.append(sparse.csr_array(served))
+            footprints.append(united(parts))
     missing = ids[~ids.isin(run.assets.index)]
     if len(missing) or not run.assets.index.is_unique:
         what = Text("assets are missing, or occur twice", "アセットの欠落か重複があります")
