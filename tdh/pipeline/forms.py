@@ -93,7 +93,7 @@ def of_bases(run: Run) -> list[Problem]:
 def of_table(run: Run, table: str) -> list[Problem]:
     """What is wrong with a table; nothing of one that the run need not have."""
     form = (BASES | COUNTED)[table]
-    if table not in run.__dict__ and not (run.folder / f"{table}.parquet").exists():
+    if run.__dict__.get(table) is None and not (run.folder / f"{table}.parquet").exists():
         if not _written(run, table, form):
             return []
         return [Problem(Text("the table is missing", "表がありません"), where=f"{table}.parquet")]
