@@ -1,7 +1,8 @@
 """What ``manifest.json`` says of a finished run, against its scenario and its tables.
 
 Not counted again: seconds, memory, versions, the hashes of inputs (which may have changed since),
-how people were placed in their meshes, and what of the registers came before the tables.
+the size of the map, how people were placed in their meshes, and what was read that is in no table:
+people of each source, sites far away, places outside, floods from maps.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from tdh.pipeline.counted import Counted
 from tdh.present import CODES
 from tdh.radio.bands import Band
 from tdh.results import Run
+from tdh.scenario import Provenance, Scenario
 from tdh.scenario.problems import problem_of
 
 _FILE = "manifest.json"
@@ -74,6 +77,8 @@ def of_stages(plan: Counted) -> list[Problem]:
     from tdh.pipeline import STAGES
 
     run, manifest = plan.run, plan.run.manifest
+    if not isinstance(claims.block(manifest, "versions").get("tdh"), str):
+        return [Problem(_DAMAGED, where=f"{_FILE}: versions")]
     if not same_version(run):
         return []
     stages = claims.entries(manifest.get("stages"))
@@ -86,6 +91,7 @@ def of_stages(plan: Counted) -> list[Problem]:
     facts = {s["name"]: claims.block(s, "facts") for s in stages}
     counted = {name: count(plan, facts[name]) for name, count in _FACTS.items()}
     counted |= {name: {} for name in ("tables", "report", "packages")}
+    counted["map"] = {"bytes": _whole(facts["map"], "bytes")}
     said = {name: facts[name] for name in counted}
     return [
         *_costs(stages),
@@ -100,15 +106,20 @@ def same_version(run: Run) -> bool:
 
 
 def _costs(stages: list[dict[str, Any]]) -> list[Problem]:
+    def counts(value: Any) -> bool:
+        return claims.is_number(value) and value >= 0
+
+    right: dict[str, Callable[[Any], bool]] = {
+        "seconds": counts,
+        "peak_memory_mb": counts,
+        "reused": lambda value: isinstance(value, bool),
+        "facts": lambda value: isinstance(value, dict),
+    }
     return [
         Problem(_DAMAGED, value=stage.get(name), where=f"{_FILE}: stages.{stage['name']}.{name}")
         for stage in stages
-        for name in ("seconds", "peak_memory_mb", "reused")
-        if not (
-            isinstance(stage.get(name), bool)
-            if name == "reused"
-            else claims.is_number(stage.get(name)) and stage[name] >= 0
-        )
+        for name, is_right in right.items()
+        if not is_right(stage.get(name))
     ]
 
 
@@ -117,18 +128,18 @@ def _about(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _about_counted(run: Run, facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Inputs as the scenario names them; hash, publisher and licence as they are told."""
-    told = [*claims.entries(run.manifest.get("inputs"))]
-    named = [(part, str(p)) for part, paths in run.scenario.inputs().items() for p in paths]
+    """Inputs as the scenario names them, the hashes as they are told."""
+    told = claims.entries(run.manifest.get("inputs"))
+    named = [(part, path) for part, paths in run.scenario.inputs().items() for path in paths]
     return {
         "inputs": [
             {
                 "part": part,
-                "path": path,
-                "sha256": _told(own, "sha256", lambda v: bool(re.fullmatch("[0-9a-f]{64}", v))),
-                "source": _told(own, "source"),
-                "licence": _told(own, "licence"),
-                "synthetic": own.get("synthetic") is True,
+                "path": str(path),
+                "sha256": own.get("sha256")
+                if _is_hash(own.get("sha256"))
+                else Text("SHA-256", "SHA-256"),
+                **_origin(run.scenario, part, path).model_dump(include=_ORIGIN),
             }
             for (part, path), own in zip(named, [*told, *({} for _ in named)], strict=False)
         ],
@@ -137,10 +148,22 @@ def _about_counted(run: Run, facts: dict[str, dict[str, Any]]) -> dict[str, Any]
     }
 
 
-def _told(said: dict[str, Any], name: str, right: Callable[[str], bool] = lambda v: True) -> Any:
-    """Words that no recount decides, as they are told."""
-    value = said.get(name)
-    return value if isinstance(value, str) and right(value) else Text("words", "語句")
+_ORIGIN = {"source", "licence", "synthetic"}
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _origin(scenario: Scenario, part: str, path: Path) -> Provenance:
+    """Who published an input: its own entry of the scenario, or that of its part."""
+    own = [
+        origin
+        for name, origin in scenario.provenances()
+        if name.startswith(part) and path in (getattr(origin, a, None) for a in ("path", "sites"))
+    ]
+    whole = {"area": scenario.area, "surface": scenario.surface, "demand": scenario.demand}
+    return own[0] if own else whole.get(part, Provenance())
 
 
 def _whole(said: dict[str, Any], name: str, least: int = 0, most: float = np.inf) -> Any:
@@ -297,4 +320,4 @@ _FACTS: dict[str, Callable[[Counted, dict[str, Any]], dict[str, Any]]] = {
     "links": _links,
     "kpis": _kpis,
 }
-"""Stage to what it tells; the plan's are those of ``plan.json``, the map's the size of its file."""
+"""Stage to what it tells; the plan's are those of ``plan.json``."""

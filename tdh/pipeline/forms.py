@@ -19,7 +19,7 @@ from rasterio.errors import RasterioIOError
 from tdh import schemas
 from tdh.errors import InputError, Problem, SchemaError
 from tdh.language import Text
-from tdh.pipeline import claims, facts
+from tdh.pipeline import claims, facts, standing
 from tdh.results import Run
 
 
@@ -87,7 +87,7 @@ _UNKNOWN = {
 def of_bases(run: Run) -> list[Problem]:
     """What is wrong with the tables and rasters that everything else is counted from."""
     problems = [p for table in BASES for p in of_table(run, table)]
-    return problems or _rasters(run)
+    return problems or [*_rasters(run), *_kept(run)]
 
 
 def of_table(run: Run, table: str) -> list[Problem]:
@@ -204,6 +204,31 @@ def _links(run: Run, frame: pd.DataFrame, table: str, column: str, named: str) -
 def _some(what: Text, values: pd.Index | pd.Series, where: str) -> Problem:
     """A finding that names the first value, and how many there are."""
     return Problem(what, value=f"{next(iter(values))} ({len(values)})", where=where)
+
+
+def _kept(run: Run) -> list[Problem]:
+    """Files of what today's sites serve that are not of the band's sites and of the cells."""
+    problems = []
+    for carrier, band in run.bands:
+        path = standing.path_of(run.folder, carrier, band)
+        if not path.exists():
+            continue  # it is told where it is needed
+        sites = run.sites
+        own = sites.index[(sites["carrier_id"] == carrier) & (sites["band"] == band)]
+        try:
+            kept = pd.read_parquet(path)
+            right = isinstance(kept["site_id"].dtype, pd.CategoricalDtype)
+            right = right and bool(kept["site_id"].cat.categories.isin(own).all())
+            right = right and kept["cell"].dtype.kind == "i" and not kept.isna().any(axis=None)
+            right = right and bool(kept["cell"].between(0, len(run.cells) - 1).all())
+        except (OSError, ValueError, KeyError):
+            right = False
+        if not right:
+            what = Text(
+                "it does not hold sites of the band and cells", "帯域の局とセルの表ではありません"
+            )
+            problems.append(Problem(what, where=f"footprints/{path.name}"))
+    return problems
 
 
 def _rasters(run: Run) -> list[Problem]:

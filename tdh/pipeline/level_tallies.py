@@ -47,10 +47,9 @@ def _of_evidence(ground: Ground, carrier: str, band: str) -> list[tuple[Text, np
     kept = pd.read_parquet(standing.path_of(run.folder, carrier, band))
     sites = run.sites[(run.sites["carrier_id"] == carrier) & (run.sites["band"] == band)]
     guessed = sites.index[sites["evidence"] == "estimated"]
-    known = kept["site_id"].isin(sites.index).to_numpy() & kept["cell"].between(0, len(level) - 1)
-    of_guess = kept["site_id"].isin(guessed).to_numpy()
+    names, site = kept["site_id"].cat.categories, kept["site_id"].cat.codes.to_numpy()
     modelled = np.zeros((2, len(level)), dtype=bool)
-    modelled[of_guess[known].astype(int), kept["cell"].to_numpy()[known]] = True
+    modelled[names.isin(guessed)[site].astype(int), kept["cell"].to_numpy()] = True
     modelled_only = np.isin(codes, [CODES["predicted"], CODES["estimated"]])
     found = [
         (
@@ -77,9 +76,6 @@ def _of_evidence(ground: Ground, carrier: str, band: str) -> list[tuple[Text, np
         predicted = codes == CODES["predicted"]
         found.append((differs, predicted & (served != modelled[0])))
     found.append((differs, (codes == CODES["estimated"]) & (served != modelled[1])))
-    foreign = Text("a site serves it that is not of the band", "この帯域にない局がエリアにあります")
-    if not known.all():
-        found.append((foreign, np.zeros(1, dtype=int)))
     return found
 
 

@@ -87,13 +87,19 @@ def _strangers(table: str, said: pd.Index, counted: pd.Index) -> list[Problem]:
 
 def _sectors(said: pd.DataFrame) -> list[Problem]:
     """Sectors of roofs, and none of others."""
-    words = said["azimuths_deg"].str.split()
-    numbers = words.map(lambda own: pd.to_numeric(pd.Series(own, dtype="str"), errors="coerce"))
-    right = numbers.map(lambda own: bool(own.between(0, 360, inclusive="left").all()))
-    right &= (words.str.len() > 0) == (said["placement"] == "roof")
+    words = said["azimuths_deg"]
+    right = words.map({w: _are_azimuths(w) for w in words.unique()})
+    right &= (words != "") == (said["placement"] == "roof")
     what = Text("the sectors are no azimuths of a roof", "セクタの方位角が違います")
     rows = [", ".join(row) for row in said.index[~right]]
     return noted(what, rows, "candidates: azimuths_deg")
+
+
+def _are_azimuths(words: str) -> bool:
+    try:
+        return all(0 <= float(word) < 360 for word in words.split())
+    except ValueError:
+        return False
 
 
 def _exposed(said: pd.DataFrame) -> list[Problem]:

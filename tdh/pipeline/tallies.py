@@ -517,17 +517,17 @@ def _not_serving(
     ground: Ground, carrier: str, band: str, server: np.ndarray, ids: list[str]
 ) -> list[Problem]:
     """Cells whose site serves them by no footprint though nothing but the model says so."""
-    run, n = ground.run, len(ground.people)
+    run = ground.run
     kept = pd.read_parquet(run.folder / f"footprints/present-{carrier}-{band}.parquet")
     position = pd.Index(ids).get_indexer(kept["site_id"].cat.categories)
-    known = position[kept["site_id"].cat.codes.to_numpy()].astype(np.int64) * n + kept["cell"]
-    wrong = (server >= 0) & ~ground.served(carrier, band, "before")
-    cell = np.flatnonzero(server >= 0)
+    site, cell = position[kept["site_id"].cat.codes.to_numpy()], kept["cell"].to_numpy()
+    wrong = server >= 0
+    wrong[cell[server[cell] == site]] = False
     codes = run.evidence(carrier, band)
     if codes is not None:
-        own = codes[ground.row, ground.col][cell]
-        cell = cell[(own == CODES["predicted"]) | (own == CODES["estimated"])]
-    wrong[cell[~np.isin(server[cell] * n + cell, known.to_numpy())]] = True
+        own = codes[ground.row, ground.col]
+        wrong &= (own == CODES["predicted"]) | (own == CODES["estimated"])
+    wrong |= (server >= 0) & ~ground.served(carrier, band, "before")
     if not wrong.any():
         return []
     what = Text(
