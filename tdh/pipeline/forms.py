@@ -2,7 +2,8 @@
 
 This is what can be said of a table from the table itself (by ``columns.csv``) and from those that
 it names assets, cells, sites and municipalities of. What it says otherwise is counted again by
-:mod:`tdh.pipeline.tallies`.
+:mod:`tdh.pipeline.tallies`; what registers, carriers' lists and files of places say of an asset, a
+site or a place is nowhere else in the run, and stands.
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ def of_table(run: Run, table: str) -> list[Problem]:
         frame = getattr(run, table)
     except InputError as error:
         return list(error.problems)
-    problems = list(_columns(frame, table, run.crs))
+    problems = list(_columns(frame, table, run.crs, every=facts.same_version(run)))
+    problems = problems or _ranges(frame, table)
     if not problems:
-        problems += _ranges(frame, table)
         problems += _keys(frame, table, form)
         for column, named in form.links.items():
             problems += _links(run, frame, table, column, named)
@@ -119,15 +120,19 @@ def _written(run: Run, table: str, form: Form) -> bool:
     return facts.same_version(run) and form.stage in stages
 
 
-def _columns(frame: pd.DataFrame, table: str, crs: str) -> Iterator[Problem]:
-    """Columns that are missing, and those that hold something else than they should."""
+def _columns(frame: pd.DataFrame, table: str, crs: str, *, every: bool) -> Iterator[Problem]:
+    """Columns that are missing, and those that hold something else than they should.
+
+    This version writes every column, earlier ones those that they knew.
+    """
     for row in schemas.columns(table.removesuffix("_public")).itertuples():
         name, dtype = str(row.column), str(row.dtype)
         if dtype == "index":
             if frame.index.duplicated().any():
                 yield _some(TWICE, frame.index[frame.index.duplicated()], table)
         elif name not in frame:
-            if row.required == "yes":
+            # Who lives there by day is no column where nobody says it.
+            if row.required == "yes" or (every and not name.startswith("population_")):
                 yield Problem(MISSING, value=name, where=table)
         elif not _holds(frame[name], dtype):
             number = Text("the column holds no numbers", "数値の列ではありません")

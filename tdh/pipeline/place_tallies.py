@@ -84,7 +84,7 @@ def throughput(ground: Ground) -> Tally:
     turn = Transformer.from_crs(run.crs, _MERCATOR_DEGREES, always_xy=True)
     lon, lat = turn.transform(run.cells.geometry.x.to_numpy(), run.cells.geometry.y.to_numpy())
     tiles = table.drop(columns="cell_id").groupby(["source", "quadkey"], sort=False).first()
-    parts = []
+    parts = [table.iloc[:0].assign(column=0, row=0)]
     for (source, zoom), own in tiles.groupby(
         [tiles.index.get_level_values(0), tiles.index.get_level_values(1).str.len()]
     ):

@@ -9,6 +9,7 @@ import pandas as pd
 from rasterio import features
 from scipy import ndimage, spatial
 
+from tdh import demand
 from tdh.errors import Problem
 from tdh.language import Text
 from tdh.pipeline.tallies import MOST_NAMED, Ground, Tally, compared, noted
@@ -127,6 +128,9 @@ def _inside(ground: Ground, own: pd.DataFrame, asked: _Asked) -> tuple[pd.DataFr
     for column, people in ground.moments.items():
         frame[column.replace("population", "unmet_people")] = people * share
     sums = frame.groupby(at).sum().reindex(numbers, fill_value=0.0)
+    for moment in demand.MOMENTS:
+        if f"unmet_people_{moment}" not in sums:
+            sums[f"unmet_people_{moment}"] = np.nan
     sums["area_m2"] = sums["cells"] * size**2
     sums["shortfall_db"] /= sums["cells"]
     codes = pd.DataFrame({"region": at, "code": ground.municipality})[at > 0].value_counts()

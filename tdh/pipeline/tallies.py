@@ -449,16 +449,18 @@ def _loads(
         cells = pd.DataFrame({"site": at, "part": capacity[band]})
         cells["part"] /= together
         for column, name in _CUSTOMERS.items():
-            if column in ground.moments:
-                cells[name] = ground.moments[column] * ground.shares[carrier] * cells["part"]
+            people = ground.moments.get(column, np.full(len(at), np.nan))
+            cells[name] = people * ground.shares[carrier] * cells["part"]
         sums = cells[cells["site"] >= 0].drop(columns="part").groupby("site").sum()
         sums = sums.reindex(range(len(ids[band])), fill_value=0.0)
+        sums[[name for column, name in _CUSTOMERS.items() if column not in ground.moments]] = np.nan
         sums["capacity_mbps"] = capacity[band]
         sums.index = pd.MultiIndex.from_product([[carrier], [band], ids[band]], names=_SITE)
         rows.append(sums)
     table = pd.concat(rows)
-    most = table[[c for c in _CUSTOMERS.values() if c in table]].max(axis=1)
+    most = table[list(_CUSTOMERS.values())].max(axis=1)
     table["kbps_per_customer"] = 1000 * table["capacity_mbps"] / most.replace(0.0, np.nan)
+    table["load"] = np.nan
     if settings.busy_kbps is not None:
         table["load"] = most * settings.busy_kbps / (1000 * table["capacity_mbps"])
     return table
