@@ -63,8 +63,8 @@ def candidates(ground: Ground) -> Tally:
     tally = compared("candidates", what, said, counted)
     problems = [
         *_strangers("candidates", said.index, counted.index),
-        *_sectors(said),
-        *_exposed(said),
+        *(_sectors(said) if len(said) else ()),
+        *(_exposed(said) if len(said) else ()),
     ]
     tally.problems.extend(problems)
     return tally
@@ -86,10 +86,11 @@ def _strangers(table: str, said: pd.Index, counted: pd.Index) -> list[Problem]:
 
 
 def _sectors(said: pd.DataFrame) -> list[Problem]:
-    """Sectors of roofs, and none of others."""
+    """Sectors and tilt of roofs, and none of others."""
     words = said["azimuths_deg"]
     right = words.map({w: _are_azimuths(w) for w in words.unique()})
-    right &= (words != "") == (said["placement"] == "roof")
+    roof = said["placement"] == "roof"
+    right &= ((words != "") == roof) & (said["tilt_deg"].notna() == roof)
     what = Text("the sectors are no azimuths of a roof", "セクタの方位角が違います")
     rows = [", ".join(row) for row in said.index[~right]]
     return noted(what, rows, "candidates: azimuths_deg")
@@ -105,8 +106,9 @@ def _are_azimuths(words: str) -> bool:
 def _exposed(said: pd.DataFrame) -> list[Problem]:
     """Antennas so low that people on the ground come within the distance, and are not told to."""
     near = said["antenna_height_agl_m"] - _PERSON_M < said["exposure_distance_m"] * (1 - 1e-9)
+    told = said["people_within_exposure"].eq(True)
     what = Text("people come nearer on the ground", "地上の人が防護距離内に入ります")
-    rows = [", ".join(row) for row in said.index[near & ~said["people_within_exposure"]]]
+    rows = [", ".join(row) for row in said.index[near & ~told]]
     return noted(what, rows, "candidates: people_within_exposure")
 
 
