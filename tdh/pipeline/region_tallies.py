@@ -61,7 +61,7 @@ def gap_regions(ground: Ground) -> Tally:
     )
     reasons = [c for c in table if c.startswith("people_")]
     said = pd.DataFrame(regions.drop(columns="geometry"))
-    said["people_of_reasons"] = table[reasons].sum(axis=1).where(~slow)
+    said["people_of_reasons"] = table[reasons].sum(axis=1, skipna=False).where(~slow)
     all_rows = pd.concat([c for c in counted if len(c)] or counted[:1])
     all_rows["people_of_reasons"] = all_rows["unmet_people"].where(~slow)
     tally = compared("gap_regions", what, said, all_rows)
