@@ -18,12 +18,17 @@ from tdh.language import Text, current
             "Count the plan of the run folder RUN again from its tables and footprints, with nothing "
             "of the solver: every limit, all that plan.json says (people, money, years, second covers, "
             "each objective that comes first; status and gap must follow from the bound), and every "
-            "offer of plan.parquet. Then the tables of people by probability, "
-            "loads of sites, gap regions, indicators and scores from the rasters, a line for each.",
+            "offer of plan.parquet. Then the rasters with the plan on air and the tables: cells, gaps, "
+            "evidence, antennas, profiles, people by probability, loads of sites, gap regions, "
+            "indicators and scores, a line for each; and what the manifest says of them. What "
+            "registers say and what the radio model predicts stands; the map, report, workbook and "
+            "packages are not opened.",
             "計算フォルダの計画を、ソルバーを使わず表とフットプリントから数え直します。すべての条件と、"
             "plan.json のすべての値(人数・費用・年度・二重カバー・優先した目的。状態とギャップは上界との"
             "整合)と plan.parquet の各行を確かめます。確率によるカバー"
-            "人口・局の負荷・不足区域・指標・スコアの表もラスタから数え直し、1行ずつ示します。",
+            "人口・局の負荷・不足区域・指標・スコアのほか、セル・ギャップ・根拠・アンテナ・断面の表と"
+            "計画後のラスタ、manifest.json の内容も数え直し、1行ずつ示します。台帳の内容と電波予測は"
+            "そのまま用い、地図・報告書・Excel・パッケージは開きません。",
         )
     ),
 )

@@ -11,7 +11,7 @@ from tdh.coverage.compute import compute, compute_many
 from tdh.coverage.drawing import profile_svg
 from tdh.coverage.explain import BudgetLine, Edge, Link, Profile, explain_link
 from tdh.coverage.exposure import exposure_of_sites
-from tdh.coverage.footprint import Coverage, to_dbm
+from tdh.coverage.footprint import Coverage, to_dbm, united
 from tdh.coverage.quality import Shadowing, overlap, probability, probability_covered, sinr_db
 from tdh.coverage.rasters import to_grid, write_raster
 from tdh.coverage.receivers import Receivers, grid_of, receivers
@@ -49,6 +49,7 @@ __all__ = [
     "to_dbm",
     "to_grid",
     "turned",
+    "united",
     "without_pattern",
     "write_raster",
 ]

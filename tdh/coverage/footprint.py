@@ -8,6 +8,7 @@ import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import reduce
 from pathlib import Path
 
 import numba
@@ -42,6 +43,17 @@ def least_stored(threshold_dbm: float) -> int:
     81
     """
     return max(1, int(np.ceil((threshold_dbm - OFFSET_DBM) / STEP_DB - 1e-9)))
+
+
+def united(footprints: Iterable[csr_array]) -> csr_array:
+    """Which cells each site serves in any of several bands: csr_array of bool, (n_sites, n_cells).
+
+    Parameters
+    ----------
+    footprints : iterable of csr_array of bool, shape (n_sites, n_cells)
+        One a band, at least one; the rows are the same sites.
+    """
+    return csr_array(reduce(lambda one, other: (one + other).astype(bool), footprints))
 
 
 @dataclass(frozen=True, eq=False)

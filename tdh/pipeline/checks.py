@@ -11,7 +11,7 @@ from typing import Any
 
 from tdh import demand, inventory, measurements
 from tdh.errors import InputError, Problem
-from tdh.pipeline import counted, covered, hazards, recounts, stages, tallies
+from tdh.pipeline import counted, covered, facts, forms, hazards, recounts, stages, tallies
 from tdh.pipeline import known as present_known
 from tdh.pipeline.context import carrier_bands
 from tdh.results import Run
@@ -96,11 +96,20 @@ def verify(run: Run) -> list[Problem]:
 def recounted(run: Run) -> tuple[list[Problem], list[tallies.Tally]]:
     """What is wrong with a run's plan, and its tables counted again.
 
-    Tables follow from the plan: where an offer is of no known asset or carrier none is counted.
+    Where the scenario, the tables and rasters that others are counted from, or the names of the
+    plan are wrong, nothing more is counted.
     """
+    problems = facts.of_frame(run) or forms.of_bases(run)
+    if problems:
+        return problems, []
     plan, unreadable = counted.read(run)
     problems = unreadable if plan is None else unreadable + recounts.of(plan)
-    return problems, [] if unreadable else tallies.of_run(run)
+    if plan is None or unreadable:
+        return problems, []
+    found = tallies.of_run(run)
+    # What is told of tables that are not as they are written has been said.
+    readable = all(t.numbers or t.skipped is None for t in found)
+    return problems + (facts.of_stages(plan) if readable else []), found
 
 
 def _area(scenario: Scenario) -> dict[str, Any]:

@@ -38,9 +38,9 @@ def summary(plan: Counted) -> list[Problem]:
     counted = _summary(plan, said)
     problems = _other_entries(said, counted, "objectives", "name", _OBJECTIVES)
     if "years" in counted:
-        years = _block(said, "years")
+        years = block(said, "years")
         problems += _other_entries(years, counted["years"], "each", "fiscal_year", _YEARS)
-    return problems + _differences(said, counted)
+    return problems + differences(said, counted, _FILE)
 
 
 def _summary(plan: Counted, said: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _summary(plan: Counted, said: dict[str, Any]) -> dict[str, Any]:
     if plan.full_yen is not None and scenario.costs.shared_saving:
         counted["saved_yen"] = plan.full_yen.sum() - counted["cost_yen"]
     if rules.years:
-        counted["years"] = _years(plan, _block(said, "years"))
+        counted["years"] = _years(plan, block(said, "years"))
     if rules.first:
         names = [*rules.first, "people"]
         own = [*entries(said.get("objectives")), *({} for _ in names)]
@@ -71,7 +71,7 @@ def _summary(plan: Counted, said: dict[str, Any]) -> dict[str, Any]:
             for k, name in enumerate(names)
         ]
     if rules.backup is not None:
-        counted["backup"] = _backup(plan, _block(said, "backup"))
+        counted["backup"] = _backup(plan, block(said, "backup"))
     return counted
 
 
@@ -79,9 +79,9 @@ def _bound(plan: Counted, said: dict[str, Any]) -> Any:
     """The bound of people, as it follows from that of what was solved."""
     rules, share = plan.scenario.siting, 1.0
     if rules.years:
-        own, share = _block(said, "years"), rules.discount ** (len(rules.years) - 1)
+        own, share = block(said, "years"), rules.discount ** (len(rules.years) - 1)
     elif rules.backup is not None:
-        own = _block(said, "backup")
+        own = block(said, "backup")
     elif rules.first:
         objectives = entries(said.get("objectives"))
         return objectives[-1].get("bound") if objectives else None
@@ -211,7 +211,7 @@ def is_number(value: Any) -> TypeGuard[float]:
         return False
 
 
-def _block(said: Any, name: str) -> dict[str, Any]:
+def block(said: Any, name: str) -> dict[str, Any]:
     """A part of ``plan.json``; empty where it is no table."""
     part = said.get(name) if isinstance(said, dict) else None
     return part if isinstance(part, dict) else {}
@@ -252,10 +252,10 @@ _WORDS = {
     "gap": Text("the gap does not follow from the bound", "ギャップが上界と整合しません"),
     "status": Text("the status does not follow from the bound", "状態が上界と整合しません"),
 }
-_OTHER = Text("plan.json says another number", "plan.json の値が再集計と一致しません")
-_TOO_FEW = Text("plan.json does not say it", "plan.json に値がありません")
+_OTHER = Text("{file} says another number", "{file} の値が再集計と一致しません")
+_TOO_FEW = Text("{file} does not say it", "{file} に値がありません")
 _TOO_MANY = Text(
-    "plan.json says what this plan has no number for", "この計画にはない値が plan.json にあります"
+    "{file} says what this run has no number for", "この計算にはない値が {file} にあります"
 )
 
 
@@ -273,7 +273,8 @@ def _other_entries(
     return [Problem(what, value=value or None, expected=known, where=f"{_FILE}: {part}")]
 
 
-def _differences(said: dict[str, Any], counted: dict[str, Any]) -> list[Problem]:
+def differences(said: dict[str, Any], counted: dict[str, Any], file: str) -> list[Problem]:
+    """Where a file says something else than is counted, place by place."""
     one, other = dict(_flat(said)), dict(_flat(counted))
     problems = []
     for name in [*other, *(n for n in one if n not in other)]:
@@ -285,10 +286,10 @@ def _differences(said: dict[str, Any], counted: dict[str, Any]) -> list[Problem]
             what = _TOO_FEW if value is _MISSING else _TOO_MANY
         problems.append(
             Problem(
-                what,
+                Text(what.en, what.ja, file=file),
                 value=None if value is _MISSING else value,
                 expected=None if expected is _MISSING else _shown(expected),
-                where=f"{_FILE}: {name}",
+                where=f"{file}: {name}",
             )
         )
     return problems

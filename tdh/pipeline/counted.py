@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from tdh import gaps, resilience
-from tdh.coverage import Coverage
+from tdh.coverage import Coverage, united
 from tdh.errors import Problem
 from tdh.language import Text
 from tdh.pipeline import rules, standing
@@ -37,6 +37,8 @@ class Counted:
         Assets, (n_sites,).
     site, who : ndarray of int, shape (n_offers,)
         Asset and carrier of each offer.
+    stored : dict of str to int
+        Carrier and band to how many signals its footprint holds.
     """
 
     run: Run
@@ -45,6 +47,7 @@ class Counted:
     ids: pd.Index
     site: np.ndarray
     who: np.ndarray
+    stored: dict[str, int]
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -174,7 +177,7 @@ def read(run: Run) -> tuple[Counted | None, list[Problem]]:
         None where nothing can be counted.
     problems : list of Problem
     """
-    footprints, ids, problems = _footprints(run)
+    footprints, ids, stored, problems = _footprints(run)
     if problems:
         return None, problems
     needed = ["asset_id", "carrier_id", "order"]
@@ -204,12 +207,16 @@ def read(run: Run) -> tuple[Counted | None, list[Problem]]:
     ]
     kept = (site >= 0) & (who >= 0) & ~twice
     rows = offers[kept].reset_index(drop=True)
-    return Counted(run, rows, footprints, ids, site[kept], who[kept]), problems
+    return Counted(run, rows, footprints, ids, site[kept], who[kept], stored), problems
 
 
-def _footprints(run: Run) -> tuple[list[sparse.csr_array], pd.Index, list[Problem]]:
-    """What each carrier's antennas would serve, the assets, and what is wrong with the files."""
+def _footprints(
+    run: Run,
+) -> tuple[list[sparse.csr_array], pd.Index, dict[str, int], list[Problem]]:
+    """What each carrier's antennas would serve, the assets, how many signals are stored, and what
+    is wrong with the files."""
     footprints: list[sparse.csr_array] = []
+    stored: dict[str, int] = {}
     problems: list[Problem] = []
     ids = pd.Index([])
     for carrier in run.carriers:
@@ -217,20 +224,18 @@ def _footprints(run: Run) -> tuple[list[sparse.csr_array], pd.Index, list[Proble
         for band in carrier.bands:
             signals = run.footprint(carrier.id, band)
             ids = signals.site_ids if ids.empty else ids
+            stored[f"{carrier.id}-{band}"] = int(signals.signal.nnz)
             problems += _foreign(run, carrier.id, band, signals, ids)
             parts.append(signals.footprint())
         if not problems:
-            served = parts[0]
-            for other in parts[1:]:
-                served = (served + other).astype(bool)
-            footprints.append(sparse.csr_array(served))
+            footprints.append(united(parts))
     missing = ids[~ids.isin(run.assets.index)]
     if len(missing) or not run.assets.index.is_unique:
         what = Text("assets are missing, or occur twice", "アセットの欠落か重複があります")
         twice = run.assets.index[run.assets.index.duplicated()]
         value = _some(pd.Series([*missing, *twice]))
         problems.append(Problem(what, value=value, where="assets.parquet"))
-    return footprints, ids, problems
+    return footprints, ids, stored, problems
 
 
 def _foreign(

@@ -291,11 +291,10 @@ def gap_table(context: Context) -> dict[str, Any]:
 
 def carrier_footprints(context: Context) -> tuple[pd.Index, dict[str, sparse.csr_array]]:
     """Per carrier, which assets would serve which cells in any of its bands."""
-    union: dict[str, sparse.csr_array] = {}
+    parts: dict[str, list[sparse.csr_array]] = {}
     ids = pd.Index([])
     for carrier, band in context.bands:
         signals = Coverage.load(context.folder / f"footprints/{carrier}-{band}.npz")
-        served = signals.footprint()
-        union[carrier] = served if carrier not in union else (union[carrier] + served).astype(bool)
+        parts.setdefault(carrier, []).append(signals.footprint())
         ids = signals.site_ids
-    return ids, union
+    return ids, {carrier: coverage.united(own) for carrier, own in parts.items()}

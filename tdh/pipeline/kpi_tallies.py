@@ -12,12 +12,23 @@ import shapely
 from pyproj import Transformer
 
 from tdh.files import sha256
-from tdh.kpi import PLACE_KINDS
+from tdh.kpi import KPIS, PLACE_KINDS, target_of
+from tdh.kpi.targets import OF_EACH_CARRIER
 from tdh.language import Text
 from tdh.pipeline.tallies import Ground, Tally, compared
 from tdh.results import When
+from tdh.scenario import Goals
 
 _DEGREES = "EPSG:6668"
+_LESS = "commercial_uncovered_ha"
+_UNITS = {
+    "population": "people",
+    "sub6": "meshes",
+    "infrastructure": "meshes",
+    "places": "places",
+    _LESS: "ha",
+    "roads": "km",
+}
 _JUST = 1e-9  # shares nearer to a limit than this are equal to it
 
 Weights = tuple[str, str, pd.DataFrame]
@@ -25,8 +36,12 @@ Weights = tuple[str, str, pd.DataFrame]
 
 
 def kpis(ground: Ground) -> Tally:
-    """Table ``kpis``: all that is covered, out of how much, by municipality and carrier."""
-    said = ground.run.kpis
+    """Table ``kpis``: all that is covered, out of how much, by municipality and carrier.
+
+    With targets and what is missing to them; notes stand as they are told.
+    """
+    run = ground.run
+    said = run.kpis
     assert said is not None
     keys = ["kpi", "place_kind", "municipality_code", "carrier"]
     said = said.assign(**{k: said[k].fillna("") for k in keys}).set_index(keys)
@@ -39,11 +54,15 @@ def kpis(ground: Ground) -> Tally:
         ).set_index(keys)
         parts.append(rows if when == "before" else rows[[f"covered_{when}"]])
     counted = parts[0].join(parts[1])
-    less = counted.index.get_level_values("kpi") == "commercial_uncovered_ha"
+    less = counted.index.get_level_values("kpi") == _LESS
     for when in ("before", "after"):
         share = (counted[f"covered_{when}"] / counted["total"]).where(counted["total"] > 0)
         left = counted["total"] - counted[f"covered_{when}"]
         counted[when] = share.where(~less, left)
+    rest = [name for name in KPIS if name not in {*counted.index.unique("kpi"), *dict(skipped)}]
+    absent = pd.MultiIndex.from_tuples([(name, "", "", "") for name in rest], names=keys)
+    counted = pd.concat([counted, pd.DataFrame(index=absent, columns=counted.columns, dtype=float)])
+    _add_words(counted, run.scenario.goals)
     kinds = said.index.get_level_values("kpi")
     told = said[~kinds.isin([name for name, _ in skipped])]
     what = Text(
@@ -59,6 +78,28 @@ def kpis(ground: Ground) -> Tally:
             names=", ".join(f"{name} ({path.name})" for name, path in skipped),
         )
     return compared("kpis", what, told, counted, skipped=note)
+
+
+def _add_words(counted: pd.DataFrame, goals: Goals) -> None:
+    """Level, units and targets of each row, and what is missing to the target."""
+    names = counted.index.get_level_values("kpi").to_series(index=counted.index)
+    codes, who = (counted.index.get_level_values(k) for k in ("municipality_code", "carrier"))
+    less, local = (names == _LESS).to_numpy(), codes != ""
+    counted["level"] = np.where(local, "municipality", "metropolis")
+    counted["unit"] = np.where(less, "ha", "")
+    counted["total_unit"] = names.str.replace(r"^places_.*", "places", regex=True).map(_UNITS)
+    # Some targets are each carrier's, the others about any of them; none is about several.
+    meant = np.where(names.isin(OF_EACH_CARRIER), who != "", who == "")
+    meant &= ~who.str.startswith("at_least_") & ~(local & less)
+    found = [
+        (target_of(str(name), goals.year, goals.targets_by_year) if on else None)
+        or (np.nan, np.nan)
+        for name, on in zip(names, meant, strict=True)
+    ]
+    counted[["target", "target_year"]] = np.array(found, dtype=float).reshape(-1, 2)
+    for when, column in (("before", "missing_before"), ("after", "missing")):
+        lack = counted["target"] - counted[when]
+        counted[column] = np.maximum(np.where(less, -lack, lack), 0.0)
 
 
 def _rows(ground: Ground, fixed: list[Weights], when: When) -> Iterator[tuple[object, ...]]:
@@ -187,7 +228,7 @@ def _fixed(ground: Ground) -> tuple[list[Weights], list[tuple[str, Path]]]:
     skipped: list[tuple[str, Path]] = []
     hashes = {entry["path"]: entry["sha256"] for entry in run.manifest.get("inputs", [])}
     given = run.scenario.demand
-    for name, path in (("commercial_uncovered_ha", given.commercial), ("roads", given.roads)):
+    for name, path in ((_LESS, given.commercial), ("roads", given.roads)):
         if path is None:
             continue
         if not path.is_file() or hashes.get(str(path), sha256(path)) != sha256(path):

@@ -16,6 +16,8 @@ from tdh.language import Text
 from tdh.pipeline import claims, counted, rules, tallies
 from tdh.pipeline.counted import Counted
 from tdh.results import Run
+from tdh.scenario.combining import sites_of_year
+from tdh.siting.claims import over
 
 _RELATIVE = 1e-6
 _FILE = "plan.json"
@@ -130,7 +132,7 @@ def _limits(plan: Counted) -> list[Problem]:
 def _money(plan: Counted) -> list[Problem]:
     """What all offers cost, an asset's first carrier in full and the others less their saving."""
     most = plan.scenario.siting.budget_yen
-    if plan.yen is None or most is None or plan.yen.sum() <= most * (1 + 1e-9):
+    if plan.yen is None or most is None or not over(plan.yen.sum(), most):
         return []
     return [
         Problem(
@@ -164,31 +166,30 @@ def _order(plan: Counted) -> list[Problem]:
 
 
 def _years(plan: Counted) -> list[Problem]:
-    """That no year takes more than it may."""
-    rules_of, problems = plan.scenario.siting, []
-    left_sites = dict.fromkeys(plan.carriers, 0.0)
-    left_yen = 0.0
-    for t, year in enumerate(rules_of.years):
-        now = plan.year == t
-        where = f"years ({year.fiscal_year})"
-        for k, carrier in enumerate(plan.carriers):
-            most = (
-                year.max_sites.get(carrier) if isinstance(year.max_sites, dict) else year.max_sites
+    """That no year, or with carry-over no years so far, take more than they may."""
+    scenario, years = plan.scenario, plan.scenario.siting.years
+    now = plan.year == np.arange(len(years))[:, None]
+    taken: list[tuple[str, np.ndarray, list[float | None]]] = [
+        (
+            carrier,
+            now @ (plan.who == k).astype(float),
+            [sites_of_year(scenario, t, k) for t in range(len(years))],
+        )
+        for k, carrier in enumerate(plan.carriers)
+    ]
+    if plan.yen is not None:
+        taken.append(("budget_yen", now @ plan.yen, [y.budget_yen for y in years]))
+    so_far = np.cumsum if scenario.siting.carry_over else np.asarray
+    what, problems = Text("a year's limit is exceeded", "年度の上限を超えています"), []
+    for name, used, given in taken:
+        total, most = so_far(used), so_far([np.inf if m is None else m for m in given])
+        problems += [
+            Problem(
+                what,
+                value=float(total[t]),
+                expected=f"<= {most[t]:.9g}",
+                where=f"years ({years[t].fiscal_year}), {name}",
             )
-            n = int((now & (plan.who == k)).sum())
-            left_sites[carrier] += np.inf if most is None else most
-            problems += _year_over(where, carrier, n, left_sites[carrier])
-            left_sites[carrier] = left_sites[carrier] - n if rules_of.carry_over else 0.0
-        if plan.yen is not None:
-            spent = float(plan.yen[now].sum())
-            left_yen += np.inf if year.budget_yen is None else year.budget_yen
-            problems += _year_over(where, "budget_yen", spent, left_yen)
-            left_yen = left_yen - spent if rules_of.carry_over else 0.0
+            for t in np.flatnonzero(over(total, most)).tolist()
+        ]
     return problems
-
-
-def _year_over(where: str, of: str, used: float, most: float) -> list[Problem]:
-    if used <= most * (1 + 1e-9) + 1e-9:
-        return []
-    what = Text("a year's limit is exceeded", "年度の上限を超えています")
-    return [Problem(what, value=used, expected=f"<= {most:.9g}", where=f"{where}, {of}")]

@@ -1,8 +1,9 @@
 """Scores of a finished run counted again, from the rasters of today and the footprints.
 
 What lies behind a score (people, cells, places, municipalities served worse) is added up cell by
-cell; points follow from the scenario's weights and the best asset. Of decibels, second covers,
-neighbours, endurance, ease and cost the value stands as the table tells it; its points are counted.
+cell; points follow from the scenario's weights and the best asset. Of neighbours, endurance and ease
+the value stands as the table tells it; its points are counted. How often an asset stays in the top
+is drawn at random and stands as it is told.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from tdh import coverage
-from tdh.errors import Problem
+from tdh import coverage, kpi, scoring
 from tdh.language import Text
-from tdh.pipeline.tallies import Ground, Tally, compared
+from tdh.pipeline import rules, standing
+from tdh.pipeline.tallies import Ground, Tally, compared, noted
 from tdh.results import Run
 
 _EARLIER = Text(
@@ -46,34 +47,46 @@ _VALUES = {
 _OWN_SCALE = {"resilience", "installability", "cost"}
 _KEY = ["carrier_id", "asset_id"]
 _CHUNK = 4_000_000
+_NOTHING_DBM = -125.0  # what a cell without any signal counts as
 
 
 def scores(ground: Ground) -> Tally:
     """Each carrier's scores; nothing of runs that do not tell what points come from."""
     if ground.run.score_weights is None:
         return _skipped("scores")
-    counted = _counted(ground)
-    return _tally(ground.run, "scores", counted)
+    return _tally(ground.run, "scores", _counted(ground))
 
 
 def scores_public(ground: Ground) -> Tally:
     """Scores of all carriers together; nothing of runs that do not tell what points come from."""
     if ground.run.score_weights is None:
         return _skipped("scores_public")
-    each = _counted(ground)
-    columns = ["people", "area", "places", "daytime"]
-    together = each.groupby("asset_id", sort=False)[[c for c in columns if c in each]].sum(
-        min_count=1
+    each = _counted(ground).drop(columns=["equity", "sharing"], errors="ignore")
+    by_asset = each.drop(columns="carrier_id").groupby("asset_id", sort=False)
+    together = by_asset.sum(min_count=1)
+    if "cost" in together:
+        together["cost"] = by_asset["cost"].min()
+    together = together.rename(columns={"equity_public": "equity"}).reset_index()
+    return _tally(ground.run, "scores_public", together.assign(carrier_id="public"))
+
+
+def score_weights(ground: Ground) -> Tally:
+    """Table ``score_weights``: the scenario's weights, and the value of the best asset."""
+    run = ground.run
+    assert run.score_weights is not None
+    parts = {}
+    for table in (run.scores, run.scores_public):
+        values = table.rename(columns={column: c for c, column in _VALUES.items()})
+        values = values[[c for c in _VALUES if c in values]].astype(float)
+        for carrier, own in values.groupby(table["carrier_id"].astype("str"), sort=False):
+            parts[carrier] = _weighed(run, own)
+    counted = pd.concat(parts)
+    what = Text(
+        "weights, points and the value that earns them, from the scenario and the scores",
+        "重み・配点・満点の値を、シナリオとスコアの表から",
     )
-    unmet = np.sum([own for own, _ in _gaps(ground)], axis=0)
-    worse = _worse(ground, unmet, 1.0)
-    behind = {
-        carrier.id: _sums(ground, carrier.id, own * worse)
-        for carrier, (own, _) in zip(ground.run.carriers, _gaps(ground), strict=True)
-    }
-    together["equity"] = pd.DataFrame(behind).sum(axis=1).reindex(together.index)
-    together = together.reset_index().assign(carrier_id="public")
-    return _tally(ground.run, "scores_public", together)
+    said = run.score_weights.set_index(["carrier_id", "component"])
+    return compared("score_weights", what, said, counted)
 
 
 def _skipped(name: str) -> Tally:
@@ -86,7 +99,7 @@ def _tally(run: Run, name: str, counted: pd.DataFrame) -> Tally:
     every = table.assign(carrier_id=table["carrier_id"].astype(str)).set_index(_KEY)
     counted = counted.set_index(_KEY)
     apart = every.index.symmetric_difference(counted.index)
-    said = every[every.index.isin(counted.index) & ~every.index.duplicated()]
+    said = every[every.index.isin(counted.index)]
     counted = counted.reindex(said.index)
     values = pd.DataFrame(
         {
@@ -97,17 +110,13 @@ def _tally(run: Run, name: str, counted: pd.DataFrame) -> Tally:
     )
     found = values.rename(columns=_VALUES).astype(float)
     for _, own in values.groupby(level="carrier_id", sort=False):
-        known = [c for c in values if own[c].notna().any()]
-        weight = pd.Series({c: _weight(run, c) for c in known})
-        points = 100 * weight / weight.sum() if weight.sum() > 0 else weight + 100 / len(known)
-        closes = own["area"] > 0
+        weighed = _weighed(run, own)
         total = pd.Series(0.0, index=own.index)
         for component in values:
             part = pd.Series(0.0, index=own.index)
-            if component in known:
-                useful = own[component].where(closes, 0.0)
-                best = 1.0 if component in _OWN_SCALE else float(useful.max())
-                part = points[component] * (useful / (best if best > 0 else 1.0)).clip(0.0, 1.0)
+            if component in weighed.index:
+                points, best = weighed.loc[component, ["points", "scale"]]
+                part = points * (own[component].where(own["area"] > 0, 0.0) / best).clip(0.0, 1.0)
             found.loc[own.index, f"contribution_{component}"] = part
             total += part
         found.loc[own.index, "score"] = total
@@ -125,24 +134,27 @@ def _tally(run: Run, name: str, counted: pd.DataFrame) -> Tally:
         told = [f"contribution_{c}" for c in values if f"contribution_{c}" in said]
         found.loc[own.index, "sum_of_parts"] = said.loc[own.index, told].sum(axis=1)
     said = said.assign(sum_of_parts=said["score"])
+    # Words must be those of their row's numbers, which are compared by themselves.
+    for name_of in ("ja", "en"):
+        found[f"reason_{name_of}"] = scoring.reasons(said, name_of)
     tally = compared(name, _WHAT, said, found, looser={"sum_of_parts": 1e-11, "rank": 1e-12})
-    for rows, what in (
-        (apart, Text("a row is missing, or one too many", "行の過不足があります")),
-        (
-            every.index[every.index.duplicated()],
-            Text("a row occurs twice", "同じ行が重複しています"),
-        ),
-    ):
-        if len(rows):
-            value = f"{', '.join(map(str, rows[0]))} ({len(rows)})"
-            tally.problems.append(Problem(what, value=value, where=name))
+    what = Text("a row is missing, or one too many", "行の過不足があります")
+    tally.problems.extend(noted(what, [", ".join(map(str, row)) for row in apart], name))
     return tally
 
 
-def _weight(run: Run, component: str) -> float:
-    from tdh import scoring
+def _weighed(run: Run, values: pd.DataFrame) -> pd.DataFrame:
+    """Weight, points and the value that earns them, of each component with data.
 
-    return float(scoring.resolve_weights(run.scenario.scoring.weights)[component])
+    ``values`` has a column for each component and a row for each of a carrier's assets; those that
+    close nothing earn nothing.
+    """
+    known = [c for c in values if values[c].notna().any()]
+    weight = pd.Series(scoring.resolve_weights(run.scenario.scoring.weights))[known]
+    points = 100 * weight / weight.sum() if weight.sum() > 0 else weight + 100 / len(known)
+    best = values[known].where(values["area"] > 0, 0.0).max()
+    best = best.where(best > 0, 1.0).where(~best.index.isin(_OWN_SCALE), 1.0)
+    return pd.DataFrame({"weight": weight, "points": points, "scale": best})
 
 
 def _gaps(ground: Ground) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -155,51 +167,79 @@ def _gaps(ground: Ground) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def _counted(ground: Ground) -> pd.DataFrame:
     """What every asset would bring every carrier: a row for each, a column for each component."""
-    run = ground.run
-    gaps = list(_gaps(ground))
+    if ground.newly_served is not None:
+        return ground.newly_served
+    run, gaps = ground.run, list(_gaps(ground))
     priority = _priorities(ground)
     by_day = ground.moments.get("population_day")
+    worse = _worse(ground, np.sum([own for own, _ in gaps], axis=0), 1.0)
     found = []
     for carrier, (unmet, gap) in zip(run.carriers, gaps, strict=True):
+        share = ground.shares[carrier.id]
+        depth = np.bincount(
+            standing.network(run, carrier.id).footprint.indices, minlength=len(unmet)
+        )
         values = {
             "people": unmet,
             "area": gap.astype(float),
-            "equity": unmet * _worse(ground, unmet, ground.shares[carrier.id]),
+            "equity": unmet * _worse(ground, unmet, share),
+            "equity_public": unmet * worse,
+            "second_cover": np.where(depth == 1, ground.people * share, 0.0),
         }
         if priority is not None:
             values["places"] = gap * priority
         if by_day is not None:
-            values["daytime"] = gap * by_day * ground.shares[carrier.id]
-        table = pd.DataFrame({k: _sums(ground, carrier.id, v) for k, v in values.items()})
-        found.append(table.rename_axis("asset_id").reset_index().assign(carrier_id=carrier.id))
+            values["daytime"] = gap * by_day * share
+        table = _sums(ground, carrier.id, values)
+        yen = rules.cost_yen(run.scenario, run.assets.loc[table.index])
+        if yen is not None and not np.isnan(yen).all():
+            own = pd.Series(yen, index=table.index)
+            table["cost"] = (own.min() / own).where(own > own.min(), 1.0).where(own.notna(), 0.0)
+        found.append(table.reset_index().assign(carrier_id=carrier.id))
     table = pd.concat(found, ignore_index=True)
     if len(run.carriers) > 1:
         everyone = table.groupby("asset_id")["people"].transform("sum")
         table["sharing"] = everyone - table["people"]
+    ground.newly_served = table
     return table
 
 
-def _sums(ground: Ground, carrier: str, values: np.ndarray) -> pd.Series:
-    """Values of the cells that each asset would serve in any of the carrier's bands, added up."""
-    run = ground.run
+def _sums(ground: Ground, carrier: str, values: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Values of the cells that each asset would serve in any of the carrier's bands, added up.
+
+    ``quality`` is added to them: decibels by which weak signals are lifted times customers, of the
+    band that lifts most.
+    """
+    run, n = ground.run, len(ground.people)
     bands = next(c.bands for c in run.carriers if c.id == carrier)
-    levels = coverage.to_dbm(np.arange(256, dtype=np.uint8))
-    found = [(run.footprint(carrier, b), run.bands[carrier, b].covered_dbm) for b in bands]
+    levels = coverage.to_dbm(np.arange(256, dtype=np.uint8)).astype(float)
+    customers = ground.people * ground.shares[carrier]
+    found = [
+        (run.footprint(carrier, b), run.bands[carrier, b], ground.level(carrier, b, "before"))
+        for b in bands
+    ]
     ids = found[0][0].site_ids
-    total = np.zeros(len(ids))
-    nnz = max(1, sum(c.signal.nnz for c, _ in found))
+    total = {name: np.zeros(len(ids)) for name in (*values, "quality")}
+    nnz = max(1, sum(c.signal.nnz for c, _, _ in found))
     step = max(1, int(len(ids) * _CHUNK / nnz))
     for first in range(0, len(ids), step):
         last = min(first + step, len(ids))
         keys = []
-        for own, least in found:
+        for own, band, level in found:
             part = own.signal[first:last]
-            asset = np.repeat(np.arange(last - first), np.diff(part.indptr))
-            good = levels[part.data] >= least
-            keys.append(asset[good] * len(values) + part.indices[good])
+            asset, cell = np.repeat(np.arange(last - first), np.diff(part.indptr)), part.indices
+            dbm = levels[part.data]
+            good = dbm >= band.covered_dbm
+            keys.append(asset[good] * n + cell[good])
+            today = np.where(np.isinf(level), _NOTHING_DBM, level)[cell]
+            lift = np.maximum(np.minimum(dbm, band.good_dbm) - today, 0.0) * customers[cell]
+            lifted = np.bincount(asset, lift, last - first)
+            total["quality"][first:last] = np.maximum(total["quality"][first:last], lifted)
         key = keys[0] if len(keys) == 1 else np.unique(np.concatenate(keys))
-        total[first:last] = np.bincount(key // len(values), values[key % len(values)], last - first)
-    return pd.Series(total, index=pd.Index(ids.astype(str), name="asset_id"))
+        asset, cell = np.divmod(key, n)
+        for name, own_values in values.items():
+            total[name][first:last] = np.bincount(asset, own_values[cell], last - first)
+    return pd.DataFrame(total, index=pd.Index(ids.astype(str), name="asset_id"))
 
 
 def _worse(ground: Ground, unmet: np.ndarray, share: float) -> np.ndarray:
@@ -221,8 +261,6 @@ def _priorities(ground: Ground) -> np.ndarray | None:
     places = ground.run.places
     if places is None or places.empty:
         return None
-    from tdh import kpi
-
     at = kpi.place_at(places, ground.run.cells, ground.run.grid)
     sums = np.zeros(len(ground.people))
     for cell, priority in zip(at, places["priority"], strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from tdh.coverage import Coverage
+from tdh.coverage import Coverage, united
 from tdh.errors import InputError, Problem
 from tdh.files import atomic
 from tdh.language import Text
@@ -73,11 +73,7 @@ class Network:
     @property
     def footprint(self) -> sparse.csr_array:
         """Cells that each station serves in any band."""
-        parts = list(self.footprints.values())
-        whole = parts[0]
-        for part in parts[1:]:
-            whole = (whole + part).astype(bool)
-        return sparse.csr_array(whole)
+        return united(self.footprints.values())
 
     @property
     def xy_m(self) -> np.ndarray:

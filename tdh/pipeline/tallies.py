@@ -8,7 +8,7 @@ weights, and in which cell a place lies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from tdh import manifest, schemas
 from tdh.errors import Problem
 from tdh.language import Text
-from tdh.pipeline import claims
+from tdh.pipeline import forms
 from tdh.present import CODES
 from tdh.results import Run, When
 
@@ -87,76 +86,103 @@ def compared(
     looser: Mapping[str, float] | None = None,
     skipped: Text | None = None,
 ) -> Tally:
-    """Two tables of the same keys and columns, number by number.
+    """Two tables of the same keys and columns, value by value.
 
     Parameters
     ----------
     said, counted : DataFrame
         Indexed by what names a row. A row that only one of them has is a difference, unless the
-        other has no number in it.
+        other has no value in it. Where a counted column holds words the words are compared.
     relative : float
         Share of a number that may be rounding (of numbers below 1, of 1).
     looser : mapping of str to float, optional
         Columns for which another share holds.
     """
     columns = [c for c in counted.columns if c in said.columns]
-    lacking = [str(c) for c in counted.columns if c not in said.columns]
-    twice = said.index.duplicated()
-    said, told_twice = said[~twice], said.index[twice].unique().tolist()
+    lacking = [Problem(forms.MISSING, value=c, where=table) for c in counted if c not in said]
+    twice = said.index[said.index.duplicated()].unique()
+    if len(twice):
+        lacking.append(Problem(forms.TWICE, value=f"{twice[0]} ({len(twice)})", where=table))
+    said = said[~said.index.duplicated()]
     index = said.index.union(counted.index, sort=False)
-    one = said[columns].apply(pd.to_numeric, errors="coerce").reindex(index).to_numpy(float)
-    other = counted[columns].reindex(index).to_numpy(float)
-    both_missing = np.isnan(one) & np.isnan(other)
-    apart = np.where(both_missing, 0.0, np.abs(one - other))
-    apart = np.where(np.isnan(apart), np.inf, apart)
-    size = np.fmax(1.0, np.fmax(np.abs(one), np.abs(other)))
-    share = np.array([(looser or {}).get(c, relative) for c in columns])
-    wrong = apart > share * size
+    one, other = said.reindex(index)[columns], counted.reindex(index)[columns]
     names = index.to_list()
 
-    def name(place: int) -> str:
-        row, column = divmod(place, len(columns))
+    def name(row: int) -> str:
         key = names[row] if isinstance(names[row], tuple) else (names[row],)
-        inside = ", ".join(str(k) for k in key if str(k) not in ("", "nan", "None"))
+        return ", ".join(str(k) for k in key if str(k) not in ("", "nan", "None"))
+
+    share = [(looser or {}).get(c, relative) for c in columns]
+    return differing(table, what, one, other, name, share, lacking, skipped)
+
+
+def differing(
+    table: str,
+    what: Text,
+    said: pd.DataFrame,
+    counted: pd.DataFrame,
+    name: Callable[[int], str],
+    share: Sequence[float] | float = 1e-6,
+    problems: Sequence[Problem] = (),
+    skipped: Text | None = None,
+) -> Tally:
+    """Two tables of the same rows and columns; ``name`` tells what a row is by its position.
+
+    ``share`` of a number may be rounding: of all, or of each column; ``problems`` are those that
+    are known already.
+    """
+    columns = list(counted)
+    one, other = np.empty(said.shape), np.empty(said.shape)
+    words: dict[int, pd.Index] = {}
+    for k, column in enumerate(columns):
+        is_, told = counted[column], said[column]
+        if pd.api.types.is_numeric_dtype(is_) or is_.isna().all():
+            one[:, k], other[:, k] = (pd.to_numeric(v, errors="coerce") for v in (told, is_))
+        else:
+            both = pd.concat([told.astype(object), is_.astype(object)])
+            codes, words[k] = pd.factorize(both)
+            one[:, k], other[:, k] = np.where(codes < 0, np.nan, codes).reshape(2, -1)
+    missing = np.isnan(one) & np.isnan(other)
+    with np.errstate(invalid="ignore"):
+        apart = np.where(missing | (one == other), 0.0, np.abs(one - other))
+    worded = np.isin(np.arange(len(columns)), list(words))
+    apart[np.isnan(apart) | (worded & (apart > 0))] = np.inf
+    size = np.fmax(1.0, np.fmax(np.abs(one), np.abs(other)))
+    flat = apart.ravel()
+    bad = np.flatnonzero((apart > share * size).ravel())
+    worst = bad[np.argsort(-flat[bad], kind="stable")]
+
+    def where(place: int) -> str:
+        row, column = divmod(place, len(columns))
+        inside = name(row)
         return f"{table} ({inside}): {columns[column]}" if inside else f"{table}: {columns[column]}"
 
-    flat, bad = apart.ravel(), np.flatnonzero(wrong.ravel())
-    worst = bad[np.argsort(-flat[bad], kind="stable")]
-    problems = _unlike(table, lacking, told_twice)
-    problems += [
-        Problem(
-            Text("the table says another number", "表の値が再集計と一致しません"),
-            value=float(one.ravel()[i]),
-            expected=f"{other.ravel()[i]:.6f}",
-            where=name(int(i)),
-        )
-        for i in worst[:MOST_NAMED]
-    ]
+    def shown(values: np.ndarray, place: int) -> str | float:
+        value, known = float(values.flat[place]), words.get(place % len(columns))
+        return value if known is None or np.isnan(value) else str(known[int(value)])
+
+    differs = Text("the table says something else", "表の値が再集計と一致しません")
+    found = [*problems]
+    for i in worst[:MOST_NAMED].tolist():
+        expected = shown(other, i)
+        expected = f"{expected:.6f}" if isinstance(expected, float) else expected
+        found.append(Problem(differs, value=shown(one, i), expected=expected, where=where(i)))
     if worst.size > MOST_NAMED:
-        problems.append(
-            Problem(
-                Text(
-                    "{n} more numbers of the table differ",
-                    "同じ表のほか{n}件も一致しません",
-                    n=int(worst.size) - MOST_NAMED,
-                ),
-                where=table,
-            )
+        more = Text(
+            "{n} more numbers of the table differ",
+            "同じ表のほか{n}件も一致しません",
+            n=int(worst.size) - MOST_NAMED,
         )
-    n = int((~both_missing).sum())
+        found.append(Problem(more, where=table))
     at = int(flat.argmax()) if flat.size else 0
     largest = float(flat[at]) if flat.size else 0.0
-    return Tally(table, what, n, largest, name(at) if largest > 0 else "", problems, skipped)
+    n, place = int((~missing).sum()), where(at) if largest > 0 else ""
+    return Tally(table, what, n, largest, place, found, skipped)
 
 
-def _unlike(table: str, lacking: list[str], twice: list[Any]) -> list[Problem]:
-    """That columns are missing, and that rows occur twice."""
-    missing = Text("a column is missing", "列がありません")
-    repeated = Text("a row occurs twice", "同じ行が重複しています")
-    told = [Problem(missing, value=name, where=table) for name in lacking]
-    if twice:
-        told.append(Problem(repeated, value=f"{twice[0]} ({len(twice)})", where=table))
-    return told
+def noted(what: Text, found: Sequence[str], where: str) -> list[Problem]:
+    """One finding for all that is wrong in the same way: the first, and how many."""
+    return [Problem(what, value=f"{found[0]} ({len(found)})", where=where)] if len(found) else []
 
 
 class Ground:
@@ -170,6 +196,8 @@ class Ground:
         self.municipality = run.cells["municipality_code"].to_numpy(object)
         self.shares = run.scenario.market_shares
         self._levels: dict[tuple[str, str, str], np.ndarray] = {}
+        self.newly_served: pd.DataFrame | None = None
+        self._on_air: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def level(self, carrier: str, band: str, when: When) -> np.ndarray:
         """SS-RSRP in the cells, dBm; minus infinity where nothing is received."""
@@ -194,6 +222,32 @@ class Ground:
                     found[number] |= self.served(carrier.id, band, when)
         return found
 
+    def offers(self, carrier: str) -> list[str]:
+        """The assets that are offered to a carrier, in the order of the table."""
+        plan = self.run.plan
+        return [str(a) for a in plan.loc[plan["carrier_id"] == carrier, "asset_id"]]
+
+    def on_air(self, carrier: str, band: str) -> tuple[np.ndarray, np.ndarray]:
+        """Levels with the plan on air, and which offer gives them (−1: today's network).
+
+        Offers are laid over today one by one: of equal ones the least id serves, and today's site
+        goes before all.
+        """
+        if (carrier, band) not in self._on_air:
+            signals = self.run.footprint(carrier, band)
+            level = self.level(carrier, band, "before").copy()
+            by, chosen = np.full(len(level), -1), self.offers(carrier)
+            for asset in sorted(chosen):
+                row = int(np.flatnonzero(signals.site_ids == asset)[0])
+                span = slice(signals.signal.indptr[row], signals.signal.indptr[row + 1])
+                cell = signals.signal.indices[span]
+                dbm = -150.5 + 0.5 * signals.signal.data[span].astype(float)
+                stronger = dbm > level[cell]
+                level[cell[stronger]] = dbm[stronger]
+                by[cell[stronger]] = chosen.index(asset)
+            self._on_air[carrier, band] = level, by
+        return self._on_air[carrier, band]
+
     @cached_property
     def probabilities(self) -> dict[tuple[str, str], dict[str, np.ndarray]]:
         """People of each cell in the columns of ``expected_people``, by carrier and band."""
@@ -215,27 +269,44 @@ def of_run(run: Run, only: Collection[str] | None = None) -> list[Tally]:
     only : collection of str, optional
         Names of tables; by default all.
     """
-    from tdh.pipeline import kpi_tallies, region_tallies, score_tallies
+    from tdh.pipeline import (
+        kpi_tallies,
+        level_tallies,
+        offer_tallies,
+        place_tallies,
+        region_tallies,
+        score_tallies,
+    )
 
     ground = Ground(run)
-    asked: list[tuple[str, Callable[[Ground], Tally]]] = [
-        ("expected_people", expected_people),
-        ("expected_municipalities", expected_municipalities),
-        ("site_load", site_load),
-        ("site_load_after", site_load_after),
-        ("gap_regions", region_tallies.gap_regions),
-        ("kpis", kpi_tallies.kpis),
-        ("scores", score_tallies.scores),
-        ("scores_public", score_tallies.scores_public),
-    ]
+    asked: dict[str, Callable[[Ground], Tally]] = {
+        "cells": place_tallies.cells,
+        "assets": place_tallies.assets,
+        "throughput": place_tallies.throughput,
+        "coverage": level_tallies.coverage,
+        "present": level_tallies.present,
+        "gaps": level_tallies.gaps,
+        "candidates": offer_tallies.candidates,
+        "antennas": offer_tallies.antennas,
+        "profiles": offer_tallies.profiles,
+        "expected_people": expected_people,
+        "expected_municipalities": expected_municipalities,
+        "site_load": site_load,
+        "site_load_after": site_load_after,
+        "gap_regions": region_tallies.gap_regions,
+        "kpis": kpi_tallies.kpis,
+        "score_weights": score_tallies.score_weights,
+        "scores": score_tallies.scores,
+        "scores_public": score_tallies.scores_public,
+    }
     found = []
-    for table, count in asked:
+    for table, count in asked.items():
         if only is not None and table not in only:
             continue
-        problems = _unreadable(run, table)
+        problems = [] if table == "coverage" else forms.of_table(run, table)
         if problems:
             found.append(Tally(table, _UNREADABLE, 0, 0.0, "", problems, skipped=_UNREADABLE))
-        elif getattr(run, table) is not None:
+        elif getattr(run, table, run.plan) is not None:
             found.append(count(ground))
     return found
 
@@ -243,44 +314,6 @@ def of_run(run: Run, only: Collection[str] | None = None) -> list[Tally]:
 _UNREADABLE = Text(
     "not counted again: the table is not as it is written", "再集計なし: 表の形式が違います"
 )
-_STAGES = {
-    "expected_people": "kpis",
-    "expected_municipalities": "kpis",
-    "site_load": "present",
-    "site_load_after": "kpis",
-    "gap_regions": "regions",
-    "kpis": "kpis",
-    "scores": "scores",
-    "scores_public": "scores",
-}
-"""The stage that writes each table."""
-
-
-def _unreadable(run: Run, table: str) -> list[Problem]:
-    """A table, or columns of it, that its stage wrote otherwise."""
-    if not (run.folder / f"{table}.parquet").exists():
-        # Earlier versions knew fewer tables.
-        own = run.manifest.get("versions", {}).get("tdh") == manifest.versions()["tdh"]
-        stages = [s.get("name") for s in claims.entries(run.manifest.get("stages"))]
-        if not own or _STAGES[table] not in stages:
-            return []
-        what = Text("the table is missing", "表がありません")
-        return [Problem(what, where=f"{table}.parquet")]
-    frame, problems = getattr(run, table), []
-    for column in schemas.columns(table.removesuffix("_public")).itertuples():
-        name, dtype = str(column.column), str(column.dtype)
-        if dtype == "index":
-            problems += _unlike(table, [], frame.index[frame.index.duplicated()].tolist())
-        elif name not in frame:
-            problems += _unlike(table, [name] if column.required == "yes" else [], [])
-        elif (
-            dtype in ("float64", "int64")
-            and not pd.api.types.is_numeric_dtype(frame[name])
-            and frame[name].notna().any()
-        ):
-            what = Text("the column holds no numbers", "数値の列ではありません")
-            problems.append(Problem(what, value=name, where=table))
-    return problems
 
 
 # --- people by probability -----------------------------------------------------------------------
@@ -390,6 +423,8 @@ def expected_municipalities(ground: Ground) -> Tally:
             frame = pd.DataFrame({"people": ground.people, **row})[known]
             parts[who] = frame.groupby(codes).sum()
     counted = pd.concat(parts)
+    names = ground.run.municipalities["municipality"].astype("str")
+    counted["municipality"] = counted.index.get_level_values(1).map(names)
     said = ground.run.expected_municipalities.set_index(["carrier_id", "municipality_code"])
     what = Text("the same of each municipality", "同じ値を市区町村別に")
     return compared("expected_municipalities", what, said, counted, looser=_QUADRATURE)
@@ -414,16 +449,18 @@ def _loads(
         cells = pd.DataFrame({"site": at, "part": capacity[band]})
         cells["part"] /= together
         for column, name in _CUSTOMERS.items():
-            if column in ground.moments:
-                cells[name] = ground.moments[column] * ground.shares[carrier] * cells["part"]
+            people = ground.moments.get(column, np.full(len(at), np.nan))
+            cells[name] = people * ground.shares[carrier] * cells["part"]
         sums = cells[cells["site"] >= 0].drop(columns="part").groupby("site").sum()
         sums = sums.reindex(range(len(ids[band])), fill_value=0.0)
+        sums[[name for column, name in _CUSTOMERS.items() if column not in ground.moments]] = np.nan
         sums["capacity_mbps"] = capacity[band]
         sums.index = pd.MultiIndex.from_product([[carrier], [band], ids[band]], names=_SITE)
         rows.append(sums)
     table = pd.concat(rows)
-    most = table[[c for c in _CUSTOMERS.values() if c in table]].max(axis=1)
+    most = table[list(_CUSTOMERS.values())].max(axis=1)
     table["kbps_per_customer"] = 1000 * table["capacity_mbps"] / most.replace(0.0, np.nan)
+    table["load"] = np.nan
     if settings.busy_kbps is not None:
         table["load"] = most * settings.busy_kbps / (1000 * table["capacity_mbps"])
     return table
@@ -482,17 +519,17 @@ def _not_serving(
     ground: Ground, carrier: str, band: str, server: np.ndarray, ids: list[str]
 ) -> list[Problem]:
     """Cells whose site serves them by no footprint though nothing but the model says so."""
-    run, n = ground.run, len(ground.people)
+    run = ground.run
     kept = pd.read_parquet(run.folder / f"footprints/present-{carrier}-{band}.parquet")
     position = pd.Index(ids).get_indexer(kept["site_id"].cat.categories)
-    known = position[kept["site_id"].cat.codes.to_numpy()].astype(np.int64) * n + kept["cell"]
-    wrong = (server >= 0) & ~ground.served(carrier, band, "before")
-    cell = np.flatnonzero(server >= 0)
+    site, cell = position[kept["site_id"].cat.codes.to_numpy()], kept["cell"].to_numpy()
+    wrong = server >= 0
+    wrong[cell[server[cell] == site]] = False
     codes = run.evidence(carrier, band)
     if codes is not None:
-        own = codes[ground.row, ground.col][cell]
-        cell = cell[(own == CODES["predicted"]) | (own == CODES["estimated"])]
-    wrong[cell[~np.isin(server[cell] * n + cell, known.to_numpy())]] = True
+        own = codes[ground.row, ground.col]
+        wrong &= (own == CODES["predicted"]) | (own == CODES["estimated"])
+    wrong |= (server >= 0) & ~ground.served(carrier, band, "before")
     if not wrong.any():
         return []
     what = Text(
@@ -517,30 +554,19 @@ def site_load_after(ground: Ground) -> Tally:
         if found is None:
             return Tally("site_load_after", what, 0, 0.0, "", skipped=_NO_SERVER)
         servers, ids = found
-        chosen = run.plan.loc[run.plan["carrier_id"] == carrier.id, "asset_id"].tolist()
+        offers = ground.offers(carrier.id)
         for band in carrier.bands:
-            signals = run.footprint(carrier.id, band)
-            least = run.bands[carrier.id, band].covered_dbm
-            level, today = (
-                ground.level(carrier.id, band, "before").copy(),
-                len(ids[band]),
-            )
-            # Of equal offers the least id serves, and today's site goes before all.
-            for asset in sorted(chosen):
-                row = int(np.flatnonzero(signals.site_ids == asset)[0])
-                span = slice(signals.signal.indptr[row], signals.signal.indptr[row + 1])
-                cell = signals.signal.indices[span]
-                dbm = -150.5 + 0.5 * signals.signal.data[span].astype(float)
-                stronger = dbm > level[cell]
-                level[cell[stronger]] = dbm[stronger]
-                servers[band][cell[stronger]] = today + chosen.index(asset)
-            servers[band][level < least] = -1
-            ids[band] = [*ids[band], *chosen]
+            level, by = ground.on_air(carrier.id, band)
+            servers[band] = np.where(by < 0, servers[band], len(ids[band]) + by)
+            servers[band][level < run.bands[carrier.id, band].covered_dbm] = -1
+            ids[band] = [*ids[band], *offers]
         parts.append(_loads(ground, carrier.id, servers, ids).add_suffix("_after"))
     counted = pd.concat(parts).rename(columns={"capacity_mbps_after": "capacity_mbps"})
     said = run.site_load_after.set_index(_SITE)
+    counted["origin"] = "plan"
     if run.site_load is not None:
         before = run.site_load.reset_index().set_index(_SITE)
         before = before.drop(columns="capacity_mbps").add_suffix("_before")
         counted = counted.join(before, how="left")
+        counted["origin"] = np.where(counted.index.isin(before.index), "present", "plan")
     return compared("site_load_after", what, said, counted)

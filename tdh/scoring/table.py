@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from tdh import gaps, schemas
+from tdh import coverage, gaps, schemas
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 from tdh.scoring.scorer import SiteScorer
@@ -296,13 +296,10 @@ def _unite(
     footprints: Mapping[str, sparse.csr_array] | Mapping[tuple[str, str], sparse.csr_array],
 ) -> dict[str, sparse.csr_array]:
     """Carrier to what any of its bands serves."""
-    united: dict[str, sparse.csr_array] = {}
+    parts: dict[str, list[sparse.csr_array]] = {}
     for key, footprint in footprints.items():
-        carrier = key if isinstance(key, str) else key[0]
-        if carrier in united:
-            footprint = (united[carrier] + footprint).astype(bool)
-        united[carrier] = sparse.csr_array(footprint)
-    return united
+        parts.setdefault(key if isinstance(key, str) else key[0], []).append(footprint)
+    return {carrier: coverage.united(own) for carrier, own in parts.items()}
 
 
 def _mismatches(

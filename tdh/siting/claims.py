@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -35,17 +36,29 @@ def problem(en: str, ja: str, where: str, value: object, expected: object = None
     return Problem(Text(en, ja), value=value, expected=text, where=where)
 
 
-def numbers(values: Any) -> np.ndarray:
-    """What a plan says as float64; NaN where it says no number.
+def over(used: Any, most: Any) -> Any:
+    """Whether more is used than may be, rounding aside; NaN is more than anything."""
+    return ~np.less_equal(used, np.multiply(most, 1 + RELATIVE) + RELATIVE)
 
-    >>> numbers("many").tolist(), numbers([1, 2]).tolist(), numbers(["one", 2]).tolist()
-    (nan, [1.0, 2.0], [nan, nan])
+
+def numbers(values: Any) -> np.ndarray:
+    """What a plan says as float64; NaN where it says no number: words and truths are none.
+
+    >>> numbers("12").tolist(), numbers([1, True]).tolist(), numbers(["one", 2]).tolist()
+    (nan, [1.0, nan], [nan, 2.0])
     """
+    # A list of numbers and truths would become an array of numbers.
+    array = np.asarray(values, dtype=None if hasattr(values, "dtype") else object)
+    if array.dtype.kind in "iuf":
+        return array.astype(np.float64)
+    return np.vectorize(_number, otypes=[np.float64])(array.astype(object))
+
+
+def _number(value: Any) -> float:
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        listed = isinstance(values, Sized) and not isinstance(values, str)
-        return np.full((len(values),) if listed else (), np.nan)
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else np.nan
+    except OverflowError:
+        return np.nan
 
 
 def read_pairs(
@@ -94,14 +107,18 @@ def read_pairs(
     return np.array(once, dtype=np.int64).reshape(-1, 2), problems
 
 
-def given_pairs(values: Any, *, sites: bool = False) -> set[tuple[int, int]]:
-    """Choices of a problem as its solvers read them: pairs or sites by position, or a bool mask."""
+def given_pairs(values: Any) -> set[tuple[int, int]]:
+    """Choices of a problem as its solvers read them: pairs or sites by position, or a bool mask.
+
+    >>> sorted(given_pairs([3, 5])), given_pairs([(1, 2)]), given_pairs([[False, True]])
+    ([(0, 3), (0, 5)], {(1, 2)}, {(0, 1)})
+    """
     array = np.asarray([] if values is None else values)
-    if array.dtype == bool and array.size:
-        array = np.flatnonzero(array) if sites else np.argwhere(array)
+    if array.dtype == bool:
+        array = np.flatnonzero(array) if array.ndim == 1 else np.argwhere(array)
     array = array.astype(np.int64)
-    if sites:
-        return {(0, i) for i in array.ravel().tolist()}
+    if array.ndim == 1:
+        return {(0, i) for i in array.tolist()}
     return {(c, i) for c, i in array.reshape(-1, 2).tolist()}
 
 

@@ -18,6 +18,7 @@ from tdh.siting.claims import (
     given_pairs,
     numbers,
     of_choices,
+    over,
     problem,
     proven,
     read_pairs,
@@ -296,7 +297,7 @@ def _of_years(name: str, used: np.ndarray, most: np.ndarray, carry_over: bool) -
     what = "a year's limit is exceeded", "年度の上限を超えています"
     return [
         problem(*what, f"{name}{at}", float(used[tuple(at)]), f"<= {most[tuple(at)]:.9g}")
-        for at in np.argwhere(used > most * (1 + 1e-9) + 1e-9).tolist()
+        for at in np.argwhere(over(used, most)).tolist()
     ]
 
 
@@ -425,7 +426,7 @@ def verify_shared_cost(
         "tenants": (shared.tenants, tenants),
     }
     found += differing(claims, alone)
-    if spent > programme_budget * (1 + 1e-9) + 1e-9:
+    if over(spent, programme_budget):
         what = "the programme's budget is exceeded", "事業全体の予算を超えています"
         found.append(problem(*what, "programme_budget", spent, f"<= {programme_budget:g}"))
     return found

@@ -13,10 +13,8 @@ from scipy import sparse
 
 from tdh.errors import Problem
 from tdh.siting import claims
-from tdh.siting.claims import given_pairs, problem
+from tdh.siting.claims import given_pairs, over, problem
 from tdh.siting.plan import Plan
-
-_RELATIVE = 1e-9
 
 
 def verify(
@@ -57,9 +55,6 @@ programme_budget, at_most, seed
     rows = [sparse.csr_array(f) for f in ([footprints] if single else footprints)]
     n_sites, n_cells = rows[0].shape
     chosen = plan.selected if isinstance(plan, Plan) else plan
-    # An empty list has one dimension, whatever it lists.
-    array = claims.numbers(chosen)
-    sites = array.ndim == 1 and (single or array.size > 0)
     pairs, found = claims.read_pairs(chosen, len(rows), n_sites)
     case = _Case(
         rows,
@@ -73,8 +68,8 @@ programme_budget, at_most, seed
         None if xy_m is None else np.asarray(xy_m, dtype=np.float64),
         spacing_m,
         floors or (),
-        given_pairs(fixed, sites=sites),
-        given_pairs(forbidden, sites=sites),
+        given_pairs(fixed),
+        given_pairs(forbidden),
         [(given_pairs(members), most) for members, most in at_most or ()],
     )
     for limit in _LIMITS:
@@ -144,14 +139,14 @@ def _too_many(case: _Case) -> Iterator[Problem]:
 def _budgets(case: _Case) -> Iterator[Problem]:
     for c in range(len(case.rows)):
         spent, most = float(case.cost[c, case.own(c)].sum()), _limit(case.budget, c)
-        if _over(spent, most):
+        if over(spent, most):
             what = "a budget is exceeded", "予算を超えています"
             yield problem(*what, f"carrier[{c}]", spent, most)
 
 
 def _programme(case: _Case) -> Iterator[Problem]:
     spent, most = float(case.cost[tuple(case.pairs.T)].sum()), _limit(case.programme_budget, 0)
-    if _over(spent, most):
+    if over(spent, most):
         what = "the programme's budget is exceeded", "事業全体の予算を超えています"
         yield problem(*what, "programme_budget", spent, most)
 
@@ -183,7 +178,7 @@ def _missed(case: _Case) -> Iterator[Problem]:
     for k, (mask, need, *of) in enumerate(case.floors):
         whose = slice(None) if not of or of[0] is None else [of[0]]
         got = float(case.covered[whose][:, np.asarray(mask)].sum())
-        if got < need * (1 - _RELATIVE) - 1e-9:
+        if over(need, got):
             yield problem("a floor is missed", "下限に達していません", f"floors[{k}]", got, need)
 
 
@@ -216,11 +211,6 @@ _LIMITS: tuple[Callable[[_Case], Iterator[Problem]], ...] = (
     _ruled_out,
     _of_sets,
 )
-
-
-def _over(used: float, most: float) -> bool:
-    """Whether more is used than may be, rounding aside."""
-    return not used <= most * (1 + _RELATIVE) + 1e-9
 
 
 def _limit(values: Any, carrier: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -16,20 +17,30 @@ from scipy import stats
 
 from tdh.cli import main
 from tdh.errors import InputError
-from tdh.pipeline import checks, kpis, tallies
+from tdh.pipeline import checks, counted, facts, forms, kpis, tallies
 from tdh.pipeline.context import Context
 from tdh.results import Run, VersionWarning, read_run
 
 TABLES = (
+    "cells",
+    "assets",
+    "coverage",
+    "present",
+    "gaps",
+    "candidates",
+    "antennas",
+    "profiles",
     "expected_people",
     "expected_municipalities",
     "site_load",
     "site_load_after",
     "gap_regions",
     "kpis",
+    "score_weights",
     "scores",
     "scores_public",
 )
+COUNTED = TABLES[8:14] + TABLES[15:]
 
 
 @pytest.fixture
@@ -56,7 +67,12 @@ def test_scores_of_earlier_versions_are_not_counted_again(folder: Path) -> None:
     for name in ("scores", "scores_public"):
         path = folder / f"{name}.parquet"
         pd.read_parquet(path).drop(columns=values).to_parquet(path)
-    found = tallies.of_run(read_run(folder), ["scores", "scores_public"])
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["versions"]["tdh"] = "0.0.1"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.warns(VersionWarning):
+        earlier = read_run(folder)
+    found = tallies.of_run(earlier, ["scores", "scores_public"])
     assert [tally.table for tally in found] == ["scores", "scores_public"]
     for tally in found:
         assert tally.numbers == 0 and not tally.problems
@@ -115,7 +131,7 @@ def test_a_row_too_many_or_too_few_is_named(folder: Path) -> None:
     assert any(str(table.loc[2, "kpi"]) in text for text in said)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", COUNTED)
 def test_rows_and_columns_that_are_missing_or_occur_twice(demo_run: Run, name: str) -> None:
     table = getattr(demo_run, name)
     numbers = table.select_dtypes("number")
@@ -138,7 +154,7 @@ def test_rows_and_columns_that_are_missing_or_occur_twice(demo_run: Run, name: s
     assert f"a column is missing: {key}" in found(table.drop(columns=key))
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", COUNTED)
 def test_a_table_that_its_stage_wrote_is_there(folder: Path, name: str) -> None:
     (folder / f"{name}.parquet").unlink()
     (tally,) = tallies.of_run(read_run(folder), [name])
@@ -167,9 +183,13 @@ def test_regions_of_a_carrier_that_are_gone_or_of_an_unknown_one(demo_run: Run) 
 def test_an_unknown_reason_of_a_region_is_found(demo_run: Run) -> None:
     run = read_run(demo_run.folder)
     assert demo_run.gap_regions is not None
-    run.__dict__["gap_regions"] = demo_run.gap_regions.assign(reason="none")
-    (tally,) = tallies.of_run(run, ["gap_regions"])
-    assert "the reason is not that of most" in " ".join(map(str, tally.problems))
+    for reason, said in (
+        ("none", "values are not allowed"),
+        ("indoors_only", "the reason is not that of most"),
+    ):
+        run.__dict__["gap_regions"] = demo_run.gap_regions.assign(reason=reason)
+        (tally,) = tallies.of_run(run, ["gap_regions"])
+        assert said in " ".join(map(str, tally.problems))
 
 
 def test_a_region_that_is_no_gap_and_a_gap_without_region(folder: Path) -> None:
@@ -308,3 +328,165 @@ def test_a_register_of_places_given_twice_counts_once(
     again = kpis.counted(demo_run, places=[path, path, Path("hospitals.csv")])
     pd.testing.assert_frame_equal(again, once)
     assert once.loc[once["kpi"] == "places", "total"].max() == len(inside)
+
+
+def changed(table: pd.DataFrame, column: str, value: object) -> pd.DataFrame:
+    """A table with another value in the middle of a column."""
+    values = table[column].astype(object).tolist()
+    values[len(values) // 2] = value
+    return table.assign(**{column: pd.Series(values, index=table.index).infer_objects()})
+
+
+def said_of(run: Run, **tables: object) -> str:
+    """What is found of a run with other tables, by the tallies and forms of these alone."""
+    wrong = read_run(run.folder)
+    wrong.__dict__.update(tables)
+    (name,) = tables
+    problems = forms.of_table(wrong, name)
+    if not problems:
+        problems = [p for tally in tallies.of_run(wrong, [name]) for p in tally.problems]
+    return " ".join(map(str, problems))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("gaps", "band", "n28"),
+        ("gaps", "rsrp_dbm", -110.25),
+        ("gaps", "shortfall_db", 1.125),
+        ("gaps", "shortfall_db", -1.0),
+        ("gaps", "cell_id", "nowhere"),
+        ("cells", "population", "12"),
+        ("cells", "population", float("inf")),
+        ("cells", "row", 3),
+        ("cells", "municipality_code", "13101"),
+        ("assets", "latitude", 35.7),
+        ("assets", "in_area", False),
+        ("assets", "placement", "tower"),
+        ("present", "covered_cells", 7),
+        ("present", "points", 7),
+        ("present", "evidence", "measured"),
+        ("candidates", "antenna_height_agl_m", 7.25),
+        ("candidates", "placement", "ground"),
+        ("candidates", "environment", "RMa"),
+        ("candidates", "radius_m", 500.0),
+        ("candidates", "exposure_distance_m", 0.5),
+        ("candidates", "azimuths_deg", "0 north"),
+        ("candidates", "asset_id", "nobody"),
+        ("antennas", "azimuth_deg", 7.0),
+        ("antennas", "eirp_dbm", 50.5),
+        ("antennas", "band", "n257"),
+        ("profiles", "people", 7.0),
+        ("profiles", "rsrp_dbm", -60.25),
+        ("profiles", "line_of_sight", True),
+        ("profiles", "distance_m", [0.0, 5.0]),
+        ("score_weights", "weight", 7.0),
+        ("score_weights", "points", 7.0),
+        ("score_weights", "scale", 7.0),
+        ("scores", "people_db_lifted", 7.0),
+        ("scores", "people_given_second_cover", 7.0),
+        ("scores", "reason_en", "because"),
+        ("kpis", "target", 0.5),
+        ("kpis", "missing", 0.5),
+        ("kpis", "total_unit", "km"),
+        ("kpis", "level", "metropolis"),
+        ("gap_regions", "shortfall_db", 7.0),
+        ("gap_regions", "nearest_site_m", 7.0),
+        ("gap_regions", "municipality", "elsewhere"),
+        ("gap_regions", "threshold_dbm", -99.0),
+        ("site_load", "customers_night", 7.0),
+        ("site_load_after", "origin", "elsewhere"),
+        ("expected_municipalities", "municipality", "elsewhere"),
+    ],
+)
+def test_a_value_that_is_changed_is_found(
+    demo_run: Run, name: str, column: str, value: object
+) -> None:
+    wrong = changed(getattr(demo_run, name), column, value)
+    assert name in said_of(demo_run, **{name: wrong})
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_rows_columns_and_types_of_every_table(demo_run: Run, name: str) -> None:
+    if name == "coverage":
+        return
+    table = getattr(demo_run, name)
+    assert "a row occurs twice" in said_of(demo_run, **{name: pd.concat([table, table.iloc[:1]])})
+    for column in table.columns.drop("geometry", errors="ignore"):
+        if not column.startswith("population_"):
+            missing = said_of(demo_run, **{name: table.drop(columns=column)})
+            assert f"a column is missing: {column}" in missing
+        if pd.api.types.is_numeric_dtype(table[column]) and table[column].notna().all():
+            words = table.assign(**{column: table[column].astype(str)})
+            assert column in said_of(demo_run, **{name: words})
+
+
+@pytest.mark.parametrize("add", [1.0, float("nan")])
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_a_raster_that_is_changed_is_found(folder: Path, when: str, add: float) -> None:
+    run = read_run(folder)
+    (carrier, band), level = next(iter(run.bands)), run.signal(*next(iter(run.bands)), "before")
+    row, col = np.argwhere(level > -80)[0]
+    path = folder / f"coverage/{carrier}-{band}-{when}.tif"
+    with rasterio.open(path) as raster:
+        values, profile = raster.read(1), raster.profile
+    values[row, col] += add
+    with rasterio.open(path, "w", **profile) as raster:
+        raster.write(values, 1)
+    (tally,) = tallies.of_run(read_run(folder), ["coverage"])
+    assert any(f"{carrier}-{band}" in str(p) for p in tally.problems)
+    with rasterio.open(path, "w", **{**profile, "crs": "EPSG:6678"}) as raster:
+        raster.write(values, 1)
+    (found,) = forms.of_bases(read_run(folder))
+    assert "does not lie on the run's grid" in str(found)
+
+
+def test_the_frame_of_the_manifest(demo_run: Run) -> None:
+    def found(**changes: object) -> str:
+        wrong = type(demo_run)(demo_run.folder, {**demo_run.manifest, **changes})
+        return " ".join(map(str, facts.of_frame(wrong)))
+
+    manifest = demo_run.manifest
+    scenario, bands = manifest["scenario"], manifest["bands"]
+    assert found() == ""
+    said = found(scenario={**scenario, "carriers": "x", "more": 1})
+    assert "scenario: carriers: it must be a list" in said and "more: the key is not known" in said
+    for wrong in ([*bands, bands[0]], bands[1:], bands[::-1]):
+        assert "the bands are not those of the scenario" in found(bands=wrong)
+    for other in ("x", [{}], [{**bands[0], "band": {"id": "n78"}}]):
+        assert "manifest.json: bands" in found(bands=other)
+    assert "manifest.json: grid.n_rows" in found(grid={**manifest["grid"], "n_rows": 5})
+
+
+def test_the_facts_of_the_manifest(demo_run: Run) -> None:
+    plan, _ = counted.read(demo_run)
+    assert plan is not None
+
+    def found(**changes: object) -> list[str]:
+        run = type(demo_run)(demo_run.folder, {**demo_run.manifest, **changes})
+        run.__dict__.update({k: v for k, v in demo_run.__dict__.items() if k != "manifest"})
+        return [str(p) for p in facts.of_stages(replace(plan, run=run))]
+
+    stages, inputs = demo_run.manifest["stages"], demo_run.manifest["inputs"]
+    assert found() == []
+    assert "the stages are not those of a run" in " ".join(found(stages=stages[::-1]))
+    for stage in stages:
+        if stage["name"] == "plan":
+            continue
+        more = {**stage, "facts": {**stage["facts"], "more": 1}}
+        others = [s for s in stages if s is not stage]
+        for wrong in (more, {**stage, "facts": None}, {**stage, "seconds": -1}):
+            at = stages.index(stage)
+            said = found(stages=[*others[:at], wrong, *others[at:]])
+            assert any(f"stages.{stage['name']}" in text for text in said)
+        for name, value in stage["facts"].items():
+            if isinstance(value, int) and name not in ("bytes", "floods_from_maps"):
+                wrong = {**stage, "facts": {**stage["facts"], name: value + 1}}
+                said = found(stages=[*others[:at], wrong, *others[at:]])
+                assert any(f"stages.{stage['name']}.{name}" in text for text in said)
+    for wrong in (
+        [*inputs, inputs[0]],
+        inputs[1:],
+        [{**inputs[0], "synthetic": False}, *inputs[1:]],
+    ):
+        assert any("manifest.json: inputs" in text for text in found(inputs=wrong))

@@ -216,3 +216,24 @@ def test_findings_name_carriers_and_sites_by_position() -> None:
     limits: dict[str, Any] = {"cost": COST, "budget": [None, 1.0], "xy_m": xy, "spacing_m": 15.0}
     told = {str(p.where) for p in siting.verify(pairs, NEAR, DEMAND, [3, 1], 1, **limits)}
     assert told == {"carrier[1]", "carrier[1], site[3], site[4]", "site[3]"}
+
+
+def test_words_and_truths_are_no_numbers() -> None:
+    plan = siting.solve_mclp(NEAR[0], DEMAND[0], 2)
+    for wrong in (
+        {"objective": str(plan.objective)},
+        {"selected": [str(i) for i in plan.selected]},
+        {"selected": np.isin(np.arange(12), plan.selected)},
+        {"selected": [*plan.selected[:-1].tolist(), True]},
+        {"bound": True},
+    ):
+        (field,) = wrong
+        found = siting.verify(replace(plan, **wrong), NEAR[0], DEMAND[0], 2)
+        assert any(str(p.where).startswith(field) for p in found)
+
+
+def test_sets_of_a_single_carrier() -> None:
+    for members in ([0], [(0, 0)], masked(12, 0)):
+        assert siting.verify([0, 3], NEAR[0], DEMAND[0], at_most=[(members, 1)]) == []
+        (found,) = siting.verify([0, 3], NEAR[0], DEMAND[0], at_most=[(members, 0)])
+        assert (found.where, found.value) == ("at_most[0]", 1)
