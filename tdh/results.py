@@ -77,7 +77,8 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
         If another version of tdh made it.
     """
     manifest = manifests.read(folder)
-    made, own = manifest.get("versions", {}).get("tdh"), manifests.versions()["tdh"]
+    made_by, own = manifest.get("versions"), manifests.versions()["tdh"]
+    made = made_by.get("tdh") if isinstance(made_by, dict) else None
     if made != own:
         told = Text(
             "{folder} was made by version {made} of tdh, this is {own}: what is read may differ; "

@@ -154,6 +154,10 @@ def test_a_run_of_another_version_says_so(demo_run: Run, tmp_path: Path) -> None
         assert read_run(tmp_path).name == demo_run.name
     with speaking("ja"), pytest.warns(VersionWarning, match="計算し直すと確実"):
         read_run(tmp_path)
+    manifest["versions"] = "0.0.1"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.warns(VersionWarning, match=r"version \? of tdh"):
+        read_run(tmp_path)
 
 
 def test_a_share_below_all_never_reads_as_all(demo_run: Run) -> None:
