@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tdh import seeds
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
 from tdh.siting.inputs import Checks
@@ -107,6 +108,7 @@ def solve_partial_cover(
     >>> cheap.plan.selected.tolist(), cheap.cost, cheap.least_cost
     ([1, 2], 3.0, 3.0)
     """
+    seed = seeds.whole(seed)
     checks = Checks()
     share = checks.fraction(share, "share")
     request = of_one_carrier(footprints, demand, fixed, forbidden, cost=cost, checks=checks)
