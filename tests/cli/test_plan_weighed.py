@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -150,3 +153,45 @@ def test_shares_follow_the_planners_choices_and_costs(demo_run: Run) -> None:
     row = needed(demo_run, [0.6], scenario.model_copy(update={"costs": costs})).iloc[0]
     assert row["yen"] == 3e6 * before["sites"] and np.isnan(row["at_least"])
     assert row["at_least_yen"] <= row["yen"]
+
+
+def test_the_other_plan_speaks_for_what_it_alone_has(demo_run: Run, tmp_path: Path) -> None:
+    """A run with another register and another carrier: names and carriers are those of that run."""
+    other = tmp_path / "other"
+    shutil.copytree(demo_run.folder, other)
+    plan = gpd.read_parquet(other / "plan.parquet")
+    assets = gpd.read_parquet(other / "assets.parquet")
+    moved = plan["asset_id"].iloc[0]
+    plan["asset_id"] = plan["asset_id"].replace(moved, "elsewhere-1")
+    plan["carrier_id"] = plan["carrier_id"].replace("carrier-d", "carrier-x")
+    plan.to_parquet(other / "plan.parquet")
+    assets = assets.rename(index={moved: "elsewhere-1"})
+    assets.loc["elsewhere-1", "name"] = "別の施設"
+    assets.to_parquet(other / "assets.parquet")
+    manifest = (other / "manifest.json").read_text(encoding="utf-8")
+    manifest = manifest.replace("carrier-d", "carrier-x").replace("架空キャリアD", "架空キャリアX")
+    (other / "manifest.json").write_text(manifest, encoding="utf-8")
+
+    result = CliRunner().invoke(group(), ["plan", str(demo_run.folder), "--compare", str(other)])
+    assert result.exit_code == 0, result.output
+    assert "別の施設" in result.stdout and "架空キャリアX" in result.stdout
+    found = rows(demo_run.folder, "--compare", other)
+    assert {r["name"] for r in found if r["asset_id"] == "elsewhere-1"} == {"別の施設"}
+    theirs = rows(demo_run.folder, "--compare", other, "--carrier", "架空キャリアX")
+    assert theirs and {r["where"] for r in theirs} == {"other"}
+
+
+def test_more_sites_never_serve_fewer(demo_run: Run) -> None:
+    """Searches of each step end where they end; the curve holds the better of them."""
+    steps = rows(demo_run.folder, "--curve", "35,40,100")
+    for name in ("people_served", "bound"):
+        values = [row[name] for row in steps]
+        assert values == sorted(values)
+
+
+def test_a_gap_that_is_open_is_not_shown_as_none() -> None:
+    from tdh.cli.plan import _gap
+
+    assert _gap(1e-5, "feasible") == "<0.01%"
+    assert (_gap(1e-17, "optimal"), _gap(0.0046, "feasible")) == ("0.00%", "0.46%")
+    assert _gap(np.nan, "infeasible") == ""

@@ -216,19 +216,19 @@ def test_rules_of_another_form_are_refused(
 def test_arguments_of_another_kind_are_refused(town: dict[str, Any]) -> None:
     assets, footprints, demand = (town[name] for name in ("assets", "footprints", "demand"))
     with pytest.raises(InputError, match="footprints: it is of another kind: list"):
-        siting.plan_sites(assets, list(footprints.values()), demand)  # type: ignore[arg-type]
+        siting.plan_sites(assets, list(footprints.values()), demand)
     with pytest.raises(InputError, match="assets: it is of another kind: DataFrame"):
-        siting.plan_sites(pd.DataFrame(assets[["rent"]]), footprints, demand)  # type: ignore[arg-type]
+        siting.plan_sites(pd.DataFrame(assets[["rent"]]), footprints, demand)
     with pytest.raises(InputError, match=r"footprints\[a\]: it is of another kind: NoneType"):
         siting.plan_sites(assets, {**footprints, "a": None}, demand)
     with pytest.raises(InputError, match="demand: it is of another kind: list"):
-        siting.plan_cover(assets, footprints["a"], [1.0])  # type: ignore[arg-type]
+        siting.plan_cover(assets, footprints["a"], [1.0])
     with pytest.raises(InputError, match="areas: it is of another kind: list"):
-        siting.plan_max_min(assets, footprints, demand, ["x"])  # type: ignore[arg-type]
+        siting.plan_max_min(assets, footprints, demand, ["x"])
     with pytest.raises(InputError, match=r"objectives\[0\]: an objective is a table.*Series"):
-        siting.plan_in_order(assets, footprints, [demand["a"]])  # type: ignore[list-item]
+        siting.plan_in_order(assets, footprints, [demand["a"]])
     with pytest.raises(InputError, match="there is no objective: DataFrame"):
-        siting.plan_in_order(assets, footprints, demand)  # type: ignore[arg-type]
+        siting.plan_in_order(assets, footprints, demand)
 
 
 @pytest.mark.parametrize(
