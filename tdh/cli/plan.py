@@ -151,6 +151,11 @@ def command(
         other = tdh.read_run(compare)
         name, table = "plan_compared", weighing.compared(opened, other)
         described.append(other)
+        moved = weighing.moved(opened, other)
+        if moved:
+            shown = ", ".join(moved[:5]) + (" …" if len(moved) > 5 else "")
+            text = _MOVED.render(current()).format(n=len(moved), ids=shown)
+            click.echo(text, err=True)
         columns = ["carrier_id", "asset_id", "name", "where", "people_in_one", "people_in_other"]
     else:
         name, table = "plan", opened.plan.drop(columns="geometry")
@@ -189,6 +194,10 @@ _OF_ALTERNATIVES = (
 _NO_OTHER = Text(
     "no other plan was found that differs by 30 % and comes within 2 % of this one",
     "3割以上異なり、効果の差が2%以内の代替案は見つかりませんでした",
+)
+_MOVED = Text(
+    "※ {n} of the assets stand elsewhere in the other run: one id may mean two assets: {ids}",
+    "※ 比較先では位置が異なるアセットが{n}件あります。同じIDが別の施設を指す可能性があります: {ids}",
 )
 _WORDS = {
     "both": Text("both", "両方"),

@@ -430,6 +430,25 @@ def compared(run: Run, other: Run) -> pd.DataFrame:
     return schemas.conform(table.reset_index(), "plan_compared")
 
 
+def moved(run: Run, other: Run, least_m: float = 50.0) -> list[str]:
+    """Assets of either plan that stand elsewhere in the other run: one id, but two assets.
+
+    A register without identifiers of its own numbers its records, so that a record put in between
+    gives all that follow the ids of others.
+
+    Parameters
+    ----------
+    run, other : Run
+    least_m : float
+        Distance from which an asset is another: positions may be told anew, or more exactly.
+    """
+    offered = set(run.plan["asset_id"]) | set(other.plan["asset_id"])
+    known = sorted(offered & set(run.assets.index) & set(other.assets.index))
+    here = run.assets.geometry.loc[known]
+    there = other.assets.geometry.loc[known].to_crs(here.crs)
+    return here.index[here.distance(there) >= least_m].tolist()
+
+
 def _can_be_asked(run: Run, steps: Sequence[int]) -> None:
     """Refuse numbers of sites that say nothing."""
     where, problems = "--curve", []

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy import optimize, sparse
+from shapely import Point
 
 from tdh.cli import group
 from tdh.language import speaking
@@ -177,8 +178,27 @@ def test_the_other_plan_speaks_for_what_it_alone_has(demo_run: Run, tmp_path: Pa
     assert "別の施設" in result.stdout and "架空キャリアX" in result.stdout
     found = rows(demo_run.folder, "--compare", other)
     assert {r["name"] for r in found if r["asset_id"] == "elsewhere-1"} == {"別の施設"}
+    assert moved not in result.stderr
     theirs = rows(demo_run.folder, "--compare", other, "--carrier", "架空キャリアX")
     assert theirs and {r["where"] for r in theirs} == {"other"}
+
+
+def test_an_id_that_means_another_asset_is_told(demo_run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(demo_run.folder, other)
+    assets = gpd.read_parquet(other / "assets.parquet")
+    first = demo_run.plan["asset_id"].iloc[0]
+    assets.loc[first, "geometry"] = Point(assets.geometry[first].x + 300, assets.geometry[first].y)
+    assets.to_parquet(other / "assets.parquet")
+    for language, says in (
+        ("en", "1 of the assets stand elsewhere"),
+        ("ja", "位置が異なるアセットが1件"),
+    ):
+        with speaking(language):
+            result = CliRunner().invoke(
+                group(), ["plan", str(demo_run.folder), "--compare", str(other)]
+            )
+        assert says in result.stderr and first in result.stderr
 
 
 def test_more_sites_never_serve_fewer(demo_run: Run) -> None:
