@@ -103,7 +103,7 @@ def not_chosen(run: Run) -> pd.DataFrame:
     rivals = [str(ids[k]) if k >= 0 else None for k in by]
     names = [c.name or c.id for c in run.carriers]
     texts = [explaining.named(text, list(ids), names) for text in table["text"]]
-    texts = _with_other_aims(run.scenario, table, texts)
+    texts = _not_swapped(run, table, texts)
     if run.scenario.siting.years and not run.scenario.siting.carry_over:
         table, texts = _within_years(table, texts)
     enters = table["enters_at"].to_numpy(dtype=float)
@@ -156,27 +156,34 @@ def _prices(question: _Question) -> tuple[dict[str, Any], np.ndarray | None]:
     return limits, paid
 
 
-def _with_other_aims(scenario: Scenario, table: pd.DataFrame, texts: list[Text]) -> list[Text]:
-    """Reasons of a plan that is not the best for people alone: a swap can gain people in it."""
-    rules = scenario.siting
+def _not_swapped(run: Run, table: pd.DataFrame, texts: list[Text]) -> list[Text]:
+    """Reasons with why a swap that gains people was not made.
+
+    The plan is not the best for people alone, or not proven to be the best.
+    """
+    rules = run.scenario.siting
     if rules.first:
         aim = Text(
             "{keys} (siting.first) come before people",
-            "人口より {keys}(siting.first)を優先しています",
+            "人口より {keys}(siting.first)を優先しているためです",
             keys=", ".join(rules.first),
         )
     elif rules.backup is not None:
         aim = Text(
             "second stations count, too (siting.backup)",
-            "2局目によるカバーも評価しています(siting.backup)",
+            "2局目によるカバーも評価しているためです(siting.backup)",
         )
     elif rules.years:
         aim = Text(
             "people of all fiscal years count, within the limits of each (siting.years)",
-            "各年度の上限のもとで、全年度の人口の合計を最大化しています(siting.years)",
+            "各年度の上限のもとで、全年度の人口の合計を最大化しているためです(siting.years)",
         )
     else:
-        return texts
+        aim = Text(
+            "the search ended early: the plan may be {gap:.2%} below the best",
+            "探索を打ち切ったためです(最適値との差は最大{gap:.2%})",
+            gap=float(run.summary["gap"]),
+        )
     gains = table["change"].to_numpy(dtype=float) > 0
     more = Text("{said}; not swapped, as {aim}", "{said}。入れ替えていないのは、{aim}")
     return [

@@ -55,6 +55,8 @@ def best_swaps(
     values = np.where(allowed, change, -np.inf)
     best = values.argmax(axis=1)
     value = values[np.arange(n_sites), best]
+    # What sums leave in their last places is no change.
+    value = np.where(np.abs(value) <= 1e-12 * request.demand[c].sum(), 0.0, value)
     some = np.isfinite(value)
     return np.where(some, own[best], -1), np.where(some, value, np.nan)
 

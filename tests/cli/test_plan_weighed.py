@@ -201,6 +201,30 @@ def test_an_id_that_means_another_asset_is_told(demo_run: Run, tmp_path: Path) -
         assert says in result.stderr and first in result.stderr
 
 
+def test_a_swap_that_gains_says_why_it_was_not_made(demo_run: Run, tmp_path: Path) -> None:
+    """A plan that a search left short of the best: the exchange that it missed is told so."""
+    left = [r for r in rows(demo_run.folder, "--not-chosen", 3) if r["reason"] == "budget"]
+    swap = max(left, key=lambda r: r["people_changed"])
+    rival = swap["reason_en"].split("in the stead of ")[1].split(" ")[0]
+    worse = tmp_path / "worse"
+    shutil.copytree(demo_run.folder, worse)
+    plan = gpd.read_parquet(worse / "plan.parquet")
+    own = (plan["carrier_id"] == swap["carrier_id"]) & (plan["asset_id"] == rival)
+    plan.loc[own, "asset_id"] = swap["asset_id"]
+    plan.to_parquet(worse / "plan.parquet")
+    said = json.loads((worse / "plan.json").read_text(encoding="utf-8"))
+    said |= {"status": "feasible", "gap": 0.0123}
+    (worse / "plan.json").write_text(json.dumps(said), encoding="utf-8")
+    (missed,) = [
+        r
+        for r in rows(worse, "--not-chosen", 10_000)
+        if (r["carrier_id"], r["asset_id"]) == (swap["carrier_id"], rival)
+    ]
+    assert missed["people_changed"] >= -swap["people_changed"] - 1e-6
+    assert "not swapped, as the search ended early" in missed["reason_en"]
+    assert "1.23%" in missed["reason_en"]
+
+
 def test_more_sites_never_serve_fewer(demo_run: Run) -> None:
     """Searches of each step end where they end; the curve holds the better of them."""
     steps = rows(demo_run.folder, "--curve", "35,40,100")
