@@ -31,7 +31,7 @@ from tdh.language import Text
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=2**32 - 1),
     default=0,
     show_default=True,
     help=str(Text("Seed.", "乱数の種。")),

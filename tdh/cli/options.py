@@ -84,16 +84,17 @@ def known_carrier(run: Run, carrier: str) -> str:
     return ranking.known_carrier(run, carrier)
 
 
-def only_carrier(run: Run, table: pd.DataFrame, carrier: str | None) -> pd.DataFrame:
-    """The rows of one carrier, or all."""
+def only_carrier(table: pd.DataFrame, carrier: str | None, *runs: Run) -> pd.DataFrame:
+    """The rows of one carrier, of the first of the runs that knows it, or all."""
     if carrier is None:
         return table
-    return table[table["carrier_id"] == known_carrier(run, carrier)]
+    know = [run for run in runs if any(carrier in (c.id, c.name) for c in run.carriers)]
+    return table[table["carrier_id"] == known_carrier((know or runs)[0], carrier)]
 
 
-def named_carriers(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    """A table for people: carriers by their names instead of their ids."""
-    names = {c.id: c.name for c in run.carriers}
+def named_carriers(table: pd.DataFrame, *runs: Run) -> pd.DataFrame:
+    """A table for people: carriers by their names, in the first of the runs that knows them."""
+    names = {c.id: c.name or c.id for run in reversed(runs) for c in run.carriers}
     return table.assign(carrier_id=[names[str(carrier)] for carrier in table["carrier_id"]])
 
 

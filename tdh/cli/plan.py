@@ -115,6 +115,7 @@ def command(
     from tdh.pipeline.needed import needed
 
     opened = tdh.read_run(run)
+    described = [opened]
     if steps is not None:
         table = weighing.curve(opened, steps).astype({"sites": "Int64"})
         reasons = table.pop(f"reason_{current()}").dropna()
@@ -122,7 +123,7 @@ def command(
         if as_json:
             table[f"reason_{current()}"] = reasons
         else:
-            table["gap"] = ["" if pd.isna(gap) else f"{gap:.2%}" for gap in table["gap"]]
+            table["gap"] = [_gap(*row) for row in zip(table["gap"], table["status"], strict=True)]
             table = _worded(table)
         tables.show(table, "plan_curve", as_json)
         if not as_json:
@@ -147,7 +148,14 @@ def command(
         if table.empty and not as_json:
             click.echo(str(_NO_OTHER.render(current())), err=True)
     elif compare is not None:
-        name, table = "plan_compared", weighing.compared(opened, tdh.read_run(compare))
+        other = tdh.read_run(compare)
+        name, table = "plan_compared", weighing.compared(opened, other)
+        described.append(other)
+        moved = weighing.moved(opened, other)
+        if moved:
+            shown = ", ".join(moved[:5]) + (" …" if len(moved) > 5 else "")
+            text = _MOVED.render(current()).format(n=len(moved), ids=shown)
+            click.echo(text, err=True)
         columns = ["carrier_id", "asset_id", "name", "where", "people_in_one", "people_in_other"]
     else:
         name, table = "plan", opened.plan.drop(columns="geometry")
@@ -155,11 +163,14 @@ def command(
         columns += ["people_lost_without", f"reason_{current()}"]
         if "fiscal_year" in table and table["fiscal_year"].notna().any():
             columns.insert(1, "fiscal_year")
-    table = options.only_carrier(opened, table, carrier)
+    table = options.only_carrier(table, carrier, *described)
     if "asset_id" in table:
-        table = table.join(opened.assets["name"], on="asset_id")
+        names = pd.concat([one.assets["name"] for one in described])
+        table = table.join(names[~names.index.duplicated()], on="asset_id")
     if not as_json:
-        table = options.named_carriers(opened, table)
+        table = options.named_carriers(table, *described)
+        for column in table.columns.intersection(["enters_at_sites"]):
+            table[column] = table[column].astype("Int64")
         if name in ("plan_alternatives", "plan_compared", "plan_needed"):
             table = _worded(table)
         if name == "plan_needed":
@@ -181,8 +192,12 @@ _OF_ALTERNATIVES = (
 )
 """Columns of an alternative that only some scenarios fill."""
 _NO_OTHER = Text(
-    "no other plan that differs by 30 % comes within 2 % of this one",
-    "3割以上異なり、効果の差が2%以内の代替案はありません",
+    "no other plan was found that differs by 30 % and comes within 2 % of this one",
+    "3割以上異なり、効果の差が2%以内の代替案は見つかりませんでした",
+)
+_MOVED = Text(
+    "※ {n} of the assets stand elsewhere in the other run: one id may mean two assets: {ids}",
+    "※ 比較先では位置が異なるアセットが{n}件あります。同じIDが別の施設を指す可能性があります: {ids}",
 )
 _WORDS = {
     "both": Text("both", "両方"),
@@ -195,6 +210,13 @@ _WORDS = {
     True: Text("yes", "はい"),
     False: Text("no", "いいえ"),
 }
+
+
+def _gap(gap: float, status: str) -> str:
+    """A gap in per cent; one that is not closed is not shown as nothing."""
+    if gap != gap:
+        return ""
+    return "<0.01%" if status == "feasible" and gap < 5e-5 else f"{gap:.2%}"
 
 
 def _worded(table: pd.DataFrame) -> pd.DataFrame:

@@ -130,7 +130,7 @@ def command(
     if equity:
         table = ranking.equity(opened, carrier=carrier, top=top)
         if not as_json:
-            table = options.named_carriers(opened, table)
+            table = options.named_carriers(table, opened)
             for column in ("share_in_gap", "share_of_carrier", "worse_by"):
                 table[column] = _percent(table[column])
             table["best_rank"] = table["best_rank"].astype("Int64")

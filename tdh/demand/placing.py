@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold
 
-from tdh import mesh
+from tdh import mesh, seeds
 from tdh.demand.cells import Weigh
 from tdh.demand.dasymetric import LEAST_MESHES, DasymetricRegressor, mesh_classes
 from tdh.grid import Grid
@@ -98,6 +98,7 @@ def learn_placing(
     Kinds of buildings are learnt from the shares of meshes in the mesh above; from the shares of
     1 km meshes, above which are only 10 km, in squares of 2 km.
     """
+    seed = seeds.whole(seed)
     tried = {"asked": "learnt", "used": "area" if surface is None else "volume"}
 
     def without(why: str, **more: Any) -> Placing:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tdh import seeds
 from tdh.errors import InputError, Problem
 from tdh.language import Text
 
@@ -193,6 +194,7 @@ def build(
     InputError
         With every problem.
     """
+    seed = seeds.whole(seed, largest=None)
     problems = _columns(requests)
     if problems:
         raise InputError(*problems)
@@ -236,7 +238,7 @@ def build(
         area=np.array([positions.get(zones.get(a, ""), -1) for a in assets], dtype=np.int64),
         area_cap=area_cap,
         clashes=_clashes(frame) if once else (),
-        seed=int(seed),
+        seed=seed,
     )
 
 

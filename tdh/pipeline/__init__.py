@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tdh import manifest as manifests
-from tdh import measurements
+from tdh import measurements, seeds
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic, must_not_exist
 from tdh.language import Text
@@ -423,6 +423,7 @@ def demo(
     """
     from tdh.sample import generate
 
+    seed = seeds.whole(seed)
     folder = Path(out)
     must_not_exist(folder, overwrite or (folder / "inputs" / "demo.toml").exists())
     inputs = folder / "inputs"

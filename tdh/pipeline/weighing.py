@@ -13,14 +13,14 @@ from scipy import sparse
 from tdh import schemas, siting
 from tdh.errors import InfeasibleError, InputError, NoSolutionError, Problem
 from tdh.language import Text
-from tdh.pipeline import questions, rules, tenants
+from tdh.pipeline import questions, rules, tenants, yearly
 from tdh.pipeline.context import Context
 from tdh.pipeline.objectives import Answer
 from tdh.results import Run
 from tdh.scenario import Scenario
 from tdh.scenario.combining import sites_of_year
 from tdh.siting import explaining
-from tdh.siting.exploring import apart
+from tdh.siting.exploring import apart, better_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,19 @@ def _question(run: Run) -> _Question:
     footprints = [sparse.csr_array(f[:, counts]) for f in asked.footprints]
     codes, unmet = asked.codes[counts], asked.unmet[:, counts]
     limits = rules.limits(run.scenario, run.assets.loc[asked.ids], codes, unmet)
+    if run.scenario.siting.years:
+        limits |= _over_years(run.scenario, limits)
     return _Question(run, asked.ids, footprints, unmet, limits)
+
+
+def _over_years(scenario: Scenario, limits: dict[str, Any]) -> dict[str, Any]:
+    """The limits that the fiscal years set together, where they are nearer than the plan's own."""
+    sites, yen = yearly.year_limits(scenario)
+    found: dict[str, Any] = {"max_sites": np.minimum(limits["max_sites"], sites.sum(axis=0))}
+    if yen is not None:
+        most = limits["programme_budget"]
+        found["programme_budget"] = min(np.inf if most is None else most, float(yen.sum()))
+    return found
 
 
 def _plan(question: _Question) -> siting.Plan:
@@ -91,7 +103,9 @@ def not_chosen(run: Run) -> pd.DataFrame:
     rivals = [str(ids[k]) if k >= 0 else None for k in by]
     names = [c.name or c.id for c in run.carriers]
     texts = [explaining.named(text, list(ids), names) for text in table["text"]]
-    texts = _with_other_aims(run.scenario, table, texts)
+    texts = _not_swapped(run, table, texts)
+    if run.scenario.siting.years and not run.scenario.siting.carry_over:
+        table, texts = _within_years(table, texts)
     enters = table["enters_at"].to_numpy(dtype=float)
     found = pd.DataFrame(
         {
@@ -142,33 +156,56 @@ def _prices(question: _Question) -> tuple[dict[str, Any], np.ndarray | None]:
     return limits, paid
 
 
-def _with_other_aims(scenario: Scenario, table: pd.DataFrame, texts: list[Text]) -> list[Text]:
-    """Reasons of a plan that is not the best for people alone: a swap can gain people in it."""
-    rules = scenario.siting
+def _not_swapped(run: Run, table: pd.DataFrame, texts: list[Text]) -> list[Text]:
+    """Reasons with why a swap that gains people was not made.
+
+    The plan is not the best for people alone, or not proven to be the best.
+    """
+    rules = run.scenario.siting
     if rules.first:
         aim = Text(
             "{keys} (siting.first) come before people",
-            "人口より {keys}(siting.first)を優先しています",
+            "人口より {keys}(siting.first)を優先しているためです",
             keys=", ".join(rules.first),
         )
     elif rules.backup is not None:
         aim = Text(
             "second stations count, too (siting.backup)",
-            "2局目によるカバーも評価しています(siting.backup)",
+            "2局目によるカバーも評価しているためです(siting.backup)",
         )
     elif rules.years:
         aim = Text(
-            "people of all fiscal years count (siting.years)",
-            "全年度の人口の合計を最大化しています(siting.years)",
+            "people of all fiscal years count, within the limits of each (siting.years)",
+            "各年度の上限のもとで、全年度の人口の合計を最大化しているためです(siting.years)",
         )
     else:
-        return texts
+        aim = Text(
+            "the search ended early: the plan may be {gap:.2%} below the best",
+            "探索を打ち切ったためです(最適値との差は最大{gap:.2%})",
+            gap=float(run.summary["gap"]),
+        )
     gains = table["change"].to_numpy(dtype=float) > 0
     more = Text("{said}; not swapped, as {aim}", "{said}。入れ替えていないのは、{aim}")
     return [
         Text(more.en, more.ja, said=text, aim=aim) if gain else text
         for text, gain in zip(texts, gains, strict=True)
     ]
+
+
+def _within_years(table: pd.DataFrame, texts: list[Text]) -> tuple[pd.DataFrame, list[Text]]:
+    """Reasons where each year has limits of its own, which are not those of all years together."""
+    rest = table["reason"] == explaining.Reason.ROOM
+    said = [
+        Text(
+            "the sites or the money of each fiscal year went to other choices; it would add {gain}",
+            "各年度の局数または予算は、他の選択に使われています(追加できた需要 {gain})",
+            gain=explaining.amount(gain),
+        )
+        if one
+        else text
+        for text, one, gain in zip(texts, rest, table["gain"], strict=True)
+    ]
+    return table.assign(reason=table["reason"].mask(rest, str(explaining.Reason.BUDGET))), said
 
 
 def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
@@ -201,15 +238,24 @@ def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
     question = questions.asked(Context.of(run))
     before = float(question.unmet.sum())
     rows: list[dict[str, Any]] = []
-    failed: list[InfeasibleError | NoSolutionError] = []
+    plans: list[siting.Plan | InfeasibleError | NoSolutionError] = []
+    facts: list[Mapping[str, Any]] = []
     for most in steps:
         try:
             answer = _with_most(run, question, most)
         except (InfeasibleError, NoSolutionError) as error:
-            failed.append(error)
-            rows.append(_without_plan(most, error))
+            plans.append(error)
+            facts.append({})
             continue
-        plan = answer.plan
+        plans.append(answer.plan)
+        facts.append(answer.facts)
+    if not any(_beside_people(one) for one in facts):
+        # Elsewhere a bound of people holds among plans that are as good in something else.
+        plans = better_of(plans, np.array(steps, dtype=float)[:, None], before)
+    for most, plan, beside in zip(steps, plans, facts, strict=True):
+        if not isinstance(plan, siting.Plan):
+            rows.append(_without_plan(most, plan))
+            continue
         row = {
             "max_sites": most,
             "sites": len(plan.selected),
@@ -219,9 +265,10 @@ def curve(run: Run, max_sites: Sequence[int]) -> pd.DataFrame:
             "people_in_gap_after": before - plan.objective,
             "status": str(plan.status),
         }
-        for name, (value, bound) in _beside_people(answer.facts).items():
+        for name, (value, bound) in _beside_people(beside).items():
             row |= {name: value, f"{name}_bound": bound}
         rows.append(row)
+    failed = [plan for plan in plans if not isinstance(plan, siting.Plan)]
     if len(failed) == len(steps):
         proven = all(isinstance(error, InfeasibleError) for error in failed)
         family = InfeasibleError if proven else NoSolutionError
@@ -294,12 +341,17 @@ def alternatives(run: Run, count: int, differ: float = 0.3, lose: float = 0.02) 
     -------
     DataFrame
         Table ``plan_alternatives``: one row a choice of an alternative, best first; empty where no
-        such plan exists.
+        such plan was found.
 
     Raises
     ------
     InputError
         If the scenario fixes every choice of the plan.
+
+    Notes
+    -----
+    Each is the best that was found apart from those before it: that there is none does not prove
+    that none exists.
     """
     context = Context.of(run)
     question = questions.asked(context)
@@ -383,6 +435,25 @@ def compared(run: Run, other: Run) -> pd.DataFrame:
     one, two = table["people_in_one"].notna(), table["people_in_other"].notna()
     table["where"] = np.select([one & two, one], ["both", "one"], "other")
     return schemas.conform(table.reset_index(), "plan_compared")
+
+
+def moved(run: Run, other: Run, least_m: float = 50.0) -> list[str]:
+    """Assets of either plan that stand elsewhere in the other run: one id, but two assets.
+
+    A register without identifiers of its own numbers its records, so that a record put in between
+    gives all that follow the ids of others.
+
+    Parameters
+    ----------
+    run, other : Run
+    least_m : float
+        Distance from which an asset is another: positions may be told anew, or more exactly.
+    """
+    offered = set(run.plan["asset_id"]) | set(other.plan["asset_id"])
+    known = sorted(offered & set(run.assets.index) & set(other.assets.index))
+    here = run.assets.geometry.loc[known]
+    there = other.assets.geometry.loc[known].to_crs(here.crs)
+    return here.index[here.distance(there) >= least_m].tolist()
 
 
 def _can_be_asked(run: Run, steps: Sequence[int]) -> None:

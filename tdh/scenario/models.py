@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from tdh.scenario.people import Demand, DemandSource, PlaceSource  # noqa: F401
 from tdh.scenario.tables import Identifier, Provenance
 from tdh.scenario.tables import Table as _Table
+from tdh.seeds import LARGEST
 
 
 class Area(Provenance):
@@ -438,7 +439,7 @@ class Scenario(_Table):
 
     name: str = Field(min_length=1, max_length=200)
     crs: str = Field("EPSG:6677", description="Projected CRS of the plan, in metres")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST)
     area: Area
     assets: list[AssetSource] = Field(min_length=1)
     inventory: Inventory = Inventory()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tdh import seeds
 from tdh.errors import DomainError, Problem
 from tdh.language import Text
 
@@ -62,7 +63,7 @@ def stability(
             )
         )
     names = [c for c in scores.columns if c.startswith("contribution_")]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seeds.whole(seed))
     factors = np.exp(rng.normal(0.0, spread, (len(names), samples)))
     out = pd.Series(0.0, index=scores.index)
     for _, own in scores.groupby("carrier_id", observed=True, sort=False):

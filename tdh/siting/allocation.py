@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from tdh import seeds
 from tdh.errors import Problem
 from tdh.language import Text
 from tdh.siting import infeasible, solving
@@ -153,6 +154,7 @@ def solve_allocation(
     ([[0, 0], [1, 1]], 8.0, 'optimal')
     """
     begun = time.perf_counter()
+    seed = seeds.whole(seed)
     request = check(
         footprints,
         demand,

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from tdh import seeds
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
 from tdh.siting import infeasible, programme
@@ -93,7 +94,7 @@ def solve_backup_cover(
     ([[0, 0], [0, 1]], 13.5, [9.0, 9.0])
     """
     begun = time.perf_counter()
-    effort = effort or Effort()
+    effort, seed = effort or Effort(), seeds.whole(seed)
     checks = Checks()
     levels = _weights(weights, checks)
     request = check(footprints, demand, max_sites, sharing_capacity, checks=checks, **limits)

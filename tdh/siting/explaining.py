@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from tdh.language import Text
 from tdh.siting.allocation import Request, check
 from tdh.siting.counting import cells_of
+from tdh.siting.inputs import Checks
 from tdh.siting.plan import Plan
 from tdh.siting.replacing import best_swaps
 from tdh.siting.spacing import TOUCH_M
@@ -37,12 +38,14 @@ class Reason(StrEnum):
     AT_MOST = "at_most"
     """It belongs to a set of which no more may be chosen."""
     BUDGET = "budget"
-    """It would add demand, but the carrier's sites or money are spent on better ones."""
+    """It would add demand, but the carrier's sites, or money, are spent on others."""
+    ROOM = "room"
+    """It would add demand within every limit: the plan is not the best."""
 
 
 _SWAPPED = Text(
-    "; in the stead of {rival} the plan would change by {change:+,.0f}",
-    "({rival}と入れ替えた場合の増減 {change:+,.0f})",
+    "; in the stead of {rival} the plan would change by {change}",
+    "({rival}と入れ替えた場合の増減 {change})",
 )
 _NO_SWAP = Text(
     "; it can replace no choice alone within the limits",
@@ -60,23 +63,34 @@ _TEXTS = {
         "選ばれた局が合わせてその範囲をすべてカバーします",
     ),
     Reason.CAPACITY: (
-        "all places are taken by {holders}; it would add {gain:,.0f}",
-        "共用枠は{holders}で埋まっています(追加できた需要 {gain:,.0f})",
+        "all places are taken by {holders}; it would add {gain}",
+        "共用枠は{holders}で埋まっています(追加できた需要 {gain})",
     ),
     Reason.SPACING: (
-        "too near the chosen site {by}; it would add {gain:,.0f}{swap}",
-        "選ばれた候補地{by}に近すぎます(追加できた需要 {gain:,.0f}){swap}",
+        "too near the chosen site {by}; it would add {gain}{swap}",
+        "選ばれた候補地{by}に近すぎます(追加できた需要 {gain}){swap}",
     ),
     Reason.AT_MOST: (
-        "no more may be chosen of a set that it belongs to; it would add {gain:,.0f}{swap}",
-        "属する集合から選べる数の上限に達しています(追加できた需要 {gain:,.0f}){swap}",
+        "no more may be chosen of a set that it belongs to; it would add {gain}{swap}",
+        "属する集合から選べる数の上限に達しています(追加できた需要 {gain}){swap}",
     ),
     Reason.BUDGET: (
-        "the sites or the money that are allowed went to others; it would add {gain:,.0f}{next}{swap}",
-        "認められた局数または予算は、他の候補地に使われています"
-        "(追加できた需要 {gain:,.0f}{next}){swap}",
+        "{spent} went to other choices; it would add {gain}{next}{swap}",
+        "{spent}は、他の選択に使われています(追加できた需要 {gain}{next}){swap}",
+    ),
+    Reason.ROOM: (
+        "no limit stands in its way: the plan is not the best, and with it would be better by "
+        "{gain}{swap}",
+        "妨げとなる上限はありません。計画は最適ではなく、追加すると{gain}増えます{swap}",
     ),
 }
+_SPENT = (
+    Text("the carrier's number of sites", "事業者の局数"),
+    Text("the carrier's budget", "事業者の予算"),
+    Text("the programme's budget", "事業全体の予算"),
+)
+"""What may be used up, in the order of :func:`_used_up`."""
+_AND = Text("{one} and {other}", "{one}と{other}")
 _NO_PLACE = ("no carrier may use it", "どの事業者も利用できません")
 _NEXT = {
     False: Text(", and is number {rank} among those next", "、次点順位 {rank}"),
@@ -107,14 +121,20 @@ def explain_unchosen(
         rival and change (the choice of the carrier, fixed ones aside, that it would replace best
         without breaking a limit, and what that changes of the plan's demand; -1 and NaN where
         there is none), enters_at and enters_at_cost (sites of the carrier, and their cost,
-        at which the plan, its choices kept and extended by what adds most for its cost, takes it
-        in; 0 and NaN where it never does; a plan made anew with as many sites may choose others)
-        and text (see :func:`named`).
+        at which the plan, its choices kept and extended by what adds most, takes it in: most for
+        its cost where the carrier or the programme has a budget; 0 and NaN where it never does; a
+        plan made anew with as many sites may choose others) and text (see :func:`named`).
+
+    Raises
+    ------
+    InputError
+        If the plan chooses what the problem does not have.
     """
     request = check(footprints, demand, *args, **limits)
+    checks = Checks()
     n_carriers, n_sites = request.fixed.shape
-    chosen = np.zeros((n_carriers, n_sites), dtype=bool)
-    chosen[tuple(plan.pairs.T)] = True
+    chosen = checks.pairs(plan.pairs, n_carriers, n_sites, "plan")
+    checks.done()
     frames = [_of_carrier(request, chosen, c) for c in range(n_carriers)]
     return pd.concat(frames, ignore_index=True)
 
@@ -155,9 +175,8 @@ def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
     }
     spent = float(request.cost[c, own].sum())
     entry = _extension(
-        request, c, [i for i, (r, _) in reasons.items() if r is Reason.BUDGET], count
+        request, chosen, c, [i for i, (r, _) in reasons.items() if r is Reason.BUDGET], count
     )
-    dear = bool(np.ptp(request.cost[c]) > 0)
     rows = []
     for i, (reason, by) in reasons.items():
         rival, change = int(rivals[i]), float(changes[i])
@@ -166,12 +185,13 @@ def _of_carrier(request: Request, chosen: np.ndarray, c: int) -> pd.DataFrame:
         values: dict[str, object] = {
             "by": by,
             "holders": tuple(np.flatnonzero(chosen[:, i]).tolist()),
-            "gain": float(gain[i]),
+            "gain": amount(float(gain[i])),
             "rival": rival,
-            "change": change,
+            "change": amount(change, "+"),
             "rank": place,
+            "spent": _spent(_used_up(request, chosen, c, i)),
         }
-        text = _text(reason, values, place if i in entry else 0, dear)
+        text = _text(reason, values, place if i in entry else 0, _by_cost(request, c))
         rows.append((c, i, str(reason), by, float(gain[i]), rival, change, *enters, text))
     names = ["carrier", "site", "reason", "by", "gain", "rival", "change", "enters_at"]
     names += ["enters_at_cost", "text"]
@@ -192,15 +212,59 @@ def _text(reason: Reason, values: dict[str, object], place: int, dear: bool) -> 
     return Text(parts[0], parts[1], **values)
 
 
+def amount(value: float, sign: str = "") -> str:
+    """Demand in words: whole where it is large, and never so short that something is nothing.
+
+    >>> amount(1234.5), amount(0.04), amount(-2.5, "+"), amount(0.0)
+    ('1,234', '0.04', '-2.5', '0')
+    """
+    return format(value, f"{sign},.0f" if abs(value) >= 100 or value == 0 else f"{sign}.3g")
+
+
+def _used_up(request: Request, chosen: np.ndarray, c: int, i: int) -> tuple[bool, bool, bool]:
+    """Whether the carrier's sites, its budget, and the programme's leave no room for a site."""
+    cost, spent = request.cost[c, i], (request.cost * chosen).sum(axis=1)
+    own, whole = (
+        after > most + 1e-9 * max(1.0, after)
+        for after, most in (
+            (spent[c] + cost, request.budget[c]),
+            (spent.sum() + cost, request.programme_budget),
+        )
+    )
+    return bool(chosen[c].sum() + 1 > request.max_sites[c]), bool(own), bool(whole)
+
+
+def _spent(used: tuple[bool, bool, bool]) -> Text:
+    """What is used up, in words."""
+    found = [text for text, up in zip(_SPENT, used, strict=True) if up]
+    said = found[0] if found else Text("", "")
+    for text in found[1:]:
+        said = Text(_AND.en, _AND.ja, one=said, other=text)
+    return said
+
+
+def _by_cost(request: Request, c: int) -> bool:
+    """Whether what adds most for its cost comes next, and not what adds most."""
+    limited = bool(np.isfinite(min(request.budget[c], request.programme_budget)))
+    return limited and bool((request.cost[c] != request.cost[c, :1]).any())
+
+
 def _extension(
-    request: Request, c: int, candidates: list[int], count: np.ndarray
+    request: Request, chosen: np.ndarray, c: int, candidates: list[int], count: np.ndarray
 ) -> dict[int, tuple[int, float]]:
     """When the plan, extended by what adds most, takes in each site: its place, the cost so far."""
     open_ = np.where(count == 0, request.demand[c], 0.0)
     cost = request.cost[c]
+    by_cost = _by_cost(request, c)
+    left = [(mask[c], most - (mask & chosen).sum()) for mask, most in request.at_most]
 
     def rate(i: int) -> float:
-        return float(open_[cells_of(request, c, i)].sum()) / max(float(cost[i]), 1e-12)
+        gain = float(open_[cells_of(request, c, i)].sum())
+        return gain / max(float(cost[i]), 1e-12) if by_cost else gain
+
+    def free(i: int) -> bool:
+        sets = all(not own[i] or own[taken].sum() + 1 <= most for own, most in left)
+        return sets and not _too_near(request, i, taken)
 
     # Gains only fall, so a rate that is the largest after being counted again is the largest.
     heap = [(-rate(i), i) for i in candidates]
@@ -211,7 +275,7 @@ def _extension(
     while heap:
         _, i = heapq.heappop(heap)
         value = rate(i)
-        if value <= 0 or _too_near(request, i, taken):
+        if value <= 0 or not free(i):
             continue
         if heap and value < -heap[0][0]:
             heapq.heappush(heap, (-value, i))
@@ -243,7 +307,7 @@ def _reason(
         return Reason.FORBIDDEN, -1
     if alone <= 0:
         return Reason.NO_DEMAND, -1
-    if gain <= 1e-9 * alone:
+    if gain <= 0:
         cells = cells_of(request, c, i)
         wanted = cells[request.demand[c, cells] > 0]
         for k in own.tolist():
@@ -254,9 +318,9 @@ def _reason(
         return Reason.CAPACITY, -1
     if request.xy_m is not None and request.spacing_m > 0 and len(own):
         distance = np.hypot(*(request.xy_m[own] - request.xy_m[i]).T)
-        if distance.min() < request.spacing_m - 1e-6:
+        if distance.min() < request.spacing_m - TOUCH_M:
             return Reason.SPACING, int(own[distance.argmin()])
     for mask, most in request.at_most:
         if mask[c, i] and (mask & chosen).sum() + 1 > most:
             return Reason.AT_MOST, -1
-    return Reason.BUDGET, -1
+    return Reason.BUDGET if any(_used_up(request, chosen, c, i)) else Reason.ROOM, -1

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from tdh.errors import InfeasibleError, NoSolutionError
 from tdh.siting.allocation import solve_allocation
+from tdh.siting.inputs import Checks
 from tdh.siting.plan import Plan, Status
 
 
@@ -23,6 +24,9 @@ def coverage_curve(
     **limits: Any,
 ) -> pd.DataFrame:
     """What more sites bring: one plan, with its bound, for each number of sites.
+
+    What fewer sites reach more reach too, and what bounds more bounds fewer; the curve holds the
+    better of both.
 
     Parameters
     ----------
@@ -46,38 +50,105 @@ def coverage_curve(
     >>> curve["objective"].tolist(), curve["bound"].tolist()
     ([0.0, 5.0, 8.0, 9.0], [0.0, 5.0, 8.0, 9.0])
     """
-    rows = []
-    for most in max_sites:
+    limits_of = _listed(max_sites, "max_sites")
+    checks = Checks()
+    n = len(footprints)
+    most = np.array([checks.limits(each, n, "max_sites") for each in limits_of]).reshape(-1, n)
+    checks.done()
+    found: list[Plan | InfeasibleError | NoSolutionError] = []
+    for each in limits_of:
         try:
-            plan = solve_allocation(footprints, demand, most, sharing_capacity, **limits)
+            found.append(solve_allocation(footprints, demand, each, sharing_capacity, **limits))
         except (InfeasibleError, NoSolutionError) as error:
-            rows.append({"max_sites": most, **_failed(error)})
+            found.append(error)
+    steps = better_of(found, most, _all_open(footprints, demand))
+    rows = [{"max_sites": m, **_step(s)} for m, s in zip(limits_of, steps, strict=True)]
+    return pd.DataFrame(rows, columns=["max_sites", *_COLUMNS])
+
+
+_COLUMNS = ("sites", "objective", "bound", "gap", "status", "plan", "error")
+
+
+def better_of(
+    found: Sequence[Plan | InfeasibleError | NoSolutionError], limits: np.ndarray, most: float
+) -> list[Plan | InfeasibleError | NoSolutionError]:
+    """The answers of a curve, each with what the others say of it.
+
+    A plan keeps wider limits too, and a bound of wider limits holds within narrower ones.
+
+    Parameters
+    ----------
+    found : sequence of Plan or error, (n,)
+        Answers to problems that differ in these limits alone.
+    limits : (n, m) float
+    most : float
+        What no plan exceeds whatever the limits.
+
+    Returns
+    -------
+    list of Plan or error, (n,)
+
+    Examples
+    --------
+    >>> plan = Plan(pd.DataFrame(), np.zeros(0, int), 5.0, 9.0, Status.FEASIBLE, "search")
+    >>> worse = replace(plan, objective=4.0, bound=6.0)
+    >>> [(p.objective, p.bound) for p in better_of([plan, worse], np.array([[1.0], [2.0]]), 99.0)]
+    [(5.0, 6.0), (5.0, 6.0)]
+    """
+    out: list[Plan | InfeasibleError | NoSolutionError] = []
+    for answer, own in zip(found, limits, strict=True):
+        pairs = list(zip(found, limits, strict=True))
+        within = [p for p, limit in pairs if isinstance(p, Plan) and (limit <= own).all()]
+        around = [p.bound for p, limit in pairs if isinstance(p, Plan) and (limit >= own).all()]
+        if not within:
+            out.append(answer)
             continue
-        rows.append({"max_sites": most, **_step(plan)})
-    return pd.DataFrame(rows)
+        # Of equals its own.
+        best = max([answer, *within] if isinstance(answer, Plan) else within, key=_objective)
+        bound = max(min(around, default=most), best.objective)
+        out.append(replace(best, bound=bound, status=Status.of(best.objective, bound)))
+    return out
 
 
-def _step(plan: Plan) -> dict[str, Any]:
-    """A plan's columns of a curve."""
-    return {
-        "sites": len(plan.selected),
-        "objective": plan.objective,
-        "bound": plan.bound,
-        "gap": plan.gap,
-        "status": str(plan.status),
-        "plan": plan,
-        "error": None,
-    }
+def _objective(plan: Plan) -> float:
+    return plan.objective
 
 
-def _failed(error: InfeasibleError | NoSolutionError) -> dict[str, Any]:
-    """The columns where there is no plan."""
+def _all_open(footprints: Sequence[Any], demand: ArrayLike) -> float:
+    """All demand."""
+    shape = (len(footprints), footprints[0].shape[1])
+    return float(np.broadcast_to(np.asarray(demand, dtype=np.float64), shape).sum())
+
+
+def _listed(values: Any, where: str) -> list[Any]:
+    """The steps of a curve."""
+    checks = Checks()
+    if isinstance(values, str) or getattr(values, "ndim", 1) == 0:
+        checks.kind(where, values, list, "list")
+    else:
+        checks.kind(where, values, Iterable, "list")
+    checks.done()
+    return list(values)
+
+
+def _step(answer: Plan | InfeasibleError | NoSolutionError) -> dict[str, Any]:
+    """An answer's columns of a curve."""
+    if isinstance(answer, Plan):
+        return {
+            "sites": len(answer.selected),
+            "objective": answer.objective,
+            "bound": answer.bound,
+            "gap": answer.gap,
+            "status": str(answer.status),
+            "plan": answer,
+            "error": None,
+        }
     return {
         "sites": 0,
         **dict.fromkeys(("objective", "bound", "gap"), np.nan),
-        "status": "infeasible" if isinstance(error, InfeasibleError) else "not_found",
+        "status": "infeasible" if isinstance(answer, InfeasibleError) else "not_found",
         "plan": None,
-        "error": error,
+        "error": answer,
     }
 
 
@@ -117,12 +188,12 @@ def cost_curve(
     >>> curve["objective"].tolist(), curve["cost"].tolist()
     ([3.0, 4.0, 8.0], [1.0, 2.0, 5.0])
     """
-    steps = sorted(float(b) for b in budgets)
-    plans: list[Plan | None] = []
-    bounds: list[float] = []
-    errors: dict[int, InfeasibleError | NoSolutionError] = {}
-    for k, most in enumerate(steps):
-        before = plans[-1] if plans else None
+    given = _listed(budgets, "budgets")
+    checks = Checks()
+    steps = np.sort(checks.numbers(given, (len(given),), "budgets"))
+    checks.done()
+    found: list[Plan | InfeasibleError | NoSolutionError] = []
+    for most in steps.tolist():
         try:
             plan = solve_allocation(
                 footprints,
@@ -132,29 +203,18 @@ def cost_curve(
                 programme_budget=most,
                 **limits,
             )
+            found.append(plan)
         except (InfeasibleError, NoSolutionError) as error:
-            errors[k] = error
-            # All that is open bounds a plan that was not found.
-            bounds.append(float(np.sum(demand)))
-            plans.append(before)
-            continue
-        bounds.append(plan.bound)
-        plans.append(plan if before is None else max(plan, before, key=lambda p: p.objective))
-    least = np.minimum.accumulate(bounds[::-1])[::-1]
+            found.append(error)
     each = np.broadcast_to(
         np.asarray(cost, dtype=np.float64), (len(footprints), footprints[0].shape[0])
     )
     rows = []
-    for k, (most, found) in enumerate(zip(steps, plans, strict=True)):
-        if found is None:
-            rows.append({"budget": most, "cost": np.nan, **_failed(errors[k])})
-            continue
-        bound = max(float(least[k]), found.objective)
-        proven = bound - found.objective <= 1e-6 * bound
-        plan = replace(found, bound=bound, status=Status.OPTIMAL if proven else Status.FEASIBLE)
-        spent = float(each[tuple(plan.pairs.T)].sum())
-        rows.append({"budget": most, "cost": spent, **_step(plan)})
-    return pd.DataFrame(rows)
+    answers = better_of(found, steps[:, None], _all_open(footprints, demand))
+    for most, answer in zip(steps.tolist(), answers, strict=True):
+        spent = float(each[tuple(answer.pairs.T)].sum()) if isinstance(answer, Plan) else np.nan
+        rows.append({"budget": most, "cost": spent, **_step(answer)})
+    return pd.DataFrame(rows, columns=["budget", "cost", *_COLUMNS])
 
 
 def alternatives(
@@ -188,9 +248,21 @@ def alternatives(
     Returns
     -------
     list of Plan
-        Best first; fewer than asked for where no more exist. The bound of each holds for plans
-        that differ so much.
+        Best first; fewer than asked for where no more were found. The bound of each holds for
+        plans that differ so much.
+
+    Raises
+    ------
+    InputError
+        If the count is no whole number, or a share is not in [0, 1].
     """
+    checks = Checks()
+    checks.fraction(differ, "differ", zero=True)
+    checks.fraction(lose, "lose", zero=True)
+    if checks.number(count, "count", finite=True) % 1:
+        checks.add("a whole number is expected", "整数ではありません", "count", count)
+    checks.done()
+    least = (1.0 - lose) * plan.objective * (1.0 - 1e-12)
     rules = [*(limits.pop("at_most", None) or ())]
 
     def again(at_most: list[tuple[np.ndarray, int]]) -> Plan:
@@ -203,8 +275,8 @@ def alternatives(
         plan.pairs,
         again,
         lambda other: other.selected,
-        lambda other: other.objective >= (1.0 - lose) * plan.objective,
-        count=count,
+        lambda other: other.objective >= least,
+        count=int(count),
         differ=differ,
         fixed=limits.get("fixed"),
     )

@@ -22,7 +22,7 @@ from tdh.siting.fair import FairPlan, solve_max_min
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import Objective
 from tdh.siting.lexicographic import LexicographicPlan, solve_lexicographic
-from tdh.siting.naming import Reading
+from tdh.siting.naming import Reading, optional
 from tdh.siting.partial import Cover, solve_partial_cover
 from tdh.siting.solving import Effort
 from tdh.siting.tenancy import TenancyPlan, solve_shared_cost
@@ -92,9 +92,14 @@ def plan_cover(
     >>> plan_cover(roofs, near, people, 0.8).chosen["asset_id"].tolist()
     ['R1']
     """
+    checks = Checks()
+    checks.kind("demand", demand, pd.Series, "Series")
+    checks.done()
     reading = Reading(assets, {_ALL: footprint}, demand.to_frame(_ALL))
     by_asset = reading.rules(
-        cost=cost, fixed=[(_ALL, a) for a in fixed], forbidden=[(_ALL, a) for a in forbidden]
+        cost=cost,
+        fixed=[(_ALL, a) for a in _ids(fixed)],
+        forbidden=[(_ALL, a) for a in _ids(forbidden)],
     )
     (rows,) = reading.matrices()
     (wanted,) = reading.demand()
@@ -104,7 +109,8 @@ def plan_cover(
         for name in ("fixed", "forbidden")
     }
     rules["cost"] = by_asset["cost"]
-    found = solve_partial_cover(rows, wanted, share, seed=seed, effort=effort, **rules)
+    with called(reading.names()):
+        found = solve_partial_cover(rows, wanted, share, seed=seed, effort=effort, **rules)
     _refuse(recounting.verify_cover(found, rows, wanted, share, **rules))
     chosen = reading.frame(found.plan.assignments, rules["cost"])
     return PlacedPlan(found, _in_front(chosen.drop(columns="carrier_id")))
@@ -136,8 +142,11 @@ def plan_max_min(
         ``shares`` by area.
     """
     reading = Reading(assets, footprints, demand)
+    if not reading.checks.kind("areas", areas, pd.Series, "Series"):
+        reading.checks.done()
     of_cell = areas.reindex(demand.index)
-    named = sorted(of_cell.dropna().unique())
+    # Codes of areas may be read as numbers in part: those come first.
+    named = pd.factorize(of_cell, sort=True)[1].tolist()
     masks = [(of_cell == name).to_numpy(dtype=bool) for name in named]
     if not masks:
         reading.checks.add(
@@ -217,10 +226,23 @@ def plan_in_order(
     PlacedPlan
         ``loss_1``, ``loss_2`` …: what would be lost of each objective without the choice alone.
     """
-    if not len(objectives):
-        checks = Checks()
-        checks.add("there is no objective", "目的がありません", "objectives")
-        checks.done()
+    checks = Checks()
+    listed = isinstance(objectives, Sequence)
+    if not listed or not len(objectives):
+        given = None if listed else type(objectives).__name__
+        what = "there is no objective", "目的がありません"
+        checks.add(*what, "objectives", given, "[DataFrame, (Series, at_least) …]")
+    for k, objective in enumerate(objectives if listed else ()):
+        first = objective[0] if isinstance(objective, tuple) and len(objective) == 2 else None
+        if not isinstance(objective, pd.DataFrame) and not isinstance(first, pd.Series):
+            checks.add(
+                "an objective is a table of cells by carriers, or people by cell and a number",
+                "目的は、セル×事業者の表か、セルごとの人口と事業者数の組です",
+                f"objectives[{k}]",
+                type(objective).__name__,
+                "DataFrame, (Series, at_least)",
+            )
+    checks.done()
     cells = objectives[0][0].index if isinstance(objectives[0], tuple) else objectives[0].index
     reading = Reading(assets, footprints, pd.DataFrame(0.0, cells, list(footprints)))
     limits, rows, _ = _by_position(reading, rules)
@@ -318,17 +340,24 @@ def plan_years(
         ``year`` by its name.
     """
     reading = Reading(assets, footprints, demand)
+    twice = sorted({str(year) for k, year in enumerate(years) if year in years[:k]})
+    if twice:
+        reading.checks.add("a year occurs twice", "年度が重複しています", "years", ", ".join(twice))
     for where, given in (("max_sites", max_sites), ("yearly_budget", yearly_budget)):
+        if given is not None and not reading.checks.kind(where, given, Mapping, "{year: limit}"):
+            continue
         for name in [name for name in given or () if name not in years]:
             reading.unknown(where, name, years)
     limits, rows, wanted = _by_position(reading, rules)
     if max_sites is not None:
         each = [reading.by_carrier(max_sites.get(year, 0), "max_sites") for year in years]
+        limits["max_sites"] = [
+            reading.checks.limits(most, len(rows), f"max_sites[{year}]")
+            for year, most in zip(years, each, strict=True)
+        ]
         reading.checks.done()
-        most = [pd.to_numeric(np.broadcast_to(np.array(n, object), len(rows))) for n in each]
-        limits["max_sites"] = np.nan_to_num(np.array(most, dtype=float), nan=np.inf)
     if yearly_budget is not None:
-        limits["yearly_budget"] = [float(yearly_budget.get(year, 0.0)) for year in years]
+        limits["yearly_budget"] = [yearly_budget.get(year, 0.0) for year in years]
     limits["n_years"] = len(years)
     with called(reading.names()):
         found = solve_years(rows, wanted, seed=seed, effort=effort, **limits)
@@ -336,6 +365,11 @@ def plan_years(
     chosen = reading.frame(found.schedule, limits.get("cost"))
     chosen["year"] = np.array(years)[chosen["year"].to_numpy(dtype=np.int64)]
     return PlacedPlan(found, _in_front(chosen))
+
+
+def _ids(given: Iterable[Any] | None) -> Iterable[Any]:
+    """Ids of assets; one alone would be taken apart into its letters."""
+    return [given] if isinstance(given, str) else optional(given)
 
 
 def _by_position(

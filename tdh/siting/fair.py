@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tdh import seeds
 from tdh.errors import InfeasibleError, NoSolutionError
 from tdh.language import Text
 from tdh.siting.allocation import Request, check, solve_allocation
@@ -108,6 +109,7 @@ def solve_max_min(
     >>> fair.plan.selected.tolist(), fair.least_share, fair.gap < 0.02
     ([[0, 2]], 0.5, True)
     """
+    seed = seeds.whole(seed)
     request, inside, whole = _check(footprints, demand, masks, max_sites, sharing_capacity, limits)
     effort = effort or Effort(gap=0.005, work=0.2)
     limits.pop("floors", None)

@@ -7,6 +7,7 @@ is said, stands in one place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import UnionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +59,13 @@ class Checks:
         """Raise if anything was wrong."""
         if self.problems:
             raise InputError(*self.problems)
+
+    def kind(self, where: str, value: object, kind: type | UnionType, name: str) -> bool:
+        """Whether an argument is of its kind; notes that it is not."""
+        if isinstance(value, kind):
+            return True
+        self.add("it is of another kind", "種類が違います", where, type(value).__name__, name)
+        return False
 
     def footprints(self, footprints: Iterable[Any]) -> list[sparse.csr_array]:
         """Canonical footprints of one shape."""
@@ -293,7 +301,7 @@ class Checks:
                     "a floor is a mask, a number and perhaps a carrier",
                     "下限はマスク、数値、必要なら事業者の組です",
                     where,
-                    floor,
+                    f"{len(floor)} values" if isinstance(floor, Sequence) else floor,
                     "(mask, need), (mask, need, carrier)",
                 )
                 continue

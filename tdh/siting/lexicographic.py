@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tdh import seeds
 from tdh.errors import InfeasibleError, InputError, Problem
 from tdh.language import Text
 from tdh.siting import infeasible, lexlacks, pricing, programme, solving, stacked
@@ -142,7 +143,7 @@ def solve_lexicographic(
     >>> plan.values.tolist(), plan.selected.tolist()
     ([6.0, 4.0], [[0, 0], [0, 1], [1, 0]])
     """
-    effort = effort or Effort()
+    effort, seed = effort or Effort(), seeds.whole(seed)
     request, wanted = _check(footprints, objectives, max_sites, sharing_capacity, tolerance, limits)
     infeasible.check_fixed(request)
     units = np.array([unit_of(o.demand) for o in wanted])

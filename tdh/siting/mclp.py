@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from tdh import seeds
 from tdh.siting.allocation import Request, answer, check
 from tdh.siting.inputs import Checks
 from tdh.siting.plan import Plan
@@ -72,6 +73,7 @@ def solve_mclp(
     ([0, 2], 12.0, 0.0)
     """
     begun = time.perf_counter()
+    seed = seeds.whole(seed)
     request = of_one_carrier(
         footprints,
         demand,

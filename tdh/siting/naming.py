@@ -15,7 +15,7 @@ from tdh.coverage import Coverage
 from tdh.language import Text
 from tdh.siting.inputs import Checks
 from tdh.siting.model import canonical
-from tdh.siting.wording import Positions
+from tdh.siting.wording import YEARLY_SITES, Positions
 
 
 class Ids(Positions):
@@ -42,10 +42,17 @@ class Ids(Positions):
     def limit(self, name: str, at: int | None = None) -> str:
         if at is None or name == "at_most":
             return super().limit(name, at)
+        if name == YEARLY_SITES:
+            return f"max_sites[:, {self.carrier(at)}]"
         return f"{name}[{(self.site if name == 'sharing_capacity' else self.carrier)(at)}]"
 
     def floor(self, floor: int, carrier: int | None) -> str:
         return f"floors[{floor}]" + ("" if carrier is None else f", {self.carrier(carrier)}")
+
+
+def optional(given: Iterable[Any] | None) -> Iterable[Any]:
+    """What is given, or nothing."""
+    return () if given is None else given
 
 
 class Reading:
@@ -61,6 +68,10 @@ class Reading:
         self, assets: gpd.GeoDataFrame, footprints: Mapping[str, Any], demand: pd.DataFrame
     ) -> None:
         self.checks = Checks()
+        self.checks.kind("assets", assets, gpd.GeoDataFrame, "GeoDataFrame")
+        self.checks.kind("footprints", footprints, Mapping, "{carrier: footprint}")
+        self.checks.kind("demand", demand, pd.DataFrame, "DataFrame")
+        self.checks.done()
         self.assets, self.given, self.people = assets, footprints, demand
         self.carriers = [str(c) for c in footprints]
         for name, index in (("assets", assets.index), ("demand", demand.index)):
@@ -93,12 +104,15 @@ class Reading:
         out = []
         for carrier, item in self.given.items():
             whole = sparse.csr_array(shape, dtype=bool)
-            for part in [item] if isinstance(item, Coverage) or sparse.issparse(item) else item:
+            where = f"footprints[{carrier}]"
+            alone = isinstance(item, Coverage | np.ndarray) or sparse.issparse(item)
+            if not alone and not self.checks.kind(where, item, Iterable, "Coverage, csr_array"):
+                continue
+            for part in [item] if alone else item:
                 if not isinstance(part, Coverage):
-                    if part.shape != shape:
-                        where = f"footprints[{carrier}]"
+                    if np.shape(part) != shape:
                         self.checks.add(
-                            "it has the wrong shape", "形が違います", where, part.shape, shape
+                            "it has the wrong shape", "形が違います", where, np.shape(part), shape
                         )
                         continue
                     served = canonical(part).astype(bool)
@@ -138,6 +152,7 @@ class Reading:
         **others: Any,
     ) -> dict[str, Any]:
         """The rules of :func:`tdh.siting.plan_sites` by position."""
+        spacing_m = self.checks.number(spacing_m, "spacing_m")
         found = {
             "sharing_capacity": self.by_asset(sharing_capacity, "sharing_capacity"),
             "xy_m": self.points(spacing_m),
@@ -155,7 +170,34 @@ class Reading:
                 found[name] = None if value is None else self.by_asset(value, name)
             else:
                 found[name] = value
+        for name in ("cost", "cost_first"):
+            self.payable(found.get(name), found["fixed"], found.get("in_place"), name)
         return found
+
+    def payable(
+        self, cost: Any, fixed: np.ndarray | None, in_place: np.ndarray | None, where: str
+    ) -> None:
+        """Refuse fixed choices that cannot be had for money, by their ids."""
+        if cost is None or fixed is None:
+            return
+        shape = (len(self.given), len(self.assets))
+        try:
+            lost = np.broadcast_to(np.isinf(np.asarray(cost, dtype=np.float64)), shape)
+        except (TypeError, ValueError):
+            return  # the solver's own checks say what a cost is
+        stands = set() if in_place is None else set(map(tuple, in_place.tolist()))
+        pairs = [(c, i) for c, i in fixed.tolist() if lost[c, i] and (c, i) not in stands]
+        if pairs:
+            self.checks.add(
+                "a fixed choice has an infinite cost, which means that it cannot be had",
+                "固定した選択の費用が無限大(利用できないことを表す)になっています",
+                where,
+                ", ".join(f"{self.assets.index[i]} ({self.carriers[c]})" for c, i in pairs[:3]),
+                fix=Text(
+                    "give it a cost, or take it out of the fixed choices",
+                    "費用を指定するか、固定した選択から外してください",
+                ),
+            )
 
     def points(self, spacing_m: float) -> np.ndarray | None:
         if not spacing_m > 0:
@@ -208,7 +250,17 @@ class Reading:
 
     def pairs(self, given: Iterable[tuple[str, Any]], where: str) -> np.ndarray | None:
         out = []
-        for carrier, asset in given:
+        for pair in given.tolist() if isinstance(given, np.ndarray) else optional(given):
+            if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+                self.checks.add(
+                    "a choice is a carrier and an asset",
+                    "選択は事業者とアセットの組です",
+                    where,
+                    pair,
+                    "(carrier, asset id)",
+                )
+                continue
+            carrier, asset = pair
             if carrier not in self.given:
                 self.unknown(where, carrier, self.carriers)
             elif asset not in self.assets.index:
@@ -219,18 +271,36 @@ class Reading:
 
     def floors(self, given: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         out = []
-        for k, (cells, need, *of) in enumerate(given):
-            mask = cells
-            if isinstance(cells, pd.Series):
-                mask = cells.reindex(self.people.index, fill_value=False).to_numpy(dtype=bool)
+        for k, floor in enumerate(given):
+            where = f"floors[{k}]"
+            if not isinstance(floor, Sequence) or len(floor) not in (2, 3):
+                out.append(floor)  # the solver's own checks say what a floor is
+                continue
+            cells, need, carrier = (*floor, None)[:3]
+            mask = self.within(cells, where) if isinstance(cells, pd.Series) else cells
             position = None
-            if of and of[0] is not None:
-                if of[0] not in self.given:
-                    self.unknown(f"floors[{k}]", of[0], self.carriers)
+            if carrier is not None:
+                if carrier not in self.given:
+                    self.unknown(where, carrier, self.carriers)
                     continue
-                position = list(self.given).index(of[0])
+                position = list(self.given).index(carrier)
             out.append((mask, need, position))
         return out
+
+    def within(self, cells: pd.Series, where: str) -> np.ndarray:
+        """A mask of the demand's cells from one by id; a cell that is not named is not within."""
+        known = cells.index.isin(self.people.index)
+        if cells.dtype != bool or not cells.index.is_unique or not known.any():
+            self.checks.add(
+                "a truth value by cell is expected",
+                "セルIDごとの真偽値が必要です",
+                where,
+                f"{cells.dtype}: {cells.index[:2].tolist()}",
+                f"bool: {self.people.index[:2].tolist()}",
+            )
+            return np.zeros(len(self.people), dtype=bool)
+        mask: np.ndarray = cells.reindex(self.people.index, fill_value=False).to_numpy(dtype=bool)
+        return mask
 
     def frame(self, table: pd.DataFrame, cost: Any = None) -> gpd.GeoDataFrame:
         """A table of positions (``carrier``, ``site``) with ids, what a choice costs and geometries."""

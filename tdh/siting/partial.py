@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tdh import seeds
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
+from tdh.siting.infeasible import check_fixed
 from tdh.siting.inputs import Checks
 from tdh.siting.leastcost import cheapest, of_all
 from tdh.siting.mclp import of_one_carrier
@@ -107,9 +109,11 @@ def solve_partial_cover(
     >>> cheap.plan.selected.tolist(), cheap.cost, cheap.least_cost
     ([1, 2], 3.0, 3.0)
     """
+    seed = seeds.whole(seed)
     checks = Checks()
     share = checks.fraction(share, "share")
     request = of_one_carrier(footprints, demand, fixed, forbidden, cost=cost, checks=checks)
+    check_fixed(request)
     effort = effort or Effort(gap=1e-9, work=0.3)
     people, shut = request.demand[0], request.forbidden[0]
     by_any, by_allowed = (

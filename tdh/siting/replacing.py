@@ -9,6 +9,7 @@ from scipy import sparse
 
 from tdh.siting import exact
 from tdh.siting.counting import cells_of
+from tdh.siting.model import unit_of
 from tdh.siting.spacing import too_near
 
 if TYPE_CHECKING:
@@ -46,13 +47,16 @@ def best_swaps(
     every = np.ones(request.demand.shape[1], dtype=bool)
     change = _changes(request, c, own, count, every)
     allowed = _allowed(request, chosen, c, own)
+    unit = unit_of(request.demand, [floor.need for floor in request.floors])
     for mask, need, carrier in request.floors:
         if carrier in (None, c):
             left = _served(request, chosen, mask, carrier) + _changes(request, c, own, count, mask)
-            allowed &= ~exact.short(np.array(need), left)
+            allowed &= ~exact.short(np.array(need / unit), left / unit)
     values = np.where(allowed, change, -np.inf)
     best = values.argmax(axis=1)
     value = values[np.arange(n_sites), best]
+    # What sums leave in their last places is no change.
+    value = np.where(np.abs(value) <= 1e-12 * request.demand[c].sum(), 0.0, value)
     some = np.isfinite(value)
     return np.where(some, own[best], -1), np.where(some, value, np.nan)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from tdh import seeds
 from tdh.errors import Problem
 from tdh.language import Text
 from tdh.siting import contradicting, infeasible, solving, stacked
@@ -108,6 +109,7 @@ def solve_shared_cost(
     ([[0, 0], [1, 0]], 3.0, 1.0)
     """
     begun = time.perf_counter()
+    seed = seeds.whole(seed)
     checks = Checks()
     rows = checks.footprints(footprints)
     n_sites = rows[0].shape[0]

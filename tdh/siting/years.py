@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from tdh import seeds
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
 from tdh.siting import horizon, infeasible, lacking, planning
@@ -170,7 +171,7 @@ def solve_years(
     ([[0, 2], [1, 0]], [3.0, 12.0])
     """
     begun = time.perf_counter()
-    effort = effort or Effort()
+    effort, seed = effort or Effort(), seeds.whole(seed)
     years = _check(
         footprints,
         demand,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy import optimize, sparse
+from shapely import Point
 
 from tdh.cli import group
 from tdh.language import speaking
@@ -150,3 +154,88 @@ def test_shares_follow_the_planners_choices_and_costs(demo_run: Run) -> None:
     row = needed(demo_run, [0.6], scenario.model_copy(update={"costs": costs})).iloc[0]
     assert row["yen"] == 3e6 * before["sites"] and np.isnan(row["at_least"])
     assert row["at_least_yen"] <= row["yen"]
+
+
+def test_the_other_plan_speaks_for_what_it_alone_has(demo_run: Run, tmp_path: Path) -> None:
+    """A run with another register and another carrier: names and carriers are those of that run."""
+    other = tmp_path / "other"
+    shutil.copytree(demo_run.folder, other)
+    plan = gpd.read_parquet(other / "plan.parquet")
+    assets = gpd.read_parquet(other / "assets.parquet")
+    moved = plan["asset_id"].iloc[0]
+    plan["asset_id"] = plan["asset_id"].replace(moved, "elsewhere-1")
+    plan["carrier_id"] = plan["carrier_id"].replace("carrier-d", "carrier-x")
+    plan.to_parquet(other / "plan.parquet")
+    assets = assets.rename(index={moved: "elsewhere-1"})
+    assets.loc["elsewhere-1", "name"] = "別の施設"
+    assets.to_parquet(other / "assets.parquet")
+    manifest = (other / "manifest.json").read_text(encoding="utf-8")
+    manifest = manifest.replace("carrier-d", "carrier-x").replace("架空キャリアD", "架空キャリアX")
+    (other / "manifest.json").write_text(manifest, encoding="utf-8")
+
+    result = CliRunner().invoke(group(), ["plan", str(demo_run.folder), "--compare", str(other)])
+    assert result.exit_code == 0, result.output
+    assert "別の施設" in result.stdout and "架空キャリアX" in result.stdout
+    found = rows(demo_run.folder, "--compare", other)
+    assert {r["name"] for r in found if r["asset_id"] == "elsewhere-1"} == {"別の施設"}
+    assert moved not in result.stderr
+    theirs = rows(demo_run.folder, "--compare", other, "--carrier", "架空キャリアX")
+    assert theirs and {r["where"] for r in theirs} == {"other"}
+
+
+def test_an_id_that_means_another_asset_is_told(demo_run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(demo_run.folder, other)
+    assets = gpd.read_parquet(other / "assets.parquet")
+    first = demo_run.plan["asset_id"].iloc[0]
+    assets.loc[first, "geometry"] = Point(assets.geometry[first].x + 300, assets.geometry[first].y)
+    assets.to_parquet(other / "assets.parquet")
+    for language, says in (
+        ("en", "1 of the assets stand elsewhere"),
+        ("ja", "位置が異なるアセットが1件"),
+    ):
+        with speaking(language):
+            result = CliRunner().invoke(
+                group(), ["plan", str(demo_run.folder), "--compare", str(other)]
+            )
+        assert says in result.stderr and first in result.stderr
+
+
+def test_a_swap_that_gains_says_why_it_was_not_made(demo_run: Run, tmp_path: Path) -> None:
+    """A plan that a search left short of the best: the exchange that it missed is told so."""
+    left = [r for r in rows(demo_run.folder, "--not-chosen", 3) if r["reason"] == "budget"]
+    swap = max(left, key=lambda r: r["people_changed"])
+    rival = swap["reason_en"].split("in the stead of ")[1].split(" ")[0]
+    worse = tmp_path / "worse"
+    shutil.copytree(demo_run.folder, worse)
+    plan = gpd.read_parquet(worse / "plan.parquet")
+    own = (plan["carrier_id"] == swap["carrier_id"]) & (plan["asset_id"] == rival)
+    plan.loc[own, "asset_id"] = swap["asset_id"]
+    plan.to_parquet(worse / "plan.parquet")
+    said = json.loads((worse / "plan.json").read_text(encoding="utf-8"))
+    said |= {"status": "feasible", "gap": 0.0123}
+    (worse / "plan.json").write_text(json.dumps(said), encoding="utf-8")
+    (missed,) = [
+        r
+        for r in rows(worse, "--not-chosen", 10_000)
+        if (r["carrier_id"], r["asset_id"]) == (swap["carrier_id"], rival)
+    ]
+    assert missed["people_changed"] >= -swap["people_changed"] - 1e-6
+    assert "not swapped, as the search ended early" in missed["reason_en"]
+    assert "1.23%" in missed["reason_en"]
+
+
+def test_more_sites_never_serve_fewer(demo_run: Run) -> None:
+    """Searches of each step end where they end; the curve holds the better of them."""
+    steps = rows(demo_run.folder, "--curve", "35,40,100")
+    for name in ("people_served", "bound"):
+        values = [row[name] for row in steps]
+        assert values == sorted(values)
+
+
+def test_a_gap_that_is_open_is_not_shown_as_none() -> None:
+    from tdh.cli.plan import _gap
+
+    assert _gap(1e-5, "feasible") == "<0.01%"
+    assert (_gap(1e-17, "optimal"), _gap(0.0046, "feasible")) == ("0.00%", "0.46%")
+    assert _gap(np.nan, "infeasible") == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from tdh.errors import InfeasibleError, InputError
+from tdh.errors import InfeasibleError, InputError, NoSolutionError, Problem
 from tdh.siting import (
     Effort,
+    Plan,
     Reason,
     Status,
     alternatives,
@@ -22,6 +24,7 @@ from tdh.siting import (
     coverage_curve,
     exact,
     explain_unchosen,
+    exploring,
     solve_allocation,
     solve_max_min,
     solve_mclp,
@@ -336,3 +339,73 @@ def test_max_min_against_enumeration() -> None:
         assert fair.bound >= best - 1e-6
         assert fair.least_share >= 0.9 * best
         assert len(fair.plan.selected) <= 3
+
+
+def test_a_search_that_finds_less_with_more_is_no_step_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Plans and bounds of a curve are the better of its steps, whichever search found them."""
+    eye = sparse.csr_array(np.eye(3, dtype=bool))
+    real = solve_allocation
+
+    def poor(*args: Any, **limits: Any) -> Plan:
+        most = args[2] if len(args) > 2 else limits["programme_budget"]
+        if most == 2:
+            raise NoSolutionError(Problem("none was found"))
+        plan = real(*args, **limits)
+        if most == 3:
+            return replace(plan, objective=4.0, bound=20.0, status=Status.FEASIBLE)
+        return replace(plan, bound=plan.bound + most, status=Status.FEASIBLE)
+
+    monkeypatch.setattr(exploring, "solve_allocation", poor)
+    for curve in (
+        coverage_curve([eye], [5, 3, 1], [3, 1, 4, 2]).sort_values("max_sites"),
+        cost_curve([eye], [5, 3, 1], 1, [3, 1, 4, 2]),
+    ):
+        assert curve["objective"].tolist() == [5.0, 5.0, 5.0, 9.0]
+        assert curve["bound"].tolist() == [6.0, 13.0, 13.0, 13.0]
+        assert set(curve["status"]) == {"feasible"}
+
+
+def test_a_step_without_bound_counts_the_demand_of_every_carrier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    eye = sparse.csr_array(np.eye(2, dtype=bool))
+    real = solve_allocation
+
+    def only_the_first(*args: Any, **limits: Any) -> Plan:
+        if limits["programme_budget"] > 1:
+            raise NoSolutionError(Problem("none was found"))
+        return real(*args, **limits)
+
+    monkeypatch.setattr(exploring, "solve_allocation", only_the_first)
+    curve = cost_curve([eye, eye], [5, 3], 1, [1, 4], sharing_capacity=2)
+    assert curve["bound"].tolist() == [5.0, 16.0]
+
+
+def test_steps_that_are_none_are_refused() -> None:
+    eye = sparse.csr_array(np.eye(2, dtype=bool))
+    for steps in (3, "3", np.array(3)):
+        with pytest.raises(InputError, match="max_sites: it is of another kind"):
+            coverage_curve([eye], [[5, 3]], steps)
+    with pytest.raises(InputError, match="budgets: numbers are expected"):
+        cost_curve([eye], [[5, 3]], 1, ["much"])  # type: ignore[list-item]
+    assert "objective" in coverage_curve([eye], [[5, 3]], [])
+    assert "budget" in cost_curve([eye], [[5, 3]], 1, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"differ": 2}, "differ: it is out of range: 2"),
+        ({"lose": -1}, "lose: it is out of range: -1"),
+        ({"differ": "x"}, "differ: numbers are expected: x"),
+        ({"count": 1.5}, "count: a whole number"),
+        ({"count": -1}, "count: a value is too small"),
+    ],
+)
+def test_alternatives_that_make_no_sense_are_refused(given: dict[str, Any], says: str) -> None:
+    eye = sparse.csr_array(np.eye(2, dtype=bool))
+    plan = solve_allocation([eye], [[5, 3]], 1)
+    with pytest.raises(InputError, match=says):
+        alternatives(plan, [eye], [[5, 3]], 1, **given)

@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from tdh import siting
-from tdh.errors import InputError
+from tdh.errors import InfeasibleError, InputError
 from tdh.siting import Objective
 
 
@@ -163,3 +163,94 @@ def test_unknown_years_carriers_and_columns_are_all_named(town: dict[str, Any]) 
     assert [p.value for p in caught.value.problems] == [2028, 2025, "rents"]
     with pytest.raises(InputError, match="c"):
         siting.plan_years(**town, years=[2026], max_sites={2026: {"c": 1}})
+
+
+def test_choices_that_contradict_are_told_by_ids(town: dict[str, Any]) -> None:
+    assets, near, people = town["assets"], town["footprints"]["a"], town["demand"]["a"]
+    for share in (0.1, 1.0):
+        with pytest.raises(InfeasibleError, match="fixed and forbidden: T-03"):
+            siting.plan_cover(assets, near, people, share, fixed=["T-03"], forbidden=["T-03"])
+    dear = assets["rent"].where(assets.index != "T-04", np.inf)
+    with pytest.raises(InputError, match="cannot be had: T-04"):
+        siting.plan_cover(assets, near, people, cost=dear, fixed=["T-04"])
+    both = [("a", "T-03"), ("a", "T-04")]
+    with pytest.raises(InfeasibleError, match=r"max_sites\[:, a\].*T-03 \(a\), T-04 \(a\)"):
+        siting.plan_years(
+            assets, town["footprints"], town["demand"], [2026], max_sites={2026: 1}, fixed=both
+        )
+
+
+def test_what_is_in_place_may_cost_anything(town: dict[str, Any]) -> None:
+    dear = town["assets"]["rent"].where(town["assets"].index != "T-04", np.inf)
+    held = [("a", "T-04")]
+    made = siting.plan_years(
+        *(town[name] for name in ("assets", "footprints", "demand")),
+        [2026],
+        max_sites={2026: 2},
+        cost=dear,
+        fixed=held,
+        in_place=held,
+    )
+    assert made.result.covered[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ({"fixed": [("a", "T-03", 2026)]}, "a choice is a carrier and an asset"),
+        ({"fixed": ["T-03"]}, "a choice is a carrier and an asset: T-03"),
+        ({"spacing_m": "far"}, "spacing_m: numbers are expected: far"),
+        ({"floors": [7]}, r"floors\[0\]: a floor is a mask, a number"),
+        ({"floors": [(pd.Series([True], ["c000"]), 1, "a", 2)]}, r"floors\[0\].*4 values"),
+        ({"floors": [(pd.Series([True], ["elsewhere"]), 1)]}, r"floors\[0\]: a truth value"),
+        ({"floors": [(pd.Series([True, np.nan], ["c000", "c001"]), 1)]}, "a truth value by cell"),
+    ],
+)
+def test_rules_of_another_form_are_refused(
+    town: dict[str, Any], rules: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        siting.plan_sites(town["assets"], town["footprints"], town["demand"], **rules)
+
+
+def test_arguments_of_another_kind_are_refused(town: dict[str, Any]) -> None:
+    assets, footprints, demand = (town[name] for name in ("assets", "footprints", "demand"))
+    with pytest.raises(InputError, match="footprints: it is of another kind: list"):
+        siting.plan_sites(assets, list(footprints.values()), demand)
+    with pytest.raises(InputError, match="assets: it is of another kind: DataFrame"):
+        siting.plan_sites(pd.DataFrame(assets[["rent"]]), footprints, demand)
+    with pytest.raises(InputError, match=r"footprints\[a\]: it is of another kind: NoneType"):
+        siting.plan_sites(assets, {**footprints, "a": None}, demand)
+    with pytest.raises(InputError, match="demand: it is of another kind: list"):
+        siting.plan_cover(assets, footprints["a"], [1.0])
+    with pytest.raises(InputError, match="areas: it is of another kind: list"):
+        siting.plan_max_min(assets, footprints, demand, ["x"])
+    with pytest.raises(InputError, match=r"objectives\[0\]: an objective is a table.*Series"):
+        siting.plan_in_order(assets, footprints, [demand["a"]])
+    with pytest.raises(InputError, match="there is no objective: DataFrame"):
+        siting.plan_in_order(assets, footprints, demand)
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({"max_sites": 1}, "max_sites: it is of another kind: int"),
+        ({"max_sites": {2026: "many"}}, r"max_sites\[2026\]: numbers are expected: many"),
+        ({"yearly_budget": {2026: "much"}}, "yearly_budget: numbers are expected"),
+        ({"years": [2026, 2026]}, "years: a year occurs twice: 2026"),
+    ],
+)
+def test_limits_of_years_of_another_form_are_refused(
+    town: dict[str, Any], limits: dict[str, Any], says: str
+) -> None:
+    given = {"years": [2026, 2027], **limits}
+    with pytest.raises(InputError, match=says):
+        siting.plan_years(town["assets"], town["footprints"], town["demand"], **given)
+
+
+def test_codes_of_areas_may_be_numbers_in_part(town: dict[str, Any]) -> None:
+    areas = pd.Series([13101, "13102"] + [None] * 223, town["demand"].index, dtype=object)
+    made = siting.plan_max_min(
+        town["assets"], town["footprints"], town["demand"], areas, max_sites=2
+    )
+    assert made.shares is not None and made.shares.index.tolist() == [13101, "13102"]

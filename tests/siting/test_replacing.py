@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from tdh.errors import InputError
 from tdh.siting import (
     Reason,
     alternatives,
@@ -111,3 +112,69 @@ def test_a_plan_of_one_carrier_is_one_of_pairs() -> None:
     assert explain_unchosen(plan, [eye], demand, 1)["site"].tolist() == [1, 2]
     (other,) = alternatives(plan, [eye], demand, 1)
     assert other.selected.tolist() == [[0, 1]]
+
+
+def test_the_reason_names_the_limit_that_is_used_up() -> None:
+    eye, demand, cost = sparse.csr_array(np.eye(3, dtype=bool)), [[9.0, 4.0, 3.0]], [5.0, 3.0, 1.0]
+    for limits, says in (
+        ({"max_sites": 1}, "the carrier's number of sites went"),
+        ({"budget": 6.0}, "the carrier's budget went"),
+        ({"programme_budget": 6.0}, "the programme's budget went"),
+        ({"max_sites": 2, "budget": 6.0}, "the carrier's number of sites and the carrier's budget"),
+    ):
+        plan = solve_allocation([eye], demand, cost=cost, **limits)
+        table = explain_unchosen(plan, [eye], demand, cost=cost, **limits).set_index("site")
+        assert table.loc[1, "reason"] == Reason.BUDGET
+        assert table.loc[1, "text"].render("en").startswith(says)
+
+
+def test_a_plan_that_leaves_room_says_so() -> None:
+    eye, demand = sparse.csr_array(np.eye(2, dtype=bool)), [[5.0, 0.3]]
+    plan = solve_allocation([eye], demand, 1)
+    (row,) = explain_unchosen(plan, [eye], demand, 2).itertuples()
+    assert (row.reason, row.enters_at) == (Reason.ROOM, 0)
+    said = row.text.render("en")
+    assert "no limit stands in its way" in said and "better by 0.3" in said
+
+
+def test_what_a_huge_demand_hides_is_not_covered() -> None:
+    near = sparse.csr_array(np.array([[1, 0], [1, 1]], dtype=bool))
+    plan = solve_allocation([near], [[1e12, 1.0]], 1, forbidden=[(0, 1)])
+    (row,) = explain_unchosen(plan, [near], [[1e12, 1.0]], 1).itertuples()
+    assert (row.reason, row.gain) == (Reason.BUDGET, 1.0)
+
+
+def test_without_a_budget_in_money_what_adds_most_comes_next() -> None:
+    eye, demand, cost = sparse.csr_array(np.eye(3, dtype=bool)), [[9.0, 4.0, 3.0]], [1.0, 8.0, 1.0]
+    for limits, order in (({}, [2, 3]), ({"budget": 1.0}, [3, 2])):
+        plan = solve_allocation([eye], demand, 1, cost=cost, **limits)
+        table = explain_unchosen(plan, [eye], demand, 1, cost=cost, **limits)
+        assert table.set_index("site").loc[[1, 2], "enters_at"].tolist() == order
+
+
+def test_an_extension_keeps_the_limits_of_sets() -> None:
+    eye, demand = sparse.csr_array(np.eye(4, dtype=bool)), [[9.0, 4.0, 3.0, 2.0]]
+    rules: dict[str, Any] = {"at_most": [([(0, 1), (0, 2)], 1)]}
+    plan = solve_allocation([eye], demand, 1, **rules)
+    table = explain_unchosen(plan, [eye], demand, 1, **rules).set_index("site")
+    assert table["enters_at"].to_dict() == {1: 2, 2: 0, 3: 3}
+
+
+def test_floors_of_tiny_demand_are_kept_by_exchanges() -> None:
+    """Site 1 alone serves what the floor asks for, in whatever unit people are counted."""
+    eye = sparse.csr_array(np.eye(2, dtype=bool))
+    for unit in (1.0, 1e-12):
+        demand = np.array([[5.0, 3.0]]) * unit
+        floors = [(np.array([False, True]), 2.0 * unit)]
+        plan = solve_allocation([eye], demand, 1, floors=floors)
+        (row,) = explain_unchosen(plan, [eye], demand, 1, floors=floors).itertuples()
+        assert (plan.selected.tolist(), row.rival) == ([[0, 1]], -1)
+
+
+def test_a_plan_of_another_problem_is_refused_and_no_sites_have_no_reasons() -> None:
+    eye = sparse.csr_array(np.eye(2, dtype=bool))
+    plan = solve_allocation([eye, eye], [[1, 2], [2, 1]], 1)
+    with pytest.raises(InputError, match="plan: positions are out of range"):
+        explain_unchosen(plan, [eye], [[1, 2]], 1)
+    none = sparse.csr_array((0, 2), dtype=bool)
+    assert explain_unchosen(solve_allocation([none], [[1, 2]], 1), [none], [[1, 2]], 1).empty
