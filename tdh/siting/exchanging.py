@@ -101,7 +101,7 @@ class Exchange:
     def fill(self) -> None:
         """Add the pair that gains most as long as one gains."""
         least = 1e-12 * max(1.0, float(self.worth[1].sum()))
-        while True:
+        while len(self.chosen):
             value = np.where(self.open(), self.gain, 0.0)
             p = int(value.argmax())
             if value[p] <= least:
