@@ -244,11 +244,15 @@ def cut(
         options={"node_limit": nodes, "mip_rel_gap": gap, "time_limit": PATIENCE_S},
     )
     in_time = time.monotonic() - begun < PATIENCE_S
+    every = float(np.maximum(p.gain, 0).sum())
     if found.x is None:
         none = found.status == _NONE
-        every = float(np.maximum(p.gain, 0).sum())
         return Answer(None, -np.inf if none else every, none, "HiGHS", in_time)
-    bound = -float(found.mip_dual_bound) * unit
+    # Of a programme without whole variables the solver names no bound: where it ended, it is solved.
+    if found.mip_dual_bound is None:
+        bound = -float(found.fun) * unit if found.status == 0 else every
+    else:
+        bound = -float(found.mip_dual_bound) * unit
     values = np.clip(found.x, 0.0, 1.0)
     values[: p.n_whole] = np.round(values[: p.n_whole])
     gained = float(p.gain @ values)
