@@ -7,6 +7,8 @@ near the best (Nemhauser, Wolsey and Fisher 1978) and exchanges mend most of wha
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from scipy import sparse
 
@@ -108,8 +110,11 @@ class Exchange:
                 return
             self.move(p, 1)
 
-    def improve(self, moves: int) -> None:
-        """Exchange one choice for a better pair as long as that helps, at most ``moves`` tries."""
+    def improve(self, moves: int, deadline: float = np.inf) -> None:
+        """Exchange one choice for a better pair as long as that helps, at most ``moves`` tries.
+
+        ``deadline`` is one of the monotonic clock.
+        """
         tried = 0
         helped = True
         while helped and tried < moves:
@@ -126,6 +131,7 @@ class Exchange:
                     q = p
                 self.move(q, 1)
                 helped |= q != p
-                if tried >= moves:
+                if tried >= moves or time.monotonic() > deadline:
+                    helped = False
                     break
             self.fill()

@@ -212,7 +212,13 @@ def _most(s: Sharing, found: Raised, seed: int, effort: Effort) -> Raised:
     search = s.search(s.weight)
     search.start(np.flatnonzero(found.chosen & ~s.fixed))
     known = np.concatenate([search.chosen, s.covered(search.chosen)]).astype(np.float64)
-    answer = programme.solve(p, seed=seed, work=effort.work, polish=lambda shares: known)
+    answer = programme.solve(
+        p,
+        seed=seed,
+        work=effort.work,
+        polish=lambda shares: known,
+        time_limit_s=effort.time_limit_s,
+    )
     chosen = search.chosen
     if answer.values is not None:
         better = answer.values[: p.n_whole] > 0.5

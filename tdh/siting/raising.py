@@ -235,7 +235,7 @@ class Raising:
         for _ in range(REPRICED):
             search = s.search(s.part.T @ price)
             search.start(start)
-            search.improve(round(MOVES * self.effort.work))
+            search.improve(round(MOVES * self.effort.work), self.deadline)
             self.keep(search.chosen)
             start = np.flatnonzero(search.chosen & ~s.fixed)
             shares = s.shares(search.chosen)
@@ -253,7 +253,10 @@ class Raising:
             if answer.proven:
                 return answer.bound * unit
         iterations = min(programme.ITERATIONS, max(300.0, programme.STEPS / p.matrix.nnz))
-        taken, bound, prices = programme.relax(p, iterations=round(iterations * max(work, 0.1)))
+        limit_s = None if self.effort.time_limit_s is None else self.patience_s
+        taken, bound, prices = programme.relax(
+            p, iterations=round(iterations * max(work, 0.1)), time_limit_s=limit_s
+        )
         self.methods = ["PDLP bound", "exchanges at prices"]
         self.bound = min(self.bound, bound * unit) if bound < 1.0 else self.bound
         left = (p.gain - p.matrix.T @ prices)[:n_x]
