@@ -135,6 +135,9 @@ def solve_max_min(
         found = Raised(s.fixed.copy(), 0.0, "nothing to choose", True)
     if found.bound > 0 and told.shares(found.chosen).min() <= 0:
         found = _of_any(found, request, inside[reachable], seed, effort)
+    if effort.time_limit_s is not None:
+        left_s = max(0.1, effort.time_limit_s - (time.perf_counter() - begun))
+        effort = replace(effort, time_limit_s=left_s)
     most = _most(told, found, seed, effort)
     chosen = most.chosen.reshape(request.fixed.shape)
     table = assignments(request, chosen)
