@@ -93,7 +93,7 @@ def solve_backup_cover(
     >>> backed.plan.selected.tolist(), backed.plan.objective, backed.covered.tolist()
     ([[0, 0], [0, 1]], 13.5, [9.0, 9.0])
     """
-    begun = time.perf_counter()
+    begun = time.monotonic()
     effort, seed = effort or Effort(), seeds.whole(seed)
     checks = Checks()
     levels = _weights(weights, checks)
@@ -109,6 +109,8 @@ def solve_backup_cover(
     fixed = request.fixed.ravel()
     worth = np.outer(levels, groups.weight)
     moves = round(MOVES * effort.work)
+    limit_s = effort.time_limit_s
+    deadline = np.inf if limit_s is None else begun + limit_s
 
     def polish(shares: np.ndarray) -> np.ndarray | None:
         best = None
@@ -116,14 +118,15 @@ def solve_backup_cover(
         for start in (order[shares[order] > 0.5], order[:0]):
             search = _search(request, cover, worth, rows, most, available)
             search.start(start)
-            search.improve(moves)
+            search.improve(moves, deadline)
             if best is None or search.value > best.value:
                 best = search
         assert best is not None
         values = _variables(best.chosen, cover, len(levels))
         return values if (p.matrix @ values <= p.limit + 1e-6).all() else None
 
-    answer = programme.solve(p, seed=seed, work=effort.work, polish=polish)
+    left_s = None if limit_s is None else max(0.1, deadline - time.monotonic())
+    answer = programme.solve(p, seed=seed, work=effort.work, polish=polish, time_limit_s=left_s)
     if answer.values is None:
         _explain(given, answer)
     assert answer.values is not None
@@ -144,7 +147,7 @@ def solve_backup_cover(
         Status.OPTIMAL if bound - objective <= 1e-6 * bound else Status.FEASIBLE,
         answer.method,
         answer.reproducible,
-        time.perf_counter() - begun,
+        time.monotonic() - begun,
     )
     covered = [float(groups.weight[search.count >= k + 1].sum()) for k in range(len(levels))]
     return BackupPlan(plan, np.array(covered) * unit)

@@ -7,6 +7,8 @@ near the best (Nemhauser, Wolsey and Fisher 1978) and exchanges mend most of wha
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from scipy import sparse
 
@@ -101,15 +103,18 @@ class Exchange:
     def fill(self) -> None:
         """Add the pair that gains most as long as one gains."""
         least = 1e-12 * max(1.0, float(self.worth[1].sum()))
-        while True:
+        while len(self.chosen):
             value = np.where(self.open(), self.gain, 0.0)
             p = int(value.argmax())
             if value[p] <= least:
                 return
             self.move(p, 1)
 
-    def improve(self, moves: int) -> None:
-        """Exchange one choice for a better pair as long as that helps, at most ``moves`` tries."""
+    def improve(self, moves: int, deadline: float = np.inf) -> None:
+        """Exchange one choice for a better pair as long as that helps, at most ``moves`` tries.
+
+        ``deadline`` is one of the monotonic clock.
+        """
         tried = 0
         helped = True
         while helped and tried < moves:
@@ -126,6 +131,7 @@ class Exchange:
                     q = p
                 self.move(q, 1)
                 helped |= q != p
-                if tried >= moves:
+                if tried >= moves or time.monotonic() > deadline:
+                    helped = False
                     break
             self.fill()

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 
 from tdh import seeds
 from tdh.errors import InfeasibleError, NoSolutionError
 from tdh.language import Text
+from tdh.siting import infeasible, programme
 from tdh.siting.allocation import Request, check, solve_allocation
-from tdh.siting.counting import cells_of
+from tdh.siting.counting import assignments, cells_of
 from tdh.siting.inputs import Checks
+from tdh.siting.model import unit_of
 from tdh.siting.plan import Plan, Status
+from tdh.siting.raising import Raised, Raising, Sharing, most_of, sharing
 from tdh.siting.solving import Effort
 
-PRICINGS = 8
-"""Rounds of prices for the bound."""
-HALVINGS = 5
-"""Levels tried as floors."""
+ROUNDING = 1e-7
+"""Share of the least share that may be given up to rounding where the most demand is sought."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +34,27 @@ class FairPlan:
     Attributes
     ----------
     plan : Plan
-        The allocation.
+        The allocation. Its objective and bound count demand: no allocation with such a least share
+        covers more.
     shares : (n_masks,) float64
         The share of each mask's demand that it covers.
     bound : float
         In no allocation is the least share higher.
+    reachable : (n_masks,) bool, optional
+        Masks that some choice serves that is not ruled out; the others get nothing in any plan and
+        do not count. All by default.
     """
 
     plan: Plan
     shares: np.ndarray
     bound: float
+    reachable: np.ndarray | None = None
 
     @property
     def least_share(self) -> float:
-        """The share of the mask served worst."""
-        return float(self.shares.min())
+        """The share of the mask served worst, of those that can be served."""
+        counts = self.shares if self.reachable is None else self.shares[self.reachable]
+        return float(counts.min()) if len(counts) else 0.0
 
     @property
     def status(self) -> Status:
@@ -77,12 +86,14 @@ def solve_max_min(
         \max\; t \quad\text{s.t.}\quad \sum_{j \in f} d_j y_j \ge t D_f\ \forall f,\;
         (x, y) \text{ an allocation}
 
-    For any prices :math:`\alpha \ge 0` that add up to 1 the least share is at most
-    :math:`\max_x \sum_f \alpha_f \sum_{j \in f} d_j y_j / D_f`, an allocation with other weights,
-    whose bound is a bound here; prices rise where the share is low. Plans come from these rounds
-    and from allocations with every share as a floor, at levels that are halved between what is
-    reached and what is not. Where some mask gets nothing in all of them, the same allocation with
-    one for every cell with demand says whether any gives each mask a cell.
+    and of all those the one that covers most demand altogether. Small problems are solved exactly.
+    Of larger ones the linear relaxation gives the bound; the plan comes from exchanges at prices of
+    the masks, from branch and cut among what the relaxation takes up, and from windows in which the
+    worst-served mask and some others are decided anew.
+
+    A mask that no site serves for any carrier, but for what is forbidden or cannot be had, gets
+    nothing in any plan and would leave nothing to choose between plans: it does not count, and
+    ``reachable`` tells it from the others.
 
     Parameters
     ----------
@@ -99,6 +110,8 @@ def solve_max_min(
     ------
     InputError
         If a mask holds no demand, or floors are given.
+    InfeasibleError
+        If the fixed choices break a limit.
 
     Examples
     --------
@@ -106,79 +119,116 @@ def solve_max_min(
     >>> covers = sparse.csr_array(np.array([[1, 1, 0], [0, 0, 1], [0, 1, 1]], dtype=bool))
     >>> halves = [np.array([True, True, False]), np.array([False, False, True])]
     >>> fair = solve_max_min([covers], [[4, 4, 1]], halves, max_sites=1)
-    >>> fair.plan.selected.tolist(), fair.least_share, fair.gap < 0.02
-    ([[0, 2]], 0.5, True)
+    >>> fair.plan.selected.tolist(), fair.least_share, str(fair.status)
+    ([[0, 2]], 0.5, 'optimal')
     """
-    seed = seeds.whole(seed)
+    begun, seed = time.perf_counter(), seeds.whole(seed)
     request, inside, whole = _check(footprints, demand, masks, max_sites, sharing_capacity, limits)
-    effort = effort or Effort(gap=0.005, work=0.2)
-    limits.pop("floors", None)
-    rules: dict[str, Any] = {
-        "max_sites": max_sites,
-        "sharing_capacity": sharing_capacity,
-        "seed": seed,
-        "effort": effort,
-        **limits,
-    }
-
-    def shares_of(plan: Plan) -> np.ndarray:
-        served = np.zeros(request.demand.shape[1])
-        for c in range(len(request.demand)):
-            hit = np.zeros(len(served), dtype=bool)
-            for i in plan.selected[plan.selected[:, 0] == c, 1].tolist():
-                hit[cells_of(request, c, i)] = True
-            served += request.demand[c] * hit
-        return (inside @ served) / whole
-
-    price = np.full(len(masks), 1.0 / len(masks))
-    bound, best = 1.0, None
-    for _ in range(PRICINGS):
-        weight = (price / whole) @ inside
-        plan = solve_allocation(request.footprints, request.demand * weight, **rules)
-        bound = min(bound, plan.bound)
-        shares = shares_of(plan)
-        if best is None or shares.min() > best[1].min():
-            best = plan, shares
-        price = price * np.exp(-2.0 * (shares - shares.min()))
-        price /= price.sum()
-    assert best is not None
-    if best[1].min() <= 0:
-        # Cells of any demand count alike: a share of nearly nothing is told from one of nothing.
-        one = [(mask, 1.0) for mask in inside]
-        try:
-            plan = solve_allocation(
-                request.footprints, (request.demand > 0).astype(float), floors=one, **rules
-            )
-        except InfeasibleError:
-            bound = 0.0
-        except NoSolutionError:
-            pass
-        else:
-            best = plan, shares_of(plan)
-    low, high = best[1].min(), bound
-    for _ in range(HALVINGS if high > 0 else 0):
-        level = 0.5 * (low + high)
-        floors = [(mask, level * d) for mask, d in zip(inside, whole, strict=True)]
-        try:
-            plan = solve_allocation(request.footprints, request.demand, floors=floors, **rules)
-        except InfeasibleError:
-            bound = min(bound, level)  # proven: no allocation gives every mask this share
-            high = level
-        except NoSolutionError:
-            high = level
-        else:
-            best = plan, shares_of(plan)
-            low = best[1].min()
-        if high - low <= effort.gap * high:
-            break
-    # The plan's objective is counted with the weights of its round; count the demand itself.
-    final = solve_allocation(
-        request.footprints,
-        request.demand,
-        **{**rules, "fixed": [tuple(p) for p in best[0].selected.tolist()]},
+    infeasible.check_fixed(request)
+    effort = effort or Effort()
+    unit = unit_of(request.demand)
+    s = sharing(request.in_unit(unit), inside, whole / unit)
+    reachable = _reachable(request, inside)
+    told = replace(s, part=sparse.csr_array(s.part[np.flatnonzero(reachable)]))
+    if reachable.any() and told.part.sum(axis=1).min() > 0:
+        found = Raising(told, seed, effort).run()
+    else:
+        found = Raised(s.fixed.copy(), 0.0, "nothing to choose", True)
+    if found.bound > 0 and told.shares(found.chosen).min() <= 0:
+        found = _of_any(found, request, inside[reachable], seed, effort)
+    if effort.time_limit_s is not None:
+        left_s = max(0.1, effort.time_limit_s - (time.perf_counter() - begun))
+        effort = replace(effort, time_limit_s=left_s)
+    most = _most(told, found, seed, effort)
+    chosen = most.chosen.reshape(request.fixed.shape)
+    table = assignments(request, chosen)
+    pairs = np.array(sorted(zip(table["carrier"], table["site"], strict=True)), dtype=np.int64)
+    hit = np.zeros(request.demand.shape, dtype=bool)
+    for c, i in pairs.tolist():
+        hit[c, cells_of(request, c, i)] = True
+    served = np.where(hit, request.demand, 0.0).sum(axis=0)
+    shares = (inside @ served) / whole
+    objective = float(served.sum())
+    bound = max(most.bound * unit, objective)
+    plan = Plan(
+        table,
+        pairs.reshape(-1, 2),
+        objective,
+        bound,
+        Status.of(objective, bound),
+        found.method,
+        found.reproducible and most.reproducible,
+        time.perf_counter() - begun,
     )
-    shares = shares_of(final)
-    return FairPlan(final, shares, max(float(bound), float(shares.min())))
+    least = float(shares[reachable].min(initial=1.0)) if reachable.any() else 0.0
+    return FairPlan(plan, shares, max(found.bound, least), reachable)
+
+
+def _reachable(request: Request, inside: np.ndarray) -> np.ndarray:
+    """Which masks hold demand that some choice serves, whatever the limits are: (n_masks,) bool."""
+    served = np.zeros(request.demand.shape, dtype=bool)
+    for c, matrix in enumerate(request.footprints):
+        allowed = ~request.forbidden[c] | request.fixed[c]
+        served[c, matrix[np.flatnonzero(allowed)].indices] = True
+    out: np.ndarray = inside @ np.where(served, request.demand, 0.0).sum(axis=0) > 0
+    return out
+
+
+def _of_any(
+    found: Raised, request: Request, inside: np.ndarray, seed: int, effort: Effort
+) -> Raised:
+    """The answer where some mask gets nothing: whether any choice serves a cell of each.
+
+    Cells of any demand count alike: a share of nearly nothing is told from one of nothing.
+    """
+    known = {
+        name: getattr(request, name)
+        for name in ("max_sites", "xy_m", "spacing_m", "fixed", "forbidden", "cost", "budget")
+    }
+    try:
+        plan = solve_allocation(
+            request.footprints,
+            (request.demand > 0).astype(float),
+            sharing_capacity=request.capacity,
+            programme_budget=request.programme_budget,
+            at_most=request.at_most,
+            floors=[(mask, 1.0) for mask in inside],
+            seed=seed,
+            effort=effort,
+            **known,
+        )
+    except InfeasibleError:
+        return found._replace(bound=0.0)
+    except NoSolutionError:
+        return found
+    chosen = np.zeros(request.fixed.shape, dtype=bool)
+    chosen[tuple(plan.selected.T)] = True
+    return found._replace(
+        chosen=chosen.ravel(), reproducible=found.reproducible and plan.reproducible
+    )
+
+
+def _most(s: Sharing, found: Raised, seed: int, effort: Effort) -> Raised:
+    """The most demand that a plan covers with the least share that was found; and its bound."""
+    least = float(s.shares(found.chosen).min(initial=1.0)) if s.part.shape[0] else 0.0
+    # A solver may miss what has to be reached by its tolerance.
+    p = most_of(s, least * (1.0 - ROUNDING))
+    search = s.search(s.weight)
+    search.start(np.flatnonzero(found.chosen & ~s.fixed))
+    known = np.concatenate([search.chosen, s.covered(search.chosen)]).astype(np.float64)
+    answer = programme.solve(
+        p,
+        seed=seed,
+        work=effort.work,
+        polish=lambda shares: known,
+        time_limit_s=effort.time_limit_s,
+    )
+    chosen = search.chosen
+    if answer.values is not None:
+        better = answer.values[: p.n_whole] > 0.5
+        if s.shares(better).min(initial=1.0) >= least * (1.0 - 2.0 * ROUNDING):
+            chosen = better if s.weight @ s.covered(better) >= search.value else chosen
+    return Raised(chosen, answer.bound, answer.method, answer.reproducible)
 
 
 def _check(

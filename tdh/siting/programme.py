@@ -126,6 +126,7 @@ def solve(
     work: float = 1.0,
     polish: Polish | None = None,
     whole: bool = False,
+    time_limit_s: float | None = None,
 ) -> Answer:
     """The best plan within the effort, and a bound.
 
@@ -145,20 +146,31 @@ def solve(
     whole : bool
         Whether HiGHS may take the programme whole where the relaxation (then by the simplex
         method) leaves much open: many rows, few of them long.
+    time_limit_s : float, optional
+        Wall clock of relaxation and branching; an answer that it ended is marked as not
+        reproducible.
 
     Returns
     -------
     Answer
     """
+    deadline = np.inf if time_limit_s is None else time.monotonic() + time_limit_s
+
+    def left_s() -> float:
+        return float(np.clip(deadline - time.monotonic(), 0.1, PATIENCE_S))
+
     if p.matrix.nnz <= SMALL:
-        answer = branch(p, nodes=round(NODES * max(work, 0.05)), seed=seed)
+        nodes = round(NODES * max(work, 0.05))
+        answer = branch(p, nodes=nodes, seed=seed, time_limit_s=left_s())
         if answer.proven:
             return answer
     found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1))) if whole else None
     best, reproducible = None, True
     if found is None:
         most = min(ITERATIONS, max(300.0, STEPS / max(1, p.matrix.nnz)))
-        found, methods = relax(p, iterations=round(most * max(work, 0.1))), ["PDLP bound"]
+        left = None if time_limit_s is None else left_s()
+        found = relax(p, iterations=round(most * max(work, 0.1)), time_limit_s=left)
+        methods = ["PDLP bound"]
     else:
         methods = ["simplex bound"]
     shares, bound, _ = found
@@ -183,10 +195,12 @@ def solve(
                 best, value = part.values, float(p.gain @ part.values)
     inside = np.bincount(p.matrix.indices, minlength=len(p.gain))[: p.n_whole][likely].sum()
     enough = NEAR if part is not None else TOLERANCE
-    if bound - value > enough * abs(bound) and (inside <= CORE_SIZE or best is None):
+    late = best is not None and time.monotonic() > deadline
+    if bound - value > enough * abs(bound) and (inside <= CORE_SIZE or best is None) and not late:
         upper = np.ones(len(p.gain))
         upper[: p.n_whole] = likely
-        part = branch(p, nodes=max(1, round(CORE_NODES * work)), seed=seed, most=upper)
+        nodes = max(1, round(CORE_NODES * work))
+        part = branch(p, nodes=nodes, seed=seed, most=upper, time_limit_s=left_s())
         reproducible &= part.reproducible
         methods.append("SCIP on what the relaxation favours")
         if (
@@ -197,6 +211,7 @@ def solve(
         ):
             best, value = part.values, float(p.gain @ part.values)
     proven = best is not None and bound - value <= TOLERANCE * abs(bound)
+    reproducible &= time.monotonic() <= deadline
     return Answer(best, max(bound, value), proven, " + ".join(methods), reproducible)
 
 
@@ -244,11 +259,15 @@ def cut(
         options={"node_limit": nodes, "mip_rel_gap": gap, "time_limit": PATIENCE_S},
     )
     in_time = time.monotonic() - begun < PATIENCE_S
+    every = float(np.maximum(p.gain, 0).sum())
     if found.x is None:
         none = found.status == _NONE
-        every = float(np.maximum(p.gain, 0).sum())
         return Answer(None, -np.inf if none else every, none, "HiGHS", in_time)
-    bound = -float(found.mip_dual_bound) * unit
+    # Of a programme without whole variables the solver names no bound: where it ended, it is solved.
+    if found.mip_dual_bound is None:
+        bound = -float(found.fun) * unit if found.status == 0 else every
+    else:
+        bound = -float(found.mip_dual_bound) * unit
     values = np.clip(found.x, 0.0, 1.0)
     values[: p.n_whole] = np.round(values[: p.n_whole])
     gained = float(p.gain @ values)
@@ -441,7 +460,9 @@ def within(p: Programme, box: Box) -> Open:
     return Open(reduced, float(p.gain @ values), values, free, rows)
 
 
-def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarray]:
+def relax(
+    p: Programme, *, iterations: int, time_limit_s: float | None = None
+) -> tuple[np.ndarray, float, np.ndarray]:
     """The relaxation by a first-order method, and the bound that its prices prove.
 
     Parameters
@@ -449,6 +470,8 @@ def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarr
     p : Programme
     iterations : int
         Work limit.
+    time_limit_s : float, optional
+        Wall clock; the bound is valid wherever it ends.
 
     Returns
     -------
@@ -464,6 +487,8 @@ def relax(p: Programme, *, iterations: int) -> tuple[np.ndarray, float, np.ndarr
         f"num_threads: 1 termination_criteria {{ iteration_limit: {iterations} "
         "simple_optimality_criteria { eps_optimal_relative: 1e-5 eps_optimal_absolute: 1e-7 } }"
     )
+    if time_limit_s is not None:
+        solver.set_time_limit_in_seconds(time_limit_s)
     solver.solve(model)
     shares = np.clip(np.asarray(solver.variable_values(), dtype=np.float64), 0, 1)
     if len(shares) != n:

@@ -329,10 +329,21 @@ def verify_max_min(
     inside = np.asarray(masks, dtype=np.float64)
     got = inside @ np.where(count > 0, wanted, 0.0).sum(axis=0)
     shares = got / (inside @ wanted.sum(axis=0))
+    allowed = np.ones((len(footprints), footprints[0].shape[0]), dtype=bool)
+    cost = limits.get("cost")
+    allowed &= np.isfinite(1.0 if cost is None else np.asarray(cost, dtype=np.float64))
+    for where, allows in (("forbidden", False), ("fixed", True)):
+        for pair in given_pairs(limits.get(where)):
+            allowed[pair] = allows
+    reach = served(footprints, np.argwhere(allowed))
+    reachable = inside @ np.where(reach > 0, wanted, 0.0).sum(axis=0) > 0
+    told = reachable if fair.reachable is None else fair.reachable
     return [
         *found,
         *differing({"shares": (fair.shares, shares)}, 1.0),
-        *bounded(float(shares.min()), fair.bound, scale=1.0),
+        *differing({"reachable": (told, reachable)}),
+        *bounded(float(shares[reachable].min(initial=1.0)), fair.bound, scale=1.0)
+        * bool(reachable.any()),
     ]
 
 

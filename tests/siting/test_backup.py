@@ -136,3 +136,13 @@ def test_weights_must_not_rise() -> None:
     near = sparse.csr_array(np.eye(2, dtype=bool))
     with pytest.raises(InputError, match="rise or are negative"):
         solve_backup_cover([near], np.ones((1, 2)), (0.5, 1.0), 1)
+
+
+def test_a_time_limit_ends_the_search_and_is_told() -> None:
+    rng = np.random.default_rng(2)
+    near = [sparse.csr_array(rng.random((300, 3_000)) < 0.02)]
+    demand = rng.random((1, 3_000))
+    effort = Effort(time_limit_s=0.01)
+    backup = solve_backup_cover(near, demand, (1, 0.5), 40, effort=effort)
+    assert not backup.plan.reproducible
+    assert verify_backup(backup, near, demand, (1, 0.5), 40) == []

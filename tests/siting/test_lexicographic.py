@@ -192,6 +192,15 @@ def test_rows_at_any_price_prove_a_bound() -> None:
         assert answer.bound == pytest.approx(bound) and not answer.proven
 
 
+def test_cut_of_a_programme_whose_choices_are_all_settled() -> None:
+    """What is held may settle every choice; what they cover is still to be counted."""
+    rows = sparse.csr_array(np.array([[1.0, 1.0], [1.0, 0.0]]))
+    p = programme.Programme(np.array([3.0, 2.0]), rows, np.array([1.5, 0.75]), 0)
+    answer = programme.cut(p, nodes=10)
+    assert answer.values is not None and answer.values.tolist() == pytest.approx([0.75, 0.75])
+    assert answer.bound == pytest.approx(3.75)
+
+
 def plane(n_sites: int, n_cells: int) -> tuple[list[sparse.csr_array], np.ndarray, np.ndarray]:
     rng = np.random.default_rng(5)
     dense = [rng.random((n_sites, n_cells)) < 0.04 for _ in range(3)]
