@@ -264,8 +264,10 @@ def test_floors_whose_best_plan_fits_into_no_years(monkeypatch: pytest.MonkeyPat
     assert sorted(plan.schedule["site"]) == [0, 2]
     assert verify_years(plan, **problem) == []
     assert "HiGHS on the floors alone" in plan.method
-    with pytest.raises(InfeasibleError, match="does not fit into the years' limits"):
+    with pytest.raises(InfeasibleError, match="set it to 3, 2 in the years' order") as caught:
         solve_years(**problem, forbidden=[(0, 2)])
+    where = [str(p.where) for p in caught.value.problems]
+    assert where == ["floors[0]", "yearly_budget", "forbidden"]
 
 
 def test_what_is_not_spent_is_carried_over() -> None:
