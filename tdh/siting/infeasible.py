@@ -76,12 +76,12 @@ def check_alone(request: Request, model: Model, build: Build | None = None) -> N
         [most_within(model, f) for f in range(len(request.floors))], reach(m)[: len(request.floors)]
     )
     if exact.short(m.need[: len(most)], most).any():
-        least = _elastic(m)
+        least = least_lack(m)
         lack = None if least.lack is not None else _searched(m, most)
         raise told(request, m, least, lack, most, build)
 
 
-def _elastic(m: Arrays) -> exact.Shortfall:
+def least_lack(m: Arrays) -> exact.Shortfall:
     """The least that floors lack altogether; what is near it where the model is large."""
     if exact.size(m) > ELASTIC_MOST:
         return shortfall.of_large(m)
@@ -168,7 +168,7 @@ def explain(
     """
     check_alone(request, model, build)
     m = model.arrays
-    least = _elastic(m)
+    least = least_lack(m)
     rounding = kernels.TOLERANCE * (1 + float(np.maximum(m.need, 0.0).sum()))
     if proven or least.least > rounding:
         raise told(request, m, least, lack, build=build)

@@ -24,6 +24,8 @@ MOST = 60_000
 NODES, PATIENCE_S = 2_000, 60.0
 ITERATIONS = 4_000
 """Most steps of the first-order method."""
+FITTING = 10_000
+"""Branch-and-bound nodes for whether choices find years."""
 
 
 def floors_alone(
@@ -57,13 +59,17 @@ def floors_alone(
     return programme_of(own, Box(np.zeros(len(useful)), useful)), useful, own
 
 
-def least_lack(h: Horizon) -> exact.Shortfall:
+def least_lack(h: Horizon, at_the_end: Callable[[], exact.Shortfall], seed: int) -> exact.Shortfall:
     """What each floor lacks when the sum is least; what is near it where the model is large.
 
     Parameters
     ----------
     h : Horizon
         With floors.
+    at_the_end : callable
+        Asked where the model is large: what they lack if all is built in the last year, which is no
+        more; ``chosen`` is over the horizon's pairs.
+    seed : int
 
     Returns
     -------
@@ -73,10 +79,17 @@ def least_lack(h: Horizon) -> exact.Shortfall:
     p, most, unit = _elastic(h, None)
     if p.matrix.nnz <= MOST:
         return _solved(h, p, most, unit)
+    # Where what lacks least without years finds years of its own, it lacks least with them.
+    end = at_the_end()
+    if (
+        end.chosen is not None
+        and needed(replace(h, must=end.chosen | h.must), seed).values is not None
+    ):
+        return replace(end, chosen=None)
     box = Box(np.zeros(len(most)), most)
     found = programme.simplex(p, steps=programme.SIMPLEX_STEPS, box=box)
     shares, bound, _ = found or programme.relax(p, iterations=ITERATIONS)
-    least = max(0.0, -bound) * unit
+    least = max(end.least, -bound * unit)
     among = shares[: len(h.pair) * h.n_years].reshape(h.n_years, -1).max(axis=0) > 1e-6
     p, most, unit = _elastic(h, among)
     if p.matrix.nnz > MOST:
@@ -84,6 +97,14 @@ def least_lack(h: Horizon) -> exact.Shortfall:
     near = _solved(h, p, most, unit)
     sure = least if near.lack is None else min(least, float(near.lack.sum()))
     return replace(near, least=sure)
+
+
+def needed(h: Horizon, seed: int) -> programme.Answer:
+    """A schedule of what has to be built and nothing else; floors are for others to keep."""
+    bare = programme_of(replace(h, floors=h.floors[:0], need=h.need[:0]))
+    most = np.tile(h.must.astype(np.float64), h.n_years)
+    most = np.concatenate([most, np.ones(len(bare.gain) - len(most))])
+    return programme.branch(bare, nodes=FITTING, seed=seed, most=most)
 
 
 def _elastic(h: Horizon, among: np.ndarray | None) -> tuple[Programme, np.ndarray, float]:

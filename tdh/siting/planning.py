@@ -97,14 +97,6 @@ def solve(h: Horizon, cost: np.ndarray, seed: int, effort: Effort, at_the_end: S
     return _Planner(h, p, cost, seed, effort, at_the_end, in_time).run()
 
 
-def needed(h: Horizon, seed: int) -> programme.Answer:
-    """A schedule of what has to be built and nothing else; floors are for others to keep."""
-    bare = programme_of(replace(h, floors=h.floors[:0], need=h.need[:0]))
-    most = np.tile(h.must.astype(np.float64), h.n_years)
-    most = np.concatenate([most, np.ones(len(bare.gain) - len(most))])
-    return programme.branch(bare, nodes=NODES, seed=seed, most=most)
-
-
 class _Planner:
     def __init__(
         self,
@@ -201,7 +193,7 @@ class _Planner:
         when = np.full(len(h.pair), h.n_years, dtype=np.int64)
         if not h.must.any():
             return when
-        answer = needed(h, self.seed)
+        answer = lacking.needed(h, self.seed)
         if answer.values is None:
             if answer.proven:
                 raise _no_room(h)

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
-from tdh.siting import contradicting, elastic, horizon, infeasible, lacking, planning
+from tdh.siting import contradicting, elastic, exact, horizon, infeasible, lacking, planning
 from tdh.siting.allocation import Request, answer, check, model_of
 from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
@@ -411,7 +411,7 @@ def _year_by_year(
     """What mends it where each year has limits of its own."""
     request, accounts = years.request, _accounts(years)
     bare = replace(request, floors=[])
-    fixed = years.must.any() and planning.needed(h, seed).values is None
+    fixed = years.must.any() and lacking.needed(h, seed).values is None
     if not fixed and not request.floors:
         return error
     of = bare if fixed else request
@@ -437,7 +437,25 @@ def _year_by_year(
             return [first, *infeasible.told_instead(ways, by_total(names), floors=False)]
 
         return Untold(told)
-    found = lacking.least_lack(h)
+    without = _without_years(years)
+    model = model_of(without)
+
+    def at_the_end() -> exact.Shortfall:
+        found = infeasible.least_lack(model.arrays)
+        if found.lack is None or found.chosen is None:
+            return replace(found, lack=None, chosen=None, least=found.least * years.factor[-1])
+        stands = np.zeros(request.fixed.size, dtype=bool)
+        stands[model.carrier[found.chosen] * request.fixed.shape[1] + model.site[found.chosen]] = (
+            True
+        )
+        return replace(
+            found,
+            lack=found.lack * years.factor[-1],
+            least=found.least * years.factor[-1],
+            chosen=stands[h.pair],
+        )
+
+    found = lacking.least_lack(h, at_the_end, seed)
     rounding = horizon.ROUNDING * max(1.0, float(np.maximum(h.need, 0.0).sum()))
     if found.lack is None and found.least <= rounding:
         why = error.tell if isinstance(error, Untold) else lambda names: list(error.problems)
@@ -447,8 +465,7 @@ def _year_by_year(
         lack=None if found.lack is None else found.lack / years.factor[-1],
         least=found.least / years.factor[-1],
     )
-    without = _without_years(years)
-    floors = infeasible.told(without, model_of(without).arrays, real, None)
+    floors = infeasible.told(without, model.arrays, real, None)
     return Untold(
         lambda names: [*floors.tell(names), *infeasible.told_instead(ways, by_total(names))]
     )
