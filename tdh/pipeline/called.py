@@ -57,8 +57,9 @@ class ScenarioNames:
             if at is None:
                 return f"carriers[…].{key}"
             return f"carriers[{at}].{key} ({self.carrier(at)})"
-        if name == YEARLY_SITES and at is not None:
-            return f"siting.years[…].max_sites ({self.carrier(at)})"
+        if name == YEARLY_SITES:
+            whose = "" if at is None else f" ({self.carrier(at)})"
+            return f"siting.years[…].max_sites{whose}"
         keys = {
             "programme_budget": "siting.budget_yen",
             YEARLY_MONEY: "siting.years[…].budget_yen",

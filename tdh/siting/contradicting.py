@@ -76,6 +76,7 @@ def _too_many(request: Request, names: Names) -> list[Problem]:
                     value=f"{int(count)}: {_chosen(names, mask & request.fixed)}",
                     expected=f"<= {limit:g}",
                     where=names.limit("at_most", k),
+                    fix=_or_less(names, mask & request.fixed, "at_most", count - limit, count, k),
                 )
             )
     return found
@@ -100,6 +101,19 @@ def _too_dear(request: Request, names: Names) -> list[Problem]:
         most = request.programme_budget
         found.append(dear_together(names, most, float(spent.sum()), request.fixed))
     return found
+
+
+def crowded(names: Names, fixed: np.ndarray, limits: list[str], fix: Text) -> Problem:
+    """That choices find no room in years of which each has limits of its own."""
+    return Problem(
+        Text(
+            "what has to be built does not fit into the years' limits",
+            "必ず選ぶものが各年度の上限に収まりません",
+        ),
+        value=_chosen(names, fixed),
+        where=", ".join([names.choices(-1), *limits]),
+        fix=fix,
+    )
 
 
 def dear_together(names: Names, most: float, spent: float, fixed: np.ndarray) -> Problem:

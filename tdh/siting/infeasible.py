@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from scipy import sparse
 
 from tdh.errors import NoSolutionError, Problem
 from tdh.language import Text
-from tdh.siting import contradicting, dual, elastic, exact, kernels, restricting, solving
+from tdh.siting import contradicting, dual, elastic, exact, kernels, restricting, shortfall, solving
 from tdh.siting.wording import Names, Positions, Untold
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def check_fixed(request: Request) -> None:
 
 ELASTIC = 4_000
 """Non-zeros up to which the least relaxation of all floors is found exactly."""
-ELASTIC_MOST, ELASTIC_NODES, PATIENCE_S = 100_000, 200, 60.0
-"""Non-zeros up to which it is sought, and branch-and-bound nodes and wall clock for that."""
+ELASTIC_MOST, ELASTIC_NODES, PATIENCE_S = 30_000, 200, 60.0
+"""Non-zeros up to which it is sought so, and branch-and-bound nodes and wall clock for that."""
 
 
-Build = Callable[["Request"], "Model"]
+Build = Callable[["Request"], "Model"] | elastic.Posing
 """From a request to its model, to ask what it would be with a looser limit."""
 
 
@@ -76,15 +76,15 @@ def check_alone(request: Request, model: Model, build: Build | None = None) -> N
         [most_within(model, f) for f in range(len(request.floors))], reach(m)[: len(request.floors)]
     )
     if exact.short(m.need[: len(most)], most).any():
-        least = _elastic(m)
+        least = least_lack(m)
         lack = None if least.lack is not None else _searched(m, most)
         raise told(request, m, least, lack, most, build)
 
 
-def _elastic(m: Arrays) -> exact.Shortfall:
-    """The least that floors lack altogether, where the model is not too large to ask."""
+def least_lack(m: Arrays) -> exact.Shortfall:
+    """The least that floors lack altogether; what is near it where the model is large."""
     if exact.size(m) > ELASTIC_MOST:
-        return exact.Shortfall(None, 0.0)
+        return shortfall.of_large(m)
     nodes = 20_000 if exact.size(m) <= ELASTIC else ELASTIC_NODES
     return exact.least_shortfall(m, nodes=nodes, time_limit_s=PATIENCE_S)
 
@@ -168,7 +168,7 @@ def explain(
     """
     check_alone(request, model, build)
     m = model.arrays
-    least = _elastic(m)
+    least = least_lack(m)
     rounding = kernels.TOLERANCE * (1 + float(np.maximum(m.need, 0.0).sum()))
     if proven or least.least > rounding:
         raise told(request, m, least, lack, build=build)
@@ -227,17 +227,17 @@ def told(
     """
     n = len(request.floors)
     known = [s[:n] for s in (found.lack, lack) if s is not None]
-    shortfall = min(known, key=lambda s: float(s.sum()), default=np.maximum(m.need[:n], 0.0))
+    lacks = min(known, key=lambda s: float(s.sum()), default=np.maximum(m.need[:n], 0.0))
     alone = np.zeros(n) if most is None else np.maximum(m.need[:n] - most[:n], 0.0)
     if most is not None:
         alone[~exact.short(m.need[:n], most[:n])] = 0.0
     # Each against its own need: what one of millions lacks by rounding may be all that another asks.
-    lowered = np.flatnonzero((shortfall > 1e-9 * (1 + np.abs(m.need[:n]))) | (alone > 0))
+    lowered = np.flatnonzero((lacks > 1e-9 * (1 + np.abs(m.need[:n]))) | (alone > 0))
     if len(lowered) == 0:
-        lowered = np.array([int(shortfall.argmax())])
+        lowered = np.array([int(lacks.argmax())])
     instead = [] if build is None else elastic.loosened(request, build)
-    sums = (float(shortfall.sum()), found.least)
-    lows = {f: (float(shortfall[f]), float(alone[f])) for f in lowered.tolist()}
+    sums = (float(lacks.sum()), found.least)
+    lows = {f: (float(lacks[f]), float(alone[f])) for f in lowered.tolist()}
     return Untold(lambda names: _told(request, names, lows, sums, instead))
 
 
@@ -294,7 +294,7 @@ def _told(
                 fix=fix,
             )
         )
-    return [*problems, *(_instead(one, names) for one in instead)]
+    return [*problems, *told_instead(instead, names, bool(request.floors))]
 
 
 _CONFLICT = {
@@ -307,49 +307,103 @@ _CONFLICT = {
         "他の上限の範囲では、この下限を満たせません",
     ),
 }
-_ALONE = Text(
-    "it stands in the way: looser alone, it lets every floor be kept as it is",
-    "これが下限の妨げです。これだけを緩めれば、下限を変えずに満たせます",
-)
+_ALONE = {
+    True: Text(
+        "it stands in the way: looser alone, it lets every floor be kept as it is",
+        "これが下限の妨げです。これだけを緩めれば、下限を変えずに満たせます",
+    ),
+    False: Text(
+        "it stands in the way: looser alone, it lets all that must be built be built",
+        "これが妨げです。これだけを緩めれば、必ず選ぶものをすべて選べます",
+    ),
+}
+_OR = {
+    True: Text("or, instead of lowering floors, ", "下限を下げる代わりに、"),
+    False: Text("or, ", "または、"),
+}
 
 
-def _instead(one: elastic.Loosened, names: Names) -> Problem:
-    """A limit that mends it without any floor being lowered."""
+def told_instead(
+    ways: Sequence[elastic.Loosened], names: Names, floors: bool = True
+) -> list[Problem]:
+    """Limits that mend it without any floor being lowered, or without floors, in someone's names."""
+    return [_instead(one, names, floors) for one in ways]
+
+
+def _instead(one: elastic.Loosened, names: Names, floors: bool) -> Problem:
     by = one.to - one.now
-    more = {"by": names.amount(one.limit, abs(by), up=True), "least": _LEAST[one.least]}
+    more = {
+        "or_": _OR[floors],
+        "by": names.amount(one.limit, abs(by), up=True),
+        "least": _LEAST[one.least],
+    }
     if one.limit == "forbidden":
         which = ", ".join(f"{names.site(i)} ({names.carrier(c)})" for c, i in one.pairs)
         return Problem(
-            _ALONE,
+            _ALONE[floors],
             where=names.limit("forbidden"),
             fix=Text(
-                "or, instead of lowering floors, do not rule out: {which}{least}",
-                "下限を下げる代わりに、次の除外を外してください: {which}{least}",
+                "{or_}do not rule out: {which}{least}",
+                "{or_}次の除外を外してください: {which}{least}",
                 which=which,
-                least=_LEAST[one.least],
-            ),
-        )
-    if one.limit == "max_sites" and one.carrier is None:
-        return Problem(
-            _ALONE,
-            where=names.limit("max_sites"),
-            fix=Text(
-                "or, instead of lowering floors, allow every carrier {by} more{least}",
-                "下限を下げる代わりに、各事業者の上限を {by} 増やしてください{least}",
                 **more,
             ),
         )
-    key = names.limit(one.limit, one.carrier)
+    if one.differ:
+        return Problem(
+            _ALONE[floors],
+            where=names.limit(one.limit),
+            fix=Text(
+                "{or_}{every}{least}", "{or_}{every}{least}", every=_every(one, names), **more
+            ),
+        )
+    to = names.raised(one.limit, by, one.to, one.at) if not one.each else _by_year(one, names)
+    if one.beside is not None:
+        limit, at, value = one.beside
+        to = Text(
+            "{to}, and {other} to {value}",
+            "{to}、{other} を {value}",
+            to=to,
+            other=names.limit(limit, at),
+            value=names.raised(limit, 1.0, value, at),
+        )
     return Problem(
-        _ALONE,
-        value=names.raised(one.limit, 0.0, one.now, one.carrier),
-        where=key,
+        _ALONE[floors],
+        value=None if one.each else names.raised(one.limit, 0.0, one.now, one.at),
+        where=names.limit(one.limit, one.at),
         fix=Text(
-            "or, instead of lowering floors, set it to {to} ({by} {way}{least})",
-            "下限を下げる代わりに、{to} にしてください({by} {way}{least})",
-            to=names.raised(one.limit, by, one.to, one.carrier),
+            "{or_}set it to {to} ({by} {way}{least})",
+            "{or_}{to} にしてください({by} {way}{least})",
+            to=to,
             way=_WAY[by > 0],
             **more,
+        ),
+    )
+
+
+def _every(one: elastic.Loosened, names: Names) -> Text:
+    """Limits that differ, all by so much."""
+    by = names.amount(one.limit, one.to - one.now, up=True)
+    if one.limit == "max_sites":
+        return Text(
+            "allow every carrier {by} more", "各事業者の上限を {by} 増やしてください", by=by
+        )
+    return Text("allow every site {by} more", "各候補地の上限を {by} 増やしてください", by=by)
+
+
+def _by_year(one: elastic.Loosened, names: Names) -> Text:
+    """What suffices of each year, in order."""
+    each = [
+        Text("no limit", "上限なし") if np.isinf(most) else names.amount(one.limit, most, up=True)
+        for most in one.each
+    ]
+    return Text(
+        "{years} in the years' order",
+        "年度順に {years}",
+        years=Text(
+            ", ".join(f"{{y{t}}}" for t in range(len(each))),
+            "、".join(f"{{y{t}}}" for t in range(len(each))),
+            **{f"y{t}": amount for t, amount in enumerate(each)},
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -18,6 +18,7 @@ from tdh.language import Text
 from tdh.siting import contradicting, infeasible, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
 from tdh.siting.counting import assignments
+from tdh.siting.elastic import Posed, Slack, posed_of
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import matrix_of
 from tdh.siting.model import Rows
@@ -129,7 +130,9 @@ def solve_shared_cost(
     lost = np.isinf(first)
     checks.payable(first, request.fixed, "cost_first")
     checks.done()
-    request = replace(request, forbidden=request.forbidden | lost)
+    request = replace(
+        request, forbidden=request.forbidden | lost, unavailable=request.unavailable | lost
+    )
     first, more = np.where(lost, 0.0, first), np.where(lost, 0.0, more)
     infeasible.check_fixed(request)
     base = cost_of(request.fixed, first, more)
@@ -139,21 +142,36 @@ def solve_shared_cost(
                 contradicting.dear_together(names, programme_budget, base, request.fixed)
             ]
         )
-    bundles = _bundles(request)
-    model = _model(request, bundles, first, more, float(programme_budget) - base)
+    _check_bundles(request)
+    shared = _Shared(request, first, more, programme_budget)
+    bundles, model = shared.bundles, shared.model
+    infeasible.check_reach(request, model, shared)
     solution = solving.solve(model.arrays, seed=seed, effort=effort)
     if solution.chosen is None:
-        left = infeasible.explain(request, model, solution.proven)
-        raise infeasible.not_found(
-            Problem(
-                Text(
-                    "no plan that keeps every floor was found within the effort",
-                    "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
+        kept = infeasible.explain(request, model, solution.proven, solution.lack, shared)
+        in_time = solution.reproducible and kept.in_time
+        if kept.chosen is None:
+            raise infeasible.not_found(
+                Problem(
+                    Text(
+                        "no plan that keeps every floor was found within the effort",
+                        "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
+                    ),
+                    where="floors",
+                    fix=Text(
+                        "allow more work, or lower the floors",
+                        "計算量を増やすか、下限を下げてください",
+                    ),
                 ),
-                where="floors",
-            ),
-            in_time=solution.reproducible and left.in_time,
+                in_time=in_time,
+            )
+        solution = replace(
+            solution,
+            chosen=kept.chosen,
+            method=f"{solution.method} + SCIP on the floors alone",
+            reproducible=in_time,
         )
+    assert solution.chosen is not None
     chosen = request.fixed.copy()
     for bundle in model.site[solution.chosen].tolist():
         tenants, i = bundles[bundle // n_sites], bundle % n_sites
@@ -196,18 +214,64 @@ def _bundles(request: Request) -> list[tuple[int, ...]]:
     n_carriers = len(request.fixed)
     # Of sites that nobody may use there are bundles too, none of which can be chosen.
     most = int(np.clip(request.capacity.max(initial=0), 1, n_carriers))
-    out = [s for k in range(1, most + 1) for s in combinations(range(n_carriers), k)]
-    if len(out) > MOST_BUNDLES:
+    return [s for k in range(1, most + 1) for s in combinations(range(n_carriers), k)]
+
+
+def _check_bundles(request: Request) -> None:
+    count = len(_bundles(request))
+    if count > MOST_BUNDLES:
         checks = Checks()
         checks.add(
             "too many sets of tenants",
             "共用の組合せが多すぎます",
             "sharing_capacity",
-            len(out),
+            count,
             f"<= {MOST_BUNDLES}",
         )
         checks.done()
-    return out
+
+
+class _Shared:
+    """The problem of a request, and the same with other limits; see :class:`elastic.Posing`."""
+
+    def __init__(
+        self, request: Request, first: np.ndarray, more: np.ndarray, programme_budget: float
+    ) -> None:
+        self.request, self.first, self.more = request, first, more
+        self.programme_budget = programme_budget
+        self.left = programme_budget - cost_of(request.fixed, first, more)
+        self.bundles = _bundles(request)
+        self.model, _ = _model(request, self.bundles, first, more, self.left)
+
+    def posed(self, request: Request) -> Posed | None:
+        return self._posed(request, self.left)[0]
+
+    def _posed(self, request: Request, left: float) -> tuple[Posed | None, np.ndarray]:
+        """The problem, and what each of its columns costs."""
+        bundles = _bundles(request)
+        if len(bundles) > MOST_BUNDLES:
+            return None, np.zeros(0)
+        model, price = _model(request, bundles, self.first, self.more, left)
+        n_sites = request.fixed.shape[1]
+        pairs, columns = [], []
+        for column, position in enumerate(model.site.tolist()):
+            tenants, i = bundles[position // n_sites], position % n_sites
+            pairs += [c * n_sites + i for c in tenants]
+            columns += [column] * len(tenants)
+        stands = sparse.csr_array(
+            (np.ones(len(pairs)), (pairs, columns)), shape=(request.fixed.size, len(model.site))
+        )
+        return posed_of(model, stands), price[model.site]
+
+    def own(self) -> Iterator[Slack]:
+        """The programme's budget."""
+        if np.isfinite(self.programme_budget):
+            posed, price = self._posed(self.request, np.inf)
+            uses = sparse.csr_array(price.reshape(1, -1))
+            left = np.array([self.left])
+            yield Slack(
+                "programme_budget", None, self.programme_budget, posed, uses, left, whole=False
+            )
 
 
 def _model(
@@ -216,7 +280,8 @@ def _model(
     first: np.ndarray,
     more: np.ndarray,
     left: float,
-) -> stacked.Model:
+) -> tuple[stacked.Model, np.ndarray]:
+    """The covering model, and what each of its positions costs."""
     n_carriers, n_sites = request.fixed.shape
     usable, cost, limit, rows = limits_of(request)
     n_cells = request.demand.shape[1]
@@ -263,7 +328,7 @@ def _model(
         whose = np.ones(n_carriers, bool) if carrier is None else np.arange(n_carriers) == carrier
         needs.append((0, (whose[:, None] & mask).ravel(), need))
     whole = sparse.csr_array(sparse.vstack(cover, format="csr"))
-    return stacked.stack(
+    model = stacked.stack(
         [stacked.Layer(whole, layer.weight)],
         available,
         held,
@@ -271,3 +336,4 @@ def _model(
         Rows(members, coefs, limits),
         needs,
     )
+    return model, prices

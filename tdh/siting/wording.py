@@ -86,7 +86,7 @@ class Positions:
 
     def limit(self, name: str, at: int | None = None) -> str:
         if name == YEARLY_SITES:
-            return f"max_sites[:, {at}]"
+            return "max_sites" if at is None else f"max_sites[:, {at}]"
         return name if at is None else f"{name}[{at}]"
 
     def amount(self, name: str, value: float, *, up: bool) -> Text | str:
@@ -156,6 +156,8 @@ class OverYears:
         The limits over all years and the sums of the years' own: sites of each carrier, and money.
     in_place : (n_carriers + 1,) sequence of float
         What sites in place take from the limits as the solver sees them.
+    spent : (n_carriers,) sequence of float, optional
+        What they take from each carrier's budget.
     """
 
     def __init__(
@@ -164,8 +166,10 @@ class OverYears:
         total: Sequence[float],
         yearly: Sequence[float],
         in_place: Sequence[float],
+        spent: Sequence[float] = (),
     ) -> None:
         self.names, self.total, self.yearly, self.in_place = names, total, yearly, in_place
+        self.spent = spent
 
     def _keys(self, name: str, at: int | None) -> list[tuple[str, int | None, float]]:
         """Names of a limit and what they are, the nearer first."""
@@ -179,12 +183,19 @@ class OverYears:
         return sorted(known, key=lambda k: k[2])
 
     def limit(self, name: str, at: int | None = None) -> str:
+        if name == "max_sites" and at is None:
+            # Of every carrier: the years' limits, those over all years, or both.
+            kinds = ((YEARLY_SITES, self.yearly), ("max_total", self.total))
+            limited = [key for key, of in kinds if min(of[:-1]) < float("inf")]
+            return ", ".join(self.names.limit(key) for key in limited)
         key, place, _ = self._keys(name, at)[0]
         return self.names.limit(key, place)
 
     def raised(self, name: str, by: float, to: float, at: int | None = None) -> Text | str:
         keys = self._keys(name, at)
         if len(keys) == 1:
+            if name == "budget" and at is not None and len(self.spent):
+                to -= self.spent[at]
             return self.names.raised(name, by, to, at)
         to -= self.in_place[-1 if at is None else at]
         first = self.names.raised(keys[0][0], by, to, at)

@@ -16,13 +16,13 @@ from scipy import sparse
 from tdh import seeds
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
-from tdh.siting import horizon, infeasible, lacking, planning
+from tdh.siting import contradicting, elastic, exact, horizon, infeasible, lacking, planning
 from tdh.siting.allocation import Request, answer, check, model_of
 from tdh.siting.counting import cells_of
 from tdh.siting.inputs import Checks
 from tdh.siting.plan import Status
 from tdh.siting.solving import Effort
-from tdh.siting.wording import Names, OverYears, Untold, through
+from tdh.siting.wording import YEARLY_MONEY, YEARLY_SITES, Names, OverYears, Untold, through
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,38 +193,33 @@ def solve_years(
         floors=floors,
         at_most=at_most,
     )
-    with through(lambda names: _over_years(years, names)):
-        return _solve(years, seed, effort, begun)
+    return _solve(years, seed, effort, begun)
 
 
 def _solve(years: _Years, seed: int, effort: Effort, begun: float) -> YearsPlan:
     request = years.request
-    h = horizon.horizon_of(
-        replace(
-            request, floors=[f._replace(need=f.need * years.factor[-1]) for f in request.floors]
-        ),
-        years.demand,
-        years.must,
-        _accounts(years),
-    )
-
+    h = _horizon(years, request, _accounts(years))
+    without = _without_years(years)
     # What stands at the end may all be built in the last year, if earlier ones pass on what they leave.
     build = model_of if years.carry_over else None
-    if request.floors:
-        without = _without_years(years)
-        with _told_by_the_years(years, h):
-            infeasible.check_reach(without, model_of(without), build)
 
     def at_the_end() -> tuple[np.ndarray, bool]:
-        without = _without_years(years)
-        # That a floor is out of reach alone takes no search for a plan.
-        infeasible.check_alone(without, model_of(without), build)
-        plan = answer(without, seed, effort)
-        stands = np.zeros(request.fixed.size, dtype=bool)
-        stands[plan.selected @ [request.fixed.shape[1], 1]] = True
-        return stands[h.pair], plan.reproducible
+        model = model_of(without)
+        kept = infeasible.explain(without, model, False, build=build)
+        stands, in_time = without.fixed.ravel().copy(), kept.in_time
+        if kept.chosen is not None:
+            stands[
+                model.carrier[kept.chosen] * request.fixed.shape[1] + model.site[kept.chosen]
+            ] = True
+        else:
+            plan = answer(without, seed, effort)
+            stands[plan.selected @ [request.fixed.shape[1], 1]] = True
+            in_time = plan.reproducible
+        return stands[h.pair], in_time
 
-    with _told_by_the_years(years, h):
+    with _told(years, h, seed):
+        if request.floors:
+            infeasible.check_reach(without, model_of(without), build)
         found = planning.solve(h, request.cost.ravel()[h.pair], seed, effort, at_the_end)
     chosen = np.zeros((len(years.factor), *request.fixed.shape), dtype=bool)
     built = np.flatnonzero(found.when < h.n_years)
@@ -377,38 +372,110 @@ def _without_years(years: _Years) -> Request:
     )
 
 
-def _over_years(years: _Years, names: Names) -> Names:
-    """How the limits of :func:`_without_years` are called."""
+def _over_years(years: _Years, names: Names, *, by_year: bool = False) -> Names:
+    """How the limits of :func:`_without_years` are called; those over all years ``by_year``."""
     request = years.request
     most = (years.sites[-1], years.money[-1])
     if not years.carry_over:
         most = (years.sites.sum(axis=0), years.money.sum())
-    counts, in_place = request.fixed.sum(axis=1), float((request.cost * request.fixed).sum())
-    total = [*(request.max_sites - counts), request.programme_budget - in_place]
-    return OverYears(names, total, [*most[0], most[1]], [*counts, in_place])
+    if by_year:
+        most = (np.full(len(request.fixed), np.inf), np.inf)
+    counts, spent = request.fixed.sum(axis=1), (request.cost * request.fixed).sum(axis=1)
+    total = [*(request.max_sites - counts), request.programme_budget - spent.sum()]
+    return OverYears(names, total, [*most[0], most[1]], [*counts, spent.sum()], spent.tolist())
+
+
+def _horizon(years: _Years, request: Request, accounts: horizon.Accounts) -> horizon.Horizon:
+    """The model of the years with a request's limits and accounts."""
+    floors = [f._replace(need=f.need * years.factor[-1]) for f in request.floors]
+    return horizon.horizon_of(replace(request, floors=floors), years.demand, years.must, accounts)
 
 
 @contextmanager
-def _told_by_the_years(years: _Years, h: horizon.Horizon) -> Iterator[None]:
-    """Where nothing is carried over, a relaxation that the years' own limits allow, too."""
+def _told(years: _Years, h: horizon.Horizon, seed: int) -> Iterator[None]:
+    """Why there is no schedule, in names of the years' limits.
+
+    Where nothing is carried over, what mends it is what the years' own limits allow.
+    """
     try:
-        yield
+        with through(lambda names: _over_years(years, names)):
+            yield
     except InfeasibleError as error:
-        if years.carry_over or not years.request.floors:
+        if years.carry_over:
             raise
-        found = lacking.least_lack(h)
-        if found is None or found.lack is None or not found.lack.any():
-            raise
-        real = replace(
-            found, lack=found.lack / years.factor[-1], least=found.least / years.factor[-1]
+        raise _year_by_year(years, h, seed, error) from error
+
+
+def _year_by_year(
+    years: _Years, h: horizon.Horizon, seed: int, error: InfeasibleError
+) -> InfeasibleError:
+    """What mends it where each year has limits of its own."""
+    request, accounts = years.request, _accounts(years)
+    bare = replace(request, floors=[])
+    fixed = years.must.any() and lacking.needed(h, seed).values is None
+    if not fixed and not request.floors:
+        return error
+    of = bare if fixed else request
+    ways = elastic.loosened(
+        of,
+        lacking.YearByYear(of, accounts, lambda request, given: _horizon(years, request, given)),
+    )
+    limited = [k for k in range(len(accounts.limits)) if np.isfinite(accounts.limits[k]).any()]
+
+    def by_total(names: Names) -> Names:
+        return _over_years(years, names, by_year=True)
+
+    if fixed:
+
+        def told(names: Names) -> list[Problem]:
+            keys = [
+                names.limit(
+                    *((YEARLY_SITES, k) if k < len(request.fixed) else (YEARLY_MONEY, None))
+                )
+                for k in limited
+            ]
+            first = contradicting.crowded(names, years.must, keys, _ROOM)
+            return [first, *infeasible.told_instead(ways, by_total(names), floors=False)]
+
+        return Untold(told)
+    without = _without_years(years)
+    model = model_of(without)
+
+    def at_the_end() -> exact.Shortfall:
+        found = infeasible.least_lack(model.arrays)
+        if found.lack is None or found.chosen is None:
+            return replace(found, lack=None, chosen=None, least=found.least * years.factor[-1])
+        stands = np.zeros(request.fixed.size, dtype=bool)
+        stands[model.carrier[found.chosen] * request.fixed.shape[1] + model.site[found.chosen]] = (
+            True
         )
-        without = _without_years(years)
-        told = infeasible.told(without, model_of(without).arrays, real, None)
-        if isinstance(error, Untold):
-            raise told from error
-        # That what the floors need fits into no years; what mends it is said of the floors.
-        why = [replace(problem, where=None, fix=None) for problem in error.problems]
-        raise Untold(lambda names: [*why, *told.tell(names)]) from error
+        return replace(
+            found,
+            lack=found.lack * years.factor[-1],
+            least=found.least * years.factor[-1],
+            chosen=stands[h.pair],
+        )
+
+    found = lacking.least_lack(h, at_the_end, seed)
+    rounding = horizon.ROUNDING * max(1.0, float(np.maximum(h.need, 0.0).sum()))
+    if found.lack is None and found.least <= rounding:
+        why = error.tell if isinstance(error, Untold) else lambda names: list(error.problems)
+        return Untold(lambda names: [*why(names), *infeasible.told_instead(ways, by_total(names))])
+    real = replace(
+        found,
+        lack=None if found.lack is None else found.lack / years.factor[-1],
+        least=found.least / years.factor[-1],
+    )
+    floors = infeasible.told(without, model.arrays, real, None)
+    return Untold(
+        lambda names: [*floors.tell(names), *infeasible.told_instead(ways, by_total(names))]
+    )
+
+
+_ROOM = Text(
+    "give the years more sites or money, or take out choices that must be made",
+    "年度の局数か予算を増やすか、必ず選ぶものを減らしてください",
+)
 
 
 def _accounts(years: _Years) -> horizon.Accounts:

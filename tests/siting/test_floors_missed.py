@@ -63,7 +63,8 @@ def test_fixed_choices_that_serve_more_than_a_floor(monkeypatch: pytest.MonkeyPa
 def test_what_the_nearest_plan_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     missed = Solution(None, 110.0, False, "search", lack=np.array([0.25]))
     monkeypatch.setattr(solving, "solve", lambda *a, **k: missed)
-    monkeypatch.setattr(infeasible, "ELASTIC_MOST", -1)
+    none = exact.Shortfall(None, 0.0)
+    monkeypatch.setattr(exact, "least_shortfall", lambda *a, **k: none)
     with pytest.raises(NoSolutionError) as caught:
         solve_allocation([COVER], DEMAND, 2, floors=FLOOR)
     (problem,) = caught.value.problems
@@ -129,7 +130,8 @@ def test_a_wall_clock_is_said_of_programmes(in_time: bool, monkeypatch: pytest.M
 def test_a_users_time_limit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solving, "SMALL", -1)
     monkeypatch.setattr(solving._Search, "keep", lambda self, chosen: False)  # finds nothing
-    monkeypatch.setattr(infeasible, "ELASTIC_MOST", -1)
+    none = exact.Shortfall(None, 0.0)
+    monkeypatch.setattr(exact, "least_shortfall", lambda *a, **k: none)
     monkeypatch.setattr(solving, "WINDOWED", -1)
     monkeypatch.setattr(solving, "RESIDUAL", -1)
     monkeypatch.setattr(solving, "FEW_RESIDUAL", -1)
