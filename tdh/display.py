@@ -330,6 +330,10 @@ _OBJECTIVES = {
     "two_carriers": Text(
         "People whom fewer than two carriers serve today", "現在2社以上が届いていない人口"
     ),
+    "worst_municipality": Text(
+        "Share of its gap that is closed in the municipality that gets least",
+        "最も少ない市区町村での、不足人口のうち解消される割合",
+    ),
     "people": Text("People in a gap", "不足人口"),
 }
 
@@ -337,3 +341,8 @@ _OBJECTIVES = {
 def objective(name: str) -> Text:
     """An objective of the plan in words."""
     return _OBJECTIVES.get(name, Text(name, name))
+
+
+def amount(objective: str, value: float) -> str:
+    """How much a plan has of an objective, or may have: a number, or a share in per cent."""
+    return f"{value:.2%}" if objective == "worst_municipality" else f"{value:,.1f}"

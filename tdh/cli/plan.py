@@ -123,6 +123,7 @@ def command(
         if as_json:
             table[f"reason_{current()}"] = reasons
         else:
+            table = _in_percent(table)
             table["gap"] = [_gap(*row) for row in zip(table["gap"], table["status"], strict=True)]
             table = _worded(table)
         tables.show(table, "plan_curve", as_json)
@@ -172,7 +173,7 @@ def command(
         for column in table.columns.intersection(["enters_at_sites"]):
             table[column] = table[column].astype("Int64")
         if name in ("plan_alternatives", "plan_compared", "plan_needed"):
-            table = _worded(table)
+            table = _in_percent(_worded(table))
         if name == "plan_needed":
             for column in ("share", "gap"):
                 table[column] = [f"{value:.4g} %" for value in 100 * table[column]]
@@ -188,6 +189,7 @@ _OF_ALTERNATIVES = (
     "places",
     "any_carrier",
     "two_carriers",
+    "worst_municipality",
     "fiscal_year",
 )
 """Columns of an alternative that only some scenarios fill."""
@@ -217,6 +219,13 @@ def _gap(gap: float, status: str) -> str:
     if gap != gap:
         return ""
     return "<0.01%" if status == "feasible" and gap < 5e-5 else f"{gap:.2%}"
+
+
+def _in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """Shares of the municipality that gets least in per cent."""
+    for column in table.columns.intersection(["worst_municipality", "worst_municipality_bound"]):
+        table[column] = ["" if share != share else f"{share:.2%}" for share in table[column]]
+    return table
 
 
 def _worded(table: pd.DataFrame) -> pd.DataFrame:

@@ -82,14 +82,14 @@ def command(run: Path, as_json: bool) -> None:
             click.echo(
                 str(
                     Text(
-                        "{number}. {name}: {value:,.1f} counted, {held:,.1f} held, at most "
-                        "{bound:,.1f}",
-                        "{number}. {name}: 再集計 {value:,.1f}、保証 {held:,.1f}、上界 {bound:,.1f}",
+                        "{number}. {name}: {value} counted, {held} held, at most {bound}",
+                        "{number}. {name}: 再集計 {value}、保証 {held}、上界 {bound}",
                         number=number,
                         name=display.objective(entry["name"]).render(current()),
-                        value=entry["value"],
-                        held=entry.get("held", entry["value"]),
-                        bound=entry["bound"],
+                        **{
+                            key: display.amount(entry["name"], entry.get(key, entry["value"]))
+                            for key in ("value", "held", "bound")
+                        },
                     )
                 )
             )

@@ -134,7 +134,26 @@ class Counted:
         if name == "places":
             worth = self.missing * self.priorities
             return float(worth[reached].sum()), float(worth.sum())
+        if name == "worst_municipality":
+            return self.least_share, 1.0
         return self.people, float(self.unmet.sum())
+
+    @cached_property
+    def least_share(self) -> float:
+        """The share of its gap that is closed in the municipality that gets least, of those in
+        whose gap any asset could serve somebody."""
+        ruled_out = rules.choices(self.scenario, self.ids, offer=False)
+        could = np.zeros(self.unmet.shape, dtype=bool)
+        for k, footprint in enumerate(self.footprints):
+            kept = np.ones(len(self.ids), dtype=bool)
+            if ruled_out is not None:
+                kept[ruled_out[ruled_out[:, 0] == k, 1]] = False
+            could[k, footprint[kept].indices] = True
+        parts = {"all": True, "could": could, "served": self.count > 0}
+        people = pd.DataFrame({n: (self.unmet * cells).sum(axis=0) for n, cells in parts.items()})
+        of = people.groupby(self.run.cells["municipality_code"].to_numpy(object)).sum()
+        of = of[of["could"] > 0]
+        return float((of["served"] / of["all"]).min()) if len(of) else 0.0
 
     @cached_property
     def priorities(self) -> np.ndarray:

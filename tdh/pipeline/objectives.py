@@ -105,6 +105,48 @@ def in_order(
     return Answer(plan, {"objectives": facts}, broken=broken)
 
 
+def fairly(
+    context: Context,
+    footprints: list[sparse.csr_array],
+    unmet: np.ndarray,
+    codes: np.ndarray,
+    limits: dict[str, Any],
+) -> Answer:
+    """The plan that closes as much as it can of the gap of the municipality that gets least.
+
+    ``codes`` are the cells' municipalities. Those without a gap, or with one that no asset reaches,
+    do not count.
+    """
+    scenario = context.scenario
+    people = unmet.sum(axis=0)
+    masks = [codes == code for code in pd.Index(codes[people > 0]).dropna().unique().sort_values()]
+    gives = scenario.siting.first_gives
+    found = siting.solve_max_min(
+        footprints, unmet, masks, seed=scenario.seed, tolerance=gives, **limits
+    )
+    broken = siting.verify_max_min(found, footprints, unmet, masks, tolerance=gives, **limits)
+    plan, held = found.plan, found.least_share if found.held is None else found.held
+    facts = [
+        {
+            "name": "worst_municipality",
+            "value": found.least_share,
+            "held": held,
+            "bound": found.bound,
+            "gap": found.gap,
+            "status": str(found.status),
+        },
+        {
+            "name": "people",
+            "value": plan.objective,
+            "held": plan.objective,
+            "bound": plan.bound,
+            "gap": plan.gap,
+            "status": str(plan.status),
+        },
+    ]
+    return Answer(plan, {"objectives": facts}, broken=broken)
+
+
 def _missing(context: Context) -> np.ndarray:
     """Which cells are which carrier's gap."""
     carriers = [c.id for c in context.scenario.carriers]

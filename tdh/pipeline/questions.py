@@ -117,6 +117,8 @@ def _answer(context: Context, question: Question, limits: dict[str, Any]) -> Ans
         return yearly.by_years(context, footprints, unmet, limits)
     if rules_of.backup is not None:
         return backed.backed(context, footprints, unmet, limits)
+    if rules_of.first == ["worst_municipality"]:
+        return objectives.fairly(context, footprints, unmet, question.codes, limits)
     if rules_of.first:
         return objectives.in_order(context, footprints, unmet, question.wanted, limits)
     if tenants.saves(context.scenario):

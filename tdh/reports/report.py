@@ -75,7 +75,11 @@ def _facts(run: Any, language: Language) -> dict[str, Any]:
         "after": float(summary["people_in_gap_after"]),
         "offers": len(run.plan),
         "objectives": [
-            {**o, "label": display.objective(o["name"]).render(language)}
+            {
+                **o,
+                "label": display.objective(o["name"]).render(language),
+                **{key: display.amount(o["name"], o[key]) for key in ("value", "bound")},
+            }
             for o in summary.get("objectives", [])
         ],
         "places": int(run.plan["asset_id"].nunique()),

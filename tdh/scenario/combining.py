@@ -81,6 +81,21 @@ def _of_first(scenario: Scenario, where: str) -> list[Problem]:
                 where=f"{where}: siting.first",
             )
         )
+    if "worst_municipality" in first and set(first) != {"worst_municipality"}:
+        problems.append(
+            Problem(
+                Text(
+                    "worst_municipality stands alone: its solver knows no other order of objectives",
+                    "worst_municipality は他の目的と順序づけられず、単独でだけ指定できます",
+                ),
+                value=", ".join(first),
+                where=f"{where}: siting.first",
+                fix=Text(
+                    'write first = ["worst_municipality"], or take it out',
+                    'first = ["worst_municipality"] とするか、消してください',
+                ),
+            )
+        )
     if "two_carriers" in first and len(scenario.carriers) < 2:
         problems.append(
             Problem(

@@ -371,11 +371,11 @@ class Siting(_Table):
     budget_yen: float | None = Field(
         None, gt=0, description="Most that all offers may cost together; needs [costs]"
     )
-    first: list[Literal["places", "any_carrier", "two_carriers"]] = Field(
+    first: list[Literal["places", "any_carrier", "two_carriers", "worst_municipality"]] = Field(
         [],
         description="What comes before people in a gap, in order: places by priority, people whom "
         "nobody serves, people whom fewer than two carriers serve; each is made as good as the "
-        "earlier ones allow",
+        "earlier ones allow. Or, alone: the municipality of whose gap the smallest share is closed",
     )
     first_gives: float = Field(
         0.0,

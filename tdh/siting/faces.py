@@ -124,6 +124,7 @@ def plan_max_min(
     *,
     seed: int = 0,
     effort: Effort | None = None,
+    tolerance: float = 0.0,
     **rules: Any,
 ) -> PlacedPlan[FairPlan]:
     """Best for the area that is served worst; formulation: :func:`solve_max_min`.
@@ -135,6 +136,8 @@ def plan_max_min(
     areas : Series
         Of each cell the area that it lies in, such as its municipality; cells without one do not
         count.
+    tolerance : float
+        As for :func:`solve_max_min`.
 
     Returns
     -------
@@ -162,8 +165,10 @@ def plan_max_min(
         )
     limits, rows, wanted = _by_position(reading, rules)
     with called(reading.names()):
-        found = solve_max_min(rows, wanted, masks, seed=seed, effort=effort, **limits)
-    _refuse(recounting.verify_max_min(found, rows, wanted, masks, **limits))
+        found = solve_max_min(
+            rows, wanted, masks, seed=seed, effort=effort, tolerance=tolerance, **limits
+        )
+    _refuse(recounting.verify_max_min(found, rows, wanted, masks, tolerance=tolerance, **limits))
     chosen = reading.frame(found.plan.assignments, limits.get("cost"))
     return PlacedPlan(found, _in_front(chosen), pd.Series(found.shares, index=named))
 

@@ -43,12 +43,16 @@ class FairPlan:
     reachable : (n_masks,) bool, optional
         Masks that some choice serves that is not ruled out; the others get nothing in any plan and
         do not count. All by default.
+    held : float, optional
+        The highest least share that was found; the plan keeps all of it but the tolerance. By
+        default what the plan has.
     """
 
     plan: Plan
     shares: np.ndarray
     bound: float
     reachable: np.ndarray | None = None
+    held: float | None = None
 
     @property
     def least_share(self) -> float:
@@ -58,14 +62,17 @@ class FairPlan:
 
     @property
     def status(self) -> Status:
-        """Whether the least share is proven to be the highest."""
-        proven = self.bound - self.least_share <= 1e-6 * self.bound
-        return Status.OPTIMAL if proven else Status.FEASIBLE
+        """Whether the least share that was found is proven to be the highest."""
+        return Status.of(self._found, self.bound)
 
     @property
     def gap(self) -> float:
         """The share of the bound that is not proven to be out of reach."""
-        return float((self.bound - self.least_share) / self.bound) if self.bound > 0 else 0.0
+        return float((self.bound - self._found) / self.bound) if self.bound > 0 else 0.0
+
+    @property
+    def _found(self) -> float:
+        return self.least_share if self.held is None else self.held
 
 
 def solve_max_min(
@@ -77,6 +84,7 @@ def solve_max_min(
     *,
     seed: int = 0,
     effort: Effort | None = None,
+    tolerance: float = 0.0,
     **limits: Any,
 ) -> FairPlan:
     r"""The allocation whose worst-served mask has the highest share of its demand covered.
@@ -101,6 +109,8 @@ def solve_max_min(
         As for :func:`solve_allocation`, without floors: those are the masks' part here.
     masks : sequence of bool (n_cells,)
         Such as one a municipality; each must hold demand.
+    tolerance : float
+        Share of the least share that may be given up for demand altogether.
 
     Returns
     -------
@@ -109,7 +119,7 @@ def solve_max_min(
     Raises
     ------
     InputError
-        If a mask holds no demand, or floors are given.
+        If a mask holds no demand, floors are given, or the tolerance is not in [0, 1].
     InfeasibleError
         If the fixed choices break a limit.
 
@@ -123,7 +133,9 @@ def solve_max_min(
     ([[0, 2]], 0.5, 'optimal')
     """
     begun, seed = time.perf_counter(), seeds.whole(seed)
-    request, inside, whole = _check(footprints, demand, masks, max_sites, sharing_capacity, limits)
+    request, inside, whole = _check(
+        footprints, demand, masks, max_sites, sharing_capacity, tolerance, limits
+    )
     infeasible.check_fixed(request)
     effort = effort or Effort()
     unit = unit_of(request.demand)
@@ -139,7 +151,8 @@ def solve_max_min(
     if effort.time_limit_s is not None:
         left_s = max(0.1, effort.time_limit_s - (time.perf_counter() - begun))
         effort = replace(effort, time_limit_s=left_s)
-    most = _most(told, found, seed, effort)
+    highest = float(told.shares(found.chosen).min(initial=1.0)) if reachable.any() else 0.0
+    most = _most(told, found, highest * (1.0 - max(tolerance, ROUNDING)), seed, effort)
     chosen = most.chosen.reshape(request.fixed.shape)
     table = assignments(request, chosen)
     pairs = np.array(sorted(zip(table["carrier"], table["site"], strict=True)), dtype=np.int64)
@@ -160,8 +173,9 @@ def solve_max_min(
         found.reproducible and most.reproducible,
         time.perf_counter() - begun,
     )
-    least = float(shares[reachable].min(initial=1.0)) if reachable.any() else 0.0
-    return FairPlan(plan, shares, max(found.bound, least), reachable)
+    least = float(shares[reachable].min()) if reachable.any() else 0.0
+    held = max(highest, least) if tolerance else least
+    return FairPlan(plan, shares, max(found.bound, held), reachable, held)
 
 
 def _reachable(request: Request, inside: np.ndarray) -> np.ndarray:
@@ -208,11 +222,9 @@ def _of_any(
     )
 
 
-def _most(s: Sharing, found: Raised, seed: int, effort: Effort) -> Raised:
-    """The most demand that a plan covers with the least share that was found; and its bound."""
-    least = float(s.shares(found.chosen).min(initial=1.0)) if s.part.shape[0] else 0.0
-    # A solver may miss what has to be reached by its tolerance.
-    p = most_of(s, least * (1.0 - ROUNDING))
+def _most(s: Sharing, found: Raised, least: float, seed: int, effort: Effort) -> Raised:
+    """The most demand that a plan covers with at least a share of each mask; and its bound."""
+    p = most_of(s, least)
     search = s.search(s.weight)
     search.start(np.flatnonzero(found.chosen & ~s.fixed))
     known = np.concatenate([search.chosen, s.covered(search.chosen)]).astype(np.float64)
@@ -226,7 +238,8 @@ def _most(s: Sharing, found: Raised, seed: int, effort: Effort) -> Raised:
     chosen = search.chosen
     if answer.values is not None:
         better = answer.values[: p.n_whole] > 0.5
-        if s.shares(better).min(initial=1.0) >= least * (1.0 - 2.0 * ROUNDING):
+        # A solver may miss what has to be reached by its tolerance.
+        if s.shares(better).min(initial=1.0) >= least * (1.0 - ROUNDING):
             chosen = better if s.weight @ s.covered(better) >= search.value else chosen
     return Raised(chosen, answer.bound, answer.method, answer.reproducible)
 
@@ -237,6 +250,7 @@ def _check(
     masks: Sequence[ArrayLike],
     max_sites: Any,
     sharing_capacity: ArrayLike,
+    tolerance: float,
     limits: dict[str, Any],
 ) -> tuple[Request, np.ndarray, np.ndarray]:
     """The allocation; the masks, (n_masks, n_cells) bool; and the demand of each."""
@@ -266,6 +280,7 @@ def _check(
                 "市区町村ごとなど、セルのマスクを1つ以上指定してください",
             ),
         )
+    checks.fraction(tolerance, "tolerance", zero=True, one=True)
     others = {name: value for name, value in limits.items() if name != "floors"}
     request = check(rows, demand, max_sites, sharing_capacity, checks=checks, **others)
     whole = inside @ request.demand.sum(axis=0)

@@ -308,6 +308,8 @@ def verify_max_min(
     masks: Sequence[Any],
     max_sites: Any = None,
     sharing_capacity: Any = 1,
+    *,
+    tolerance: float = 0.0,
     **limits: Any,
 ) -> list[Problem]:
     """What is wrong with a plan for the mask served worst; nothing if it keeps all that it says.
@@ -315,7 +317,7 @@ def verify_max_min(
     Parameters
     ----------
     fair : FairPlan
-    footprints, demand, masks, max_sites, sharing_capacity, **limits
+    footprints, demand, masks, max_sites, sharing_capacity, tolerance, **limits
         As the problem was given to :func:`solve_max_min`.
 
     Returns
@@ -338,12 +340,17 @@ def verify_max_min(
     reach = served(footprints, np.argwhere(allowed))
     reachable = inside @ np.where(reach > 0, wanted, 0.0).sum(axis=0) > 0
     told = reachable if fair.reachable is None else fair.reachable
+    least = float(shares[reachable].min(initial=1.0)) if reachable.any() else 0.0
+    held = least if fair.held is None else fair.held
+    if least < held * (1.0 - tolerance) - _HELD:
+        what = "the least share is not held", "最小の割合が保たれていません"
+        expected = f">= {held * (1.0 - tolerance):.9g}"
+        found.append(problem(*what, "held", least, expected))
     return [
         *found,
         *differing({"shares": (fair.shares, shares)}, 1.0),
-        *differing({"reachable": (told, reachable)}),
-        *bounded(float(shares[reachable].min(initial=1.0)), fair.bound, scale=1.0)
-        * bool(reachable.any()),
+        *differing({"reachable": (told.astype(np.int64), reachable)}),
+        *bounded(max(held, least), fair.bound, scale=1.0) * bool(reachable.any()),
     ]
 
 

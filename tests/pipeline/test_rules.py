@@ -185,6 +185,9 @@ def test_what_cannot_be_combined_is_said(demo_run: Run) -> None:
     said = " ".join(str(p) for p in contradictions(scenario, "s"))
     assert "nothing can come before people" in said
     assert "more than once" in said and "needs costs" in said
+    rules = {"first": ["places", "worst_municipality"]}
+    said = " ".join(str(p) for p in contradictions(changed(demo_run, rules), "s"))
+    assert "stands alone" in said
 
 
 def pair(run: Run, *assets: str) -> list[Choice]:

@@ -335,6 +335,38 @@ def test_sharing_saves_what_the_budget_buys_more_with(demo_run: Run, folder: Pat
     assert tenants.split(np.array([6.0]), np.array([3]), 1.0).tolist() == [2.0]
 
 
+@pytest.mark.parametrize("gives", [0.0, 0.2])
+def test_the_municipality_that_gets_least_comes_first(
+    gives: float, demo_run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = {"first": ["worst_municipality"], "first_gives": gives, "choices": all_but(demo_run, 8)}
+    run = planned_again(demo_run, changed(demo_run, rules, max_sites=2), folder)
+    assert recounts.verify(run) == []
+    unmet = gaps.unmet_matrix(run.gaps, run.cells, [c.id for c in run.carriers])
+    codes, reached = run.cells["municipality_code"].to_numpy(), counts(run) > 0
+    allowed = set(demo_run.plan["asset_id"].drop_duplicates().iloc[:8])
+    could = np.zeros(unmet.shape, dtype=bool)
+    for k, carrier in enumerate(run.carriers):
+        for band in carrier.bands:
+            signals = run.footprint(carrier.id, band)
+            could[k, signals.footprint()[signals.site_ids.isin(allowed)].indices] = True
+    shares = [
+        unmet[:, own][reached[:, own]].sum() / unmet[:, own].sum()
+        for own in (codes == code for code in np.unique(codes))
+        if unmet[:, own][could[:, own]].sum() > 0
+    ]
+    assert len(shares) > 1
+    first, people = run.summary["objectives"]
+    assert [first["name"], people["name"]] == ["worst_municipality", "people"]
+    assert first["value"] == pytest.approx(min(shares))
+    assert first["held"] * (1 - gives) - 1e-6 <= first["value"] <= first["bound"] + 1e-9
+    assert people["value"] == pytest.approx(unmet[reached].sum())
+    assert any("not held" in t for t in tampered(run, "objectives", 0, "held", add=0.5))
+    assert any("worst_municipality" in t for t in tampered(run, "objectives", 0, "value", add=0.1))
+    main(["plan", str(folder), "--curve", "1,2", "--lang", "en"])
+    assert f"{first['value']:.2%}" in capsys.readouterr().out
+
+
 def test_two_carriers_come_first_and_are_counted_with_todays(
     demo_run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

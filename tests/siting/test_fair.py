@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from tdh.errors import InputError
 from tdh.siting import Effort, Status, programme, raising, solve_max_min, verify_max_min
 
 
@@ -55,6 +56,26 @@ def test_least_share_and_then_most_demand_against_enumeration(
     assert fair.plan.objective == pytest.approx(most)
     if small > 0:
         assert (fair.status, fair.plan.status) == (Status.OPTIMAL, Status.OPTIMAL)
+
+
+def test_a_share_of_what_the_worst_get_may_go_for_more_altogether() -> None:
+    gained = 0
+    for seed, tolerance in itertools.product(range(6), (0.3, 1.0)):
+        problem = town(seed)
+        plans = every_plan(problem)
+        best = max(least for least, _ in plans)
+        fair = solve_max_min(**problem, tolerance=tolerance)
+        assert verify_max_min(fair, **problem, tolerance=tolerance) == []
+        assert fair.held == pytest.approx(best) and fair.status == Status.OPTIMAL
+        allowed = best * (1 - tolerance) - 1e-6
+        most = max(all_ for least, all_ in plans if least >= allowed)
+        assert fair.plan.objective == pytest.approx(most)
+        if fair.least_share < best - 1e-6:
+            gained += 1
+            assert "held" in [p.where for p in verify_max_min(fair, **problem)]
+    assert gained, "nothing was given up in any case"
+    with pytest.raises(InputError, match="tolerance"):
+        solve_max_min(**problem, tolerance=1.5)
 
 
 @pytest.mark.parametrize("rich", [0, 1])
