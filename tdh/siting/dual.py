@@ -134,11 +134,11 @@ def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = No
             found.append((bound, reduced, x_, u_, mu_))
         bound, reduced, x_, u_, mu_ = min(found, key=lambda item: item[0])
         if best is None or bound < best.bound:
-            gain = np.inf if best is None else (best.bound - bound) / max(bound, 1e-300)
+            gain = np.inf if best is None else best.bound - bound
             best = Prices(
                 bound, x_.copy(), reduced, u_.copy(), mu_.copy(), phi.copy(), weight.copy()
             )
-            stalled = 0 if gain > tolerance / 4 else stalled + 1
+            stalled = 0 if gain > tolerance / 4 * max(bound, 0.0) else stalled + 1
         else:
             stalled += 1
         share = kernels.covered_share(m, x_)
