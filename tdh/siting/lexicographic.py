@@ -342,13 +342,15 @@ class _Steps:
                         return step
                     before = self.better(k, held, before, step.chosen)
         start, bound, method, sure = before, np.inf, "", True
-        # What covers the most over all carriers says little of what several serve.
-        if not several or before is None or p.matrix.nnz > programme.SIMPLEX:
+        # What covers the most over all carriers says little of what several serve, and prices of the
+        # covering model little of what is held at its best.
+        other = several or (k > 0 and self.tight)
+        if not other or before is None or p.matrix.nnz > programme.SIMPLEX:
             start, bound, method, sure = self.cover(k, held, before)
-        if not several and start is not None:
-            return _Step(start, min(bound, most), method, sure)
+            if not several and start is not None:
+                return _Step(start, min(bound, most), method, sure)
         # The covering model counted all carriers in the place of at least so many.
-        bound = self.sum_bound(k, held, bound)
+        bound = min(most, self.sum_bound(k, held, bound))
         found = self.of_several(k, p, least, start, give, sure)
         if not found.level:
             found = found._replace(bound=min(bound, found.bound))
@@ -369,6 +371,8 @@ class _Steps:
         """
         left = programme.within(p, self.settled(k, least, give))
         q, last = left.programme, len(p.limit) - len(self.request.floors)
+        if start is not None and not len(q.gain):
+            return _Step(start, left.base, "what is held settles all", True)
         hard = np.flatnonzero((left.rows >= last - k) & (left.rows < last))
         tight = self.tight and len(hard) > 0
         if start is not None and not tight and not self.request.floors:

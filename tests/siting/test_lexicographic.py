@@ -425,3 +425,23 @@ def test_a_floor_that_several_cannot_serve_is_named(
     assert (problem.where, problem.value) == ("floors[0]", 5.0)
     assert "lowers it by 5" in problem.render("en")
     assert "5 下げます" in problem.render("ja")
+
+
+def test_what_is_held_may_settle_every_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programme, "SMALL", -1)
+    monkeypatch.setattr(lexicographic, "ROOT", -1)
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    wanted = [np.array([[5.0, 3.0]]), np.zeros((1, 2))]
+    plan = solve_lexicographic([near], wanted, 1, fixed=[(0, 0)])
+    assert (plan.found.tolist(), plan.bounds.tolist()) == ([5.0, 0.0], [5.0, 0.0])
+
+
+def test_people_served_first_bound_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prices of the covering model say little of what is held at its best."""
+    monkeypatch.setattr(programme, "SMALL", -1)
+    monkeypatch.setattr(lexicographic, "ROOT", -1)
+    footprints, wanted = rings(1)
+    plan = solve_lexicographic(footprints, wanted, 4, effort=Effort(work=0.1))
+    assert plan.methods[1] == "HiGHS at prices"
+    assert (plan.gaps < 1e-3).all()
+    assert verify_lexicographic(plan, footprints, wanted, 4) == []
