@@ -126,6 +126,7 @@ def solve(
     work: float = 1.0,
     polish: Polish | None = None,
     whole: bool = False,
+    relaxed: tuple[np.ndarray, float] | None = None,
     time_limit_s: float | None = None,
 ) -> Answer:
     """The best plan within the effort, and a bound.
@@ -146,6 +147,9 @@ def solve(
     whole : bool
         Whether HiGHS may take the programme whole where the relaxation (then by the simplex
         method) leaves much open: many rows, few of them long.
+    relaxed : tuple of (n,) float64 and float, optional
+        Of the relaxation, how far it chooses at least the whole variables, and a bound, where a
+        method is known that is better than PDLP.
     time_limit_s : float, optional
         Wall clock of relaxation and branching; an answer that it ended is marked as not
         reproducible.
@@ -169,14 +173,17 @@ def solve(
         left = None if time_limit_s is None else left_s()
         found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1)), time_limit_s=left)
     best, reproducible = None, True
-    if found is None:
+    if found is None and relaxed is not None:
+        shares, bound = relaxed
+        methods = ["primal-dual bound"]
+    elif found is None:
         most = min(ITERATIONS, max(300.0, STEPS / max(1, p.matrix.nnz)))
         left = None if time_limit_s is None else left_s()
-        found = relax(p, iterations=round(most * max(work, 0.1)), time_limit_s=left)
+        shares, bound, _ = relax(p, iterations=round(most * max(work, 0.1)), time_limit_s=left)
         methods = ["PDLP bound"]
     else:
+        shares, bound, _ = found
         methods = ["simplex bound"]
-    shares, bound, _ = found
     if polish is not None:
         best = polish(shares[: p.n_whole])
         methods.append("greedy and exchanges")
