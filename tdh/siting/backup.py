@@ -15,17 +15,20 @@ from scipy import sparse
 from tdh import seeds
 from tdh.errors import InfeasibleError, Problem
 from tdh.language import Text
-from tdh.siting import infeasible, programme
-from tdh.siting.allocation import Request, check, model_of
+from tdh.siting import columns, infeasible, programme, stacked
+from tdh.siting.allocation import Request, check, limits_of, model_of
 from tdh.siting.exchanging import Exchange
 from tdh.siting.inputs import Checks
 from tdh.siting.layered import Groups, Objective, groups_of, rows_of
 from tdh.siting.model import unit_of
 from tdh.siting.plan import Plan, Status
-from tdh.siting.solving import Effort
+from tdh.siting.programme import Answer, Programme
+from tdh.siting.solving import CHUNKS, TIGHT, Effort
 
-MOVES = 4_000
+MOVES = 20_000
 """Exchanges tried at effort 1."""
+WHOLE = 1_000_000
+"""Entries of the covering matrix up to which the programme is written out, for branch and cut."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +68,9 @@ def solve_backup_cover(
     the backup coverage problem (Hogan and ReVelle 1986, BACOP2) with r covers: the l-th cover of a
     cell counts :math:`w_l`, with :math:`w_1 \ge w_2 \ge \dots`, so that no cover counts before an
     earlier one. Small problems are solved exactly; of larger ones the linear relaxation gives the
-    bound, and the plan comes from rounding it, greedy choice and exchanges, or from branch and cut
-    among what the relaxation takes up, whichever is better.
+    bound (its prices as in :mod:`tdh.siting.dual`; with floors by PDLP), and the plan comes from
+    rounding it, greedy choice and exchanges, or from branch and cut among what the relaxation takes
+    up, whichever is better.
 
     Parameters
     ----------
@@ -105,33 +109,58 @@ def solve_backup_cover(
     masks = [floor.mask for floor in request.floors]
     groups = groups_of(request, Objective(request.demand), available, masks)
     cover = sparse.csr_array(sparse.vstack([part for _, part in groups.covers], format="csr"))
-    p = _programme(request, groups, cover, levels, rows, most)
+    del groups.covers[:]  # as large as what was made of them
     fixed = request.fixed.ravel()
     worth = np.outer(levels, groups.weight)
     moves = round(MOVES * effort.work)
     limit_s = effort.time_limit_s
     deadline = np.inf if limit_s is None else begun + limit_s
+    empty = _search(request, cover, worth, rows, most, available)
 
-    def polish(shares: np.ndarray) -> np.ndarray | None:
-        best = None
+    def searched(shares: np.ndarray) -> Exchange:
+        found = []
         order = np.argsort(-shares, kind="stable")
         for start in (order[shares[order] > 0.5], order[:0]):
-            search = _search(request, cover, worth, rows, most, available)
+            search = empty.copy()
             search.start(start)
             search.improve(moves, deadline)
-            if best is None or search.value > best.value:
-                best = search
-        assert best is not None
-        values = _variables(best.chosen, cover, len(levels))
-        return values if (p.matrix @ values <= p.limit + 1e-6).all() else None
+            found.append(search)
+        return max(found, key=lambda search: search.value)
 
-    left_s = None if limit_s is None else max(0.1, deadline - time.monotonic())
-    answer = programme.solve(p, seed=seed, work=effort.work, polish=polish, time_limit_s=left_s)
+    size = rows.nnz + cover.nnz + worth.size
+    relaxed = None
+    if size > programme.SMALL and not request.floors:
+        relaxed = _relaxed(request, cover, levels, groups.weight, effort, deadline)
+    if relaxed is not None and cover.nnz > WHOLE:
+        best = searched(relaxed[0])
+        answer = Answer(
+            best.chosen.astype(np.float64),
+            relaxed[1],
+            False,
+            "primal-dual bound + greedy and exchanges",
+        )
+    else:
+        p = _programme(request, groups, cover, levels, rows, most)
+
+        def polish(shares: np.ndarray) -> np.ndarray | None:
+            values = _variables(searched(shares).chosen, cover, len(levels))
+            return values if (p.matrix @ values <= p.limit + 1e-6).all() else None
+
+        left_s = None if limit_s is None else max(0.1, deadline - time.monotonic())
+        answer = programme.solve(
+            p,
+            seed=seed,
+            work=effort.work,
+            polish=polish,
+            relaxed=relaxed,
+            time_limit_s=left_s,
+        )
+    in_time = answer.reproducible and time.monotonic() <= deadline
     if answer.values is None:
         _explain(given, answer)
     assert answer.values is not None
-    search = _search(request, cover, worth, rows, most, available)
-    table = _assignments(search, np.flatnonzero((answer.values[: p.n_whole] > 0.5) & ~fixed))
+    search = empty.copy()
+    table = _assignments(search, np.flatnonzero((answer.values[: len(fixed)] > 0.5) & ~fixed))
     n_sites = request.fixed.shape[1]
     table.insert(0, "carrier", table["pair"] // n_sites)
     table.insert(1, "site", table.pop("pair") % n_sites)
@@ -146,7 +175,7 @@ def solve_backup_cover(
         bound,
         Status.OPTIMAL if bound - objective <= 1e-6 * bound else Status.FEASIBLE,
         answer.method,
-        answer.reproducible,
+        in_time,
         time.monotonic() - begun,
     )
     covered = [float(groups.weight[search.count >= k + 1].sum()) for k in range(len(levels))]
@@ -183,6 +212,56 @@ def _weights(weights: Sequence[float], checks: Checks) -> np.ndarray:
     return levels
 
 
+def _relaxed(
+    request: Request,
+    cover: sparse.csr_array,
+    levels: np.ndarray,
+    weight: np.ndarray,
+    effort: Effort,
+    deadline: float,
+) -> tuple[np.ndarray, float]:
+    """How far the linear relaxation chooses each pair, and what it proves.
+
+    As the covering model, in which what fixed pairs cover of a group is taken out of its covers.
+    """
+    usable, cost, limit, rows = limits_of(request)
+    fixed = request.fixed.ravel()
+    n_levels = len(levels)
+    served = np.minimum(np.rint(cover @ fixed.astype(np.float64)).astype(np.int64), n_levels)
+    left = np.concatenate([levels, np.zeros(n_levels)])
+    model = stacked.stack(
+        [stacked.Layer(sparse.csr_array(cover.T.tocsr()), left[served] * weight)],
+        usable.ravel(),
+        np.zeros_like(fixed),
+        stacked.budgets_of(cost, limit),
+        rows,
+        # Floors of nothing tell apart what different numbers of fixed pairs serve.
+        [(0, served == k, 0.0) for k in range(1, n_levels)],
+    )
+    m = model.arrays
+    kind = np.zeros(m.n_groups, dtype=np.int64)
+    kind[np.diff(m.floor_ptr) > 0] = m.floor_idx + 1
+    first = np.where(levels > 0, levels, 1.0)
+    m = m._replace(
+        floor_ptr=np.zeros_like(m.floor_ptr),
+        floor_idx=m.floor_idx[:0],
+        need=m.need[:0],
+        later=np.array([left[kind + k] / first[kind] for k in range(1, n_levels)]).reshape(
+            n_levels - 1, m.n_groups
+        ),
+    )
+    shares = fixed.astype(np.float64)
+    base = float(weight @ np.concatenate([[0.0], np.cumsum(levels)])[served])
+    if not m.n_pairs:
+        return shares, base
+    chunks = round(CHUNKS * max(1.0, effort.work))
+    # Where there is no branch and cut the plan is not so near that it would show.
+    tolerance = TIGHT if cover.nnz <= WHOLE else max(TIGHT, 0.2 * effort.gap)
+    prices = columns.relax(m, chunks=chunks, tolerance=tolerance, deadline=deadline)
+    shares[model.site] = prices.x
+    return shares, base + prices.bound
+
+
 def _programme(
     request: Request,
     groups: Groups,
@@ -190,7 +269,7 @@ def _programme(
     levels: np.ndarray,
     rows: sparse.csr_array,
     most: np.ndarray,
-) -> programme.Programme:
+) -> Programme:
     n_groups, n_x = cover.shape
     eye = sparse.eye_array(n_groups)
     below = sparse.block_array([[-cover, *([eye] * len(levels))]], format="csr")
@@ -205,7 +284,7 @@ def _programme(
         limits.append(np.array([-need / max(1.0, need)]))
     gain = np.concatenate([np.zeros(n_x), np.outer(levels, groups.weight).ravel()])
     matrix = sparse.csr_array(sparse.vstack(parts, format="csr"))
-    return programme.Programme(gain, matrix, np.concatenate(limits), n_x)
+    return Programme(gain, matrix, np.concatenate(limits), n_x)
 
 
 def _search(
@@ -254,7 +333,7 @@ def _assignments(search: Exchange, pairs: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _explain(request: Request, answer: programme.Answer) -> None:
+def _explain(request: Request, answer: Answer) -> None:
     """Floors count the first cover, so what an allocation cannot keep is out of reach here."""
     model = model_of(request)
     left = infeasible.explain(request, model, answer.proven, build=model_of)

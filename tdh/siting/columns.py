@@ -9,6 +9,8 @@ its budget's price if the part holds those that matter, and the bound is the sam
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from tdh.siting import dual, restricting
@@ -25,12 +27,17 @@ PARTS = 4
 
 
 def relax(
-    m: Arrays, *, chunks: int, tolerance: float, start: dual.Prices | None = None
+    m: Arrays,
+    *,
+    chunks: int,
+    tolerance: float,
+    start: dual.Prices | None = None,
+    deadline: float = np.inf,
 ) -> dual.Prices:
     """As :func:`tdh.siting.dual.relax`, sooner where the model is large."""
     if len(m.cover_idx) < LARGE or len(m.need):
         # What floors cost shows only late, and until then a part lacks the pairs that serve them.
-        return dual.relax(m, chunks=chunks, tolerance=tolerance, start=start)
+        return dual.relax(m, chunks=chunks, tolerance=tolerance, start=start, deadline=deadline)
     best = start or dual.relax(m, chunks=ROUGH, tolerance=tolerance)
     likely = np.argsort(-best.reduced, kind="stable")
     core = best.x > 0
@@ -41,14 +48,18 @@ def relax(
         if part is None or not part.arrays.n_groups:
             break
         within = dual.relax(
-            part.arrays, chunks=chunks, tolerance=tolerance, start=_narrow(part, now)
+            part.arrays,
+            chunks=chunks,
+            tolerance=tolerance,
+            start=_narrow(part, now),
+            deadline=deadline,
         )
         now = _widen(m, part, within)
         best = min(best, now, key=lambda prices: prices.bound)
-        if best.bound <= within.bound * (1 + tolerance):
+        if best.bound <= within.bound * (1 + tolerance) or time.monotonic() > deadline:
             return best
         core = part.free | (now.reduced > 0)
-    return dual.relax(m, chunks=chunks, tolerance=tolerance, start=best)
+    return dual.relax(m, chunks=chunks, tolerance=tolerance, start=best, deadline=deadline)
 
 
 def _narrow(part: restricting.Part, prices: dual.Prices) -> dual.Prices:

@@ -8,11 +8,13 @@ For any prices 0 <= u <= 1 of the groups, mu >= 0 of the rows and phi >= 0 of th
     + \\sum_m \\max_{x \\in [0,1],\\, a x \\le B_m} \\sum_{p \\in m} (v_p - (A^T \\mu)_p) x_p,
     \\qquad W_j = w_j (1 + \\sum_{f \\ni j} \\varphi_f),\\; v_p = \\sum_{j \\in p} W_j u_j
 
-is at least the best covered demand, whatever the prices; the iteration only makes it tight.
+is at least the best covered demand, whatever the prices; the iteration only makes it tight. Where
+later covers count the share s of the weight, each adds :math:`\\sum_j W_j \\max(0, s_j - u_j)`.
 """
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -78,6 +80,8 @@ def bound_of(m: Arrays, u: np.ndarray, mu: np.ndarray, phi: np.ndarray) -> tuple
         pair = np.repeat(np.arange(m.n_pairs), np.diff(m.pair_ptr))
         value = value - np.bincount(pair, m.pair_coef * mu[m.pair_idx], m.n_pairs)
     total = float(weight @ (1.0 - u)) + float(m.row_limit @ mu) - float(phi @ m.need)
+    for share in m.later:
+        total += float(weight @ np.maximum(share - u, 0.0))
     reduced = np.empty_like(value)
     for b, limit in enumerate(m.limit):
         own = slice(m.budget_ptr[b], m.budget_ptr[b + 1])
@@ -99,7 +103,14 @@ def _knapsack_price(value: np.ndarray, cost: np.ndarray, limit: float) -> float:
     return max(0.0, float(ratio[order[at]]))
 
 
-def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = None) -> Prices:
+def relax(
+    m: Arrays,
+    *,
+    chunks: int,
+    tolerance: float,
+    start: Prices | None = None,
+    deadline: float = np.inf,
+) -> Prices:
     """Prices near the best, by the primal-dual hybrid gradient method with restarts.
 
     Parameters
@@ -112,6 +123,8 @@ def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = No
         Stop when the bound is this near, relatively, to the relaxation's own value.
     start : Prices, optional
         Where to go on from.
+    deadline : float
+        Of the monotonic clock; the bound is valid wherever it ends.
     """
     scale = _row_scale(m)
     theta = np.zeros(len(m.limit))
@@ -134,11 +147,11 @@ def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = No
             found.append((bound, reduced, x_, u_, mu_))
         bound, reduced, x_, u_, mu_ = min(found, key=lambda item: item[0])
         if best is None or bound < best.bound:
-            gain = np.inf if best is None else (best.bound - bound) / max(bound, 1e-300)
+            gain = np.inf if best is None else best.bound - bound
             best = Prices(
                 bound, x_.copy(), reduced, u_.copy(), mu_.copy(), phi.copy(), weight.copy()
             )
-            stalled = 0 if gain > tolerance / 4 else stalled + 1
+            stalled = 0 if gain > tolerance / 4 * max(bound, 0.0) else stalled + 1
         else:
             stalled += 1
         share = kernels.covered_share(m, x_)
@@ -152,7 +165,7 @@ def relax(m: Arrays, *, chunks: int, tolerance: float, start: Prices | None = No
             floor_step = np.where(side * floor_side < 0, floor_step * 0.6, floor_step * 1.1)
             floor_side = np.where(side != 0, side, floor_side)
             phi = np.maximum(0.0, phi + np.clip(4.0 * lack, -1, 1) * floor_step)
-        if stalled >= 4:
+        if stalled >= 4 or time.monotonic() > deadline:
             break
         x, u, mu = x_.copy(), u_.copy(), mu_.copy()
         balance = _rebalance(m, weight, balance, x - before[0], u - before[1])

@@ -7,10 +7,14 @@ near the best (Nemhauser, Wolsey and Fisher 1978) and exchanges mend most of wha
 
 from __future__ import annotations
 
+import copy
 import time
 
+import numba
 import numpy as np
 from scipy import sparse
+
+_njit = numba.njit(cache=True, nogil=True)
 
 
 class Exchange:
@@ -39,19 +43,19 @@ class Exchange:
         usable: np.ndarray,
         fixed: np.ndarray,
     ) -> None:
-        self.by_group = cover
-        self.by_pair = sparse.csr_array(cover.T.tocsr())
+        by_pair = sparse.csr_array(cover.T.tocsr())
+        self.by_group, self.by_pair = _links(cover), _links(by_pair)
         levels, n_groups = worth.shape
         # Level 0 stands for no cover, the last for covers that are worth nothing more.
         self.worth = np.vstack([np.zeros((1, n_groups)), worth, np.zeros((1, n_groups))])
         self.top = levels + 1
-        self.rows, self.slack = sparse.csr_array(rows), limit.astype(np.float64).copy()
-        self.row_of = np.repeat(np.arange(len(limit)), np.diff(self.rows.indptr))
-        self.column = sparse.csr_array(self.rows.T.tocsr())
+        self.slack = limit.astype(np.float64).copy()
+        column = sparse.csr_array(sparse.csr_array(rows).T.tocsr())
+        self.column = (*_links(column), column.data.astype(np.float64))
         self.usable, self.fixed = usable & ~fixed, fixed
         self.count = np.zeros(n_groups, dtype=np.int64)
         self.chosen = np.zeros(len(usable), dtype=bool)
-        self.gain = np.asarray(self.by_pair @ self.worth[1])
+        self.gain = np.asarray(by_pair @ self.worth[1])
         self.loss = np.zeros(len(usable))
         for p in np.flatnonzero(fixed).tolist():
             self._shift(p, 1)
@@ -63,52 +67,43 @@ class Exchange:
         level = np.minimum(self.count, self.top)
         return float(total[level, np.arange(len(level))].sum())
 
+    def copy(self) -> Exchange:
+        """The same choice, to be changed on its own; what never changes is shared."""
+        out = copy.copy(self)
+        for name in ("slack", "count", "chosen", "gain", "loss"):
+            setattr(out, name, getattr(self, name).copy())
+        return out
+
     def _shift(self, p: int, by: int) -> None:
-        own = slice(self.by_pair.indptr[p], self.by_pair.indptr[p + 1])
-        groups = self.by_pair.indices[own]
-        before = np.minimum(self.count[groups], self.top)
-        self.count[groups] += by
-        after = np.minimum(self.count[groups], self.top)
         self.chosen[p] = by > 0
-        upper = np.minimum(np.stack([before, after]) + 1, self.top)
-        d_gain = self.worth[upper[1], groups] - self.worth[upper[0], groups]
-        d_loss = self.worth[after, groups] - self.worth[before, groups]
-        part = self.by_group[groups]
-        each = np.diff(part.indptr)
-        size = len(self.chosen)
-        self.gain += np.bincount(part.indices, np.repeat(d_gain, each), size)
-        self.loss += np.bincount(part.indices, np.repeat(d_loss, each), size)
+        _shift(*self.by_pair, *self.by_group, self.worth, self.count, self.gain, self.loss, p, by)
 
     def move(self, p: int, by: int) -> None:
         """Take a pair in (1) or out (-1)."""
-        own = slice(self.column.indptr[p], self.column.indptr[p + 1])
-        self.slack[self.column.indices[own]] -= by * self.column.data[own]
+        ptr, row, coef = self.column
+        own = slice(ptr[p], ptr[p + 1])
+        self.slack[row[own]] -= by * coef[own]
         self._shift(p, by)
 
-    def open(self) -> np.ndarray:
-        """Pairs that could be added now."""
-        over = self.rows.data > self.slack[self.row_of] + 1e-9
-        stuck = np.bincount(self.rows.indices[over], minlength=len(self.chosen)) > 0
-        return self.usable & ~self.chosen & ~stuck
+    def _best(self, least: float) -> int:
+        """The pair that could be added now and gains most, and more than so much; -1 if none."""
+        out: int = _best(*self.column, self.slack, self.usable, self.chosen, self.gain, least)
+        return out
 
     def start(self, order: np.ndarray) -> None:
         """Take in what fits, in an order; then greedily by gain."""
         for p in order.tolist():
-            own = slice(self.column.indptr[p], self.column.indptr[p + 1])
-            fits = (self.column.data[own] <= self.slack[self.column.indices[own]] + 1e-9).all()
-            if fits and self.usable[p] and not self.chosen[p]:
+            if _fits(*self.column, self.slack, self.usable, self.chosen, p):
                 self.move(p, 1)
         self.fill()
 
     def fill(self) -> None:
         """Add the pair that gains most as long as one gains."""
         least = 1e-12 * max(1.0, float(self.worth[1].sum()))
-        while len(self.chosen):
-            value = np.where(self.open(), self.gain, 0.0)
-            p = int(value.argmax())
-            if value[p] <= least:
-                return
+        p = self._best(least)
+        while p >= 0:
             self.move(p, 1)
+            p = self._best(least)
 
     def improve(self, moves: int, deadline: float = np.inf) -> None:
         """Exchange one choice for a better pair as long as that helps, at most ``moves`` tries.
@@ -124,14 +119,52 @@ class Exchange:
                 tried += 1
                 lost = float(self.loss[p])
                 self.move(p, -1)
-                value = np.where(self.open(), self.gain, -1.0)
-                value[p] = lost
-                q = int(value.argmax())
-                if value[q] <= lost * (1 + 1e-9) + 1e-12:
-                    q = p
+                q = self._best(lost * (1 + 1e-9) + 1e-12)
+                q = p if q < 0 else q
                 self.move(q, 1)
                 helped |= q != p
                 if tried >= moves or time.monotonic() > deadline:
                     helped = False
                     break
             self.fill()
+
+
+def _links(matrix: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Where the rows begin, and their columns."""
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
+
+
+@_njit
+def _shift(cover_ptr, cover_idx, group_ptr, group_idx, worth, count, gain, loss, p, by):  # type: ignore[no-untyped-def]
+    """One cover more or less of all groups of a pair, and what that changes for other pairs."""
+    top = len(worth) - 1
+    for k in range(cover_ptr[p], cover_ptr[p + 1]):
+        j = cover_idx[k]
+        before = min(count[j], top)
+        count[j] += by
+        after = min(count[j], top)
+        more = worth[min(after + 1, top), j] - worth[min(before + 1, top), j]
+        less = worth[after, j] - worth[before, j]
+        if more != 0.0 or less != 0.0:
+            for e in range(group_ptr[j], group_ptr[j + 1]):
+                gain[group_idx[e]] += more
+                loss[group_idx[e]] += less
+
+
+@_njit
+def _fits(ptr, row, coef, slack, usable, chosen, p):  # type: ignore[no-untyped-def]
+    """Whether a pair could be added."""
+    fits = usable[p] and not chosen[p]
+    for k in range(ptr[p], ptr[p + 1]):
+        fits &= coef[k] <= slack[row[k]] + 1e-9
+    return fits
+
+
+@_njit
+def _best(ptr, row, coef, slack, usable, chosen, gain, least):  # type: ignore[no-untyped-def]
+    """See :meth:`Exchange._best`."""
+    best = -1
+    for p in range(len(gain)):
+        if gain[p] > least and _fits(ptr, row, coef, slack, usable, chosen, p):
+            best, least = p, gain[p]
+    return best

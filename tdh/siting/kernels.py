@@ -210,14 +210,23 @@ def step_limits(m, start, tau, theta, new, x, bar, x_mean, mu, mu_mean, scale, b
 
 @_njit
 def step_groups(m, first, last, weight, bar, u, u_mean, price, balance, n_steps):  # type: ignore[no-untyped-def]
-    """The dual step of groups ``first..last``."""
-    group_ptr, group_idx = m.group_ptr, m.group_idx
+    """The dual step of groups ``first..last``.
+
+    With later covers the slope changes where the price passes what one of them counts.
+    """
+    group_ptr, group_idx, later = m.group_ptr, m.group_idx, m.later
+    n_later = len(later)
     for j in range(first, last):
         covered = 0.0
         for k in range(group_ptr[j], group_ptr[j + 1]):
             covered += bar[group_idx[k]]
         degree = group_ptr[j + 1] - group_ptr[j]
-        u[j] = min(1.0, max(0.0, u[j] + balance * (1.0 - covered) / degree))
+        old = u[j]
+        u[j] = min(1.0, max(0.0, old + balance * (1.0 - covered) / degree))
+        for k in range(n_later):
+            # Where more covers count than the price says they are worth, it rises, up to the next.
+            more = old + balance * (2.0 + k - covered) / degree
+            u[j] = max(u[j], min(more, later[k, j]))
         u_mean[j] += u[j] / n_steps
         price[j] = weight[j] * u[j]
 
@@ -244,15 +253,18 @@ def primal_dual(m, weight, x, u, mu, theta, scale, balance, n_steps):  # type: i
 
 @_njit
 def covered_share(m, x):  # type: ignore[no-untyped-def]
-    """How far a fractional x covers each group, at most 1."""
+    """What a fractional x covers of each group's weight: at most 1 and its later covers."""
     group_ptr = m.group_ptr
     group_idx = m.group_idx
+    later = m.later
     out = np.empty(len(m.weight))
     for j in range(len(m.weight)):
         total = 0.0
         for k in range(group_ptr[j], group_ptr[j + 1]):
             total += x[group_idx[k]]
         out[j] = min(1.0, total)
+        for k in range(len(later)):
+            out[j] += later[k, j] * min(1.0, max(0.0, total - 1.0 - k))
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -166,7 +167,7 @@ def solve_lexicographic(
         proven = bounds[-1] - found[-1] <= programme.TOLERANCE * abs(bounds[-1])
         give = 0.0 if tolerance or proven else EQUAL
         methods.append(step.method)
-        reproducible &= step.reproducible
+        reproducible &= step.reproducible and time.monotonic() <= steps.deadline
     assert chosen is not None
     chosen = prune(request, wanted, chosen)
     covered = covered_cells(request, chosen)
@@ -274,6 +275,8 @@ class _Steps:
         request = request.in_unit(self.unit)
         wanted = [replace(o, demand=o.demand / unit) for o, unit in zip(wanted, units, strict=True)]
         self.request, self.wanted, self.seed, self.effort = request, wanted, seed, effort
+        limit_s = effort.time_limit_s
+        self.deadline = np.inf if limit_s is None else time.monotonic() + limit_s
         self.tight = tolerance == 0
         self.available, self.rows, self.limits = rows_of(request)
         masks = [floor.mask for floor in request.floors]
@@ -281,6 +284,14 @@ class _Steps:
             groups_of(request, o, self.available, masks if k == 0 else ())
             for k, o in enumerate(wanted)
         ]
+
+    def left_s(self) -> float | None:
+        """What is left of the wall clock; None where it has no limit."""
+        return None if self.deadline == np.inf else max(0.1, self.deadline - time.monotonic())
+
+    def patience_s(self) -> float:
+        """The same of one solver."""
+        return min(solving.PATIENCE_S, self.left_s() or np.inf)
 
     def programme(self, k: int, held: list[float]) -> Programme:
         """The whole programme of step k."""
@@ -303,25 +314,43 @@ class _Steps:
         held = [value * (1.0 - ROUNDING) for value in least]
         p = self.programme(k, held)
         several = max(o.at_least or 0 for o in self.wanted[: k + 1]) > 1
+        most = np.inf
         if p.matrix.nnz <= programme.SMALL:
             nodes = round(programme.NODES * max(self.effort.work, 0.05))
-            answer = programme.branch(p, nodes=nodes, seed=self.seed)
+            answer = programme.branch(
+                p, nodes=nodes, seed=self.seed, time_limit_s=self.patience_s()
+            )
             if answer.proven and answer.values is not None:
                 return self.step(answer)
             if answer.proven and several and k == 0:
                 raise self.out_of_reach(p)
         elif p.matrix.nnz <= ROOT and not several:
-            answer = programme.cut(p, nodes=1, gap=0.0, unit=1e-3 * programme.unit_of(p))
-            if answer.values is not None and programme.keeps(p, answer.values) and answer.proven:
-                return self.step(answer)
+            answer = programme.cut(
+                p,
+                nodes=1,
+                gap=0.0,
+                unit=1e-3 * programme.unit_of(p),
+                time_limit_s=self.patience_s(),
+            )
+            most = answer.bound
+            if answer.values is not None:
+                step = self.step(answer)
+                # What is held the solver counts up to its tolerance only, whatever is covered.
+                values = self.variables(k, step.chosen)
+                if programme.keeps(p, values):
+                    if most - float(p.gain @ values) <= programme.TOLERANCE * most:
+                        return step
+                    before = self.better(k, held, before, step.chosen)
         start, bound, method, sure = before, np.inf, "", True
-        # What covers the most over all carriers says little of what several serve.
-        if not several or before is None or p.matrix.nnz > programme.SIMPLEX:
+        # What covers the most over all carriers says little of what several serve, and prices of the
+        # covering model little of what is held at its best.
+        other = several or (k > 0 and self.tight)
+        if not other or before is None or p.matrix.nnz > programme.SIMPLEX:
             start, bound, method, sure = self.cover(k, held, before)
-        if not several and start is not None:
-            return _Step(start, bound, method, sure)
+            if not several and start is not None:
+                return _Step(start, min(bound, most), method, sure)
         # The covering model counted all carriers in the place of at least so many.
-        bound = self.sum_bound(k, held, bound)
+        bound = min(most, self.sum_bound(k, held, bound))
         found = self.of_several(k, p, least, start, give, sure)
         if not found.level:
             found = found._replace(bound=min(bound, found.bound))
@@ -342,6 +371,8 @@ class _Steps:
         """
         left = programme.within(p, self.settled(k, least, give))
         q, last = left.programme, len(p.limit) - len(self.request.floors)
+        if start is not None and not len(q.gain):
+            return _Step(start, left.base, "what is held settles all", True)
         hard = np.flatnonzero((left.rows >= last - k) & (left.rows < last))
         tight = self.tight and len(hard) > 0
         if start is not None and not tight and not self.request.floors:
@@ -357,7 +388,15 @@ class _Steps:
         kept: pricing.Kept | None = None
         if tight:
             gives = np.where(left.rows[hard] == last - 1, give, 0.0)
-            kept = pricing.at_prices(q, hard, gives, known, work=self.effort.work, seed=self.seed)
+            kept = pricing.at_prices(
+                q,
+                hard,
+                gives,
+                known,
+                work=self.effort.work,
+                seed=self.seed,
+                time_limit_s=self.left_s(),
+            )
         answer, level = kept or (self.with_room(q, hard, known), False)
         if answer.values is None:
             if answer.proven and k == 0:
@@ -386,12 +425,26 @@ class _Steps:
     def with_room(self, q: Programme, hard: np.ndarray, known: np.ndarray | None) -> Answer:
         """A programme at once and, where that leaves much open, with what is held at a price."""
         work, seed = self.effort.work, self.seed
-        answer = programme.solve(q, seed=seed, work=work, polish=lambda shares: known, whole=True)
+        answer = programme.solve(
+            q,
+            seed=seed,
+            work=work,
+            polish=lambda shares: known,
+            whole=True,
+            time_limit_s=self.left_s(),
+        )
         value = -np.inf if answer.values is None else float(q.gain @ answer.values)
         if not len(hard) or answer.bound - value <= FAR * abs(answer.bound):
             return answer
         kept = pricing.at_prices(
-            q, hard, np.zeros(len(hard)), answer.values, price=pricing.FAIR, work=work, seed=seed
+            q,
+            hard,
+            np.zeros(len(hard)),
+            answer.values,
+            price=pricing.FAIR,
+            work=work,
+            seed=seed,
+            time_limit_s=self.left_s(),
         )
         if kept is None:
             return answer
@@ -441,7 +494,9 @@ class _Steps:
             part = Box(box.least[: sizes[i]], box.most[: sizes[i]])
             wanted = value * (1.0 - give) if i == k - 1 else value
             held = [of * (1.0 - ROUNDING) for of in least[:i]]
-            found = programme.settled(self.programme(i, held), wanted, part, steps=steps)
+            found = programme.settled(
+                self.programme(i, held), wanted, part, steps=steps, time_limit_s=self.left_s()
+            )
             if found is not None:
                 box.least[: sizes[i]], box.most[: sizes[i]] = found[0]
         return box
@@ -457,7 +512,7 @@ class _Steps:
             self.available,
             start,
         )
-        return swaps.run(round(moves * self.effort.work))
+        return swaps.run(round(moves * self.effort.work), self.deadline)
 
     def cover(
         self, k: int, held: list[float], before: np.ndarray | None
@@ -502,7 +557,8 @@ class _Steps:
             rows,
             needs + held_here,
         )
-        solution = solving.solve(model.arrays, seed=self.seed, effort=self.effort)
+        effort = replace(self.effort, time_limit_s=self.left_s())
+        solution = solving.solve(model.arrays, seed=self.seed, effort=effort)
         spare = sum(need for _, _, need in held_here)
         if solution.chosen is None:
             if before is None:

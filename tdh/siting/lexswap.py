@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -115,8 +116,11 @@ class Swaps:
         p = int(np.argmax(merit))
         return p, float(gains[-1, p])
 
-    def run(self, moves: int) -> np.ndarray:
-        """Additions and exchanges as long as they help, at most so many tries."""
+    def run(self, moves: int, deadline: float = np.inf) -> np.ndarray:
+        """Additions and exchanges as long as they help, at most so many tries.
+
+        ``deadline`` is one of the monotonic clock.
+        """
         tried, helped = 0, True
         shape = (len(self.covers), self.n_sites)
         while helped and tried < moves:
@@ -124,11 +128,13 @@ class Swaps:
             now = self.values()
             p, gain = self._best(now)
             while p >= 0 and gain > 1e-9 * max(1.0, float(now[-1])) and tried < moves:
+                if time.monotonic() > deadline:
+                    break
                 self._move(p, 1)
                 tried, helped, now = tried + 1, True, self.values()
                 p, gain = self._best(now)
             for p in np.flatnonzero(self.chosen & self.free).tolist():
-                if tried >= moves:
+                if tried >= moves or time.monotonic() > deadline:
                     break
                 tried += 1
                 before = self.values()

@@ -11,7 +11,8 @@ Every problem is reduced to the *covering model*
 A *pair* p is a site for a carrier; a *group* j is all cells of one carrier that exactly the same
 sites cover (so nothing is lost by adding up their demand); each pair belongs to one *budget* m;
 the *rows* A (non-negative, sparse) hold sharing, spacing and whatever else limits sets of pairs;
-*floors* f are sets of groups with a least covered demand.
+*floors* f are sets of groups with a least covered demand. Where later covers of a group count too
+(:mod:`tdh.siting.backup`), a share of its weight stands for each.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ class Arrays(NamedTuple):
         The rows of a pair.
     floor_ptr, floor_idx, need
         The floors of a group; the demand still needed.
+    later : (n_later, n_groups) float64
+        What a group's second, third, … cover counts, as shares of its weight that do not rise; none
+        in the covering model itself. There are no floors beside them.
     """
 
     cover_ptr: np.ndarray
@@ -68,6 +72,7 @@ class Arrays(NamedTuple):
     floor_ptr: np.ndarray
     floor_idx: np.ndarray
     need: np.ndarray
+    later: np.ndarray = np.zeros((0, 0))
 
     @property
     def n_pairs(self) -> int:

@@ -12,6 +12,7 @@ at a price it finds many.
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from tdh.siting.programme import (
     simplex,
     unit_of,
 )
+from tdh.siting.solving import PATIENCE_S
 
 PRICE = 4.0
 """What a row costs in the objective, in prices of the relaxation. Those are too low: a plan of
@@ -64,7 +66,13 @@ class Kept(NamedTuple):
 
 
 def priced(
-    p: Programme, hard: np.ndarray, prices: np.ndarray, *, nodes: int, gap: float | None = None
+    p: Programme,
+    hard: np.ndarray,
+    prices: np.ndarray,
+    *,
+    nodes: int,
+    gap: float | None = None,
+    time_limit_s: float = PATIENCE_S,
 ) -> Answer:
     """The programme with some rows in the objective, by branch and cut.
 
@@ -79,6 +87,8 @@ def priced(
         Work limit.
     gap : float, optional
         Gap at which to stop, in the unit of gains.
+    time_limit_s : float
+        A last resort.
 
     Returns
     -------
@@ -94,6 +104,7 @@ def priced(
         nodes=nodes,
         gap=within,
         unit=unit_of(p),
+        time_limit_s=time_limit_s,
     )
     bound = answer.bound + float(prices @ p.limit[hard]) + DOUBT * worth
     return Answer(answer.values, bound, False, "HiGHS at prices", answer.reproducible)
@@ -108,6 +119,7 @@ def at_prices(
     price: float | None = None,
     work: float,
     seed: int,
+    time_limit_s: float | None = None,
 ) -> Kept | None:
     """Prices raised until the plan at them keeps the rows.
 
@@ -126,6 +138,8 @@ def at_prices(
     work : float
         Factor on the work limits.
     seed : int
+    time_limit_s : float, optional
+        Wall clock; an answer that it ended is marked as not reproducible.
 
     Returns
     -------
@@ -133,7 +147,12 @@ def at_prices(
         Where no price was high enough, the best plan of what those at all prices choose; None where
         the relaxation, whose prices come first, takes too long.
     """
-    relaxed = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1)))
+    deadline = np.inf if time_limit_s is None else time.monotonic() + time_limit_s
+
+    def left_s() -> float:
+        return float(np.clip(deadline - time.monotonic(), 0.1, PATIENCE_S))
+
+    relaxed = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1)), time_limit_s=time_limit_s)
     if relaxed is None:
         return None
     _, bound, prices = relaxed
@@ -147,7 +166,7 @@ def at_prices(
     for _ in range(RAISED):
         prices = np.minimum(prices, most)
         nodes = max(1, round(NODES * work))
-        part = priced(p, hard, prices, nodes=nodes, gap=NEAR * abs(bound))
+        part = priced(p, hard, prices, nodes=nodes, gap=NEAR * abs(bound), time_limit_s=left_s())
         reproducible &= part.reproducible
         if part.values is None:
             break
@@ -162,11 +181,15 @@ def at_prices(
             best = _better(p, best, part.values)
         if not missed.any() or (prices[missed] >= most[missed]).all():
             break
+        if time.monotonic() > deadline:
+            reproducible = False
+            break
         prices = (price or RAISE) * prices
     if best is None or bound - float(p.gain @ best) > NEAR * abs(bound):
         upper = np.ones(len(p.gain))
         upper[: p.n_whole] = taken
-        part = branch(p, nodes=max(1, round(UNION_NODES * work)), seed=seed, most=upper)
+        nodes = max(1, round(UNION_NODES * work))
+        part = branch(p, nodes=nodes, seed=seed, most=upper, time_limit_s=left_s())
         reproducible &= part.reproducible
         method += " + SCIP on what its plans hold"
         if part.values is not None and keeps(p, part.values):

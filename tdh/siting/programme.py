@@ -126,6 +126,7 @@ def solve(
     work: float = 1.0,
     polish: Polish | None = None,
     whole: bool = False,
+    relaxed: tuple[np.ndarray, float] | None = None,
     time_limit_s: float | None = None,
 ) -> Answer:
     """The best plan within the effort, and a bound.
@@ -146,6 +147,9 @@ def solve(
     whole : bool
         Whether HiGHS may take the programme whole where the relaxation (then by the simplex
         method) leaves much open: many rows, few of them long.
+    relaxed : tuple of (n,) float64 and float, optional
+        Of the relaxation, how far it chooses at least the whole variables, and a bound, where a
+        method is known that is better than PDLP.
     time_limit_s : float, optional
         Wall clock of relaxation and branching; an answer that it ended is marked as not
         reproducible.
@@ -164,16 +168,22 @@ def solve(
         answer = branch(p, nodes=nodes, seed=seed, time_limit_s=left_s())
         if answer.proven:
             return answer
-    found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1))) if whole else None
+    found = None
+    if whole:
+        left = None if time_limit_s is None else left_s()
+        found = simplex(p, steps=round(SIMPLEX_STEPS * max(work, 0.1)), time_limit_s=left)
     best, reproducible = None, True
-    if found is None:
+    if found is None and relaxed is not None:
+        shares, bound = relaxed
+        methods = ["primal-dual bound"]
+    elif found is None:
         most = min(ITERATIONS, max(300.0, STEPS / max(1, p.matrix.nnz)))
         left = None if time_limit_s is None else left_s()
-        found = relax(p, iterations=round(most * max(work, 0.1)), time_limit_s=left)
+        shares, bound, _ = relax(p, iterations=round(most * max(work, 0.1)), time_limit_s=left)
         methods = ["PDLP bound"]
     else:
+        shares, bound, _ = found
         methods = ["simplex bound"]
-    shares, bound, _ = found
     if polish is not None:
         best = polish(shares[: p.n_whole])
         methods.append("greedy and exchanges")
@@ -183,7 +193,7 @@ def solve(
     value = -np.inf if best is None else float(p.gain @ best)
     part: Answer | None = None
     if whole and bound - value > NEAR * abs(bound) and p.matrix.nnz <= WHOLE:
-        part = cut(p, nodes=max(1, round(WHOLE_NODES * work)))
+        part = cut(p, nodes=max(1, round(WHOLE_NODES * work)), time_limit_s=left_s())
         reproducible = part.reproducible
         methods.append(part.method)
         if part.values is None and part.proven and best is None:
@@ -222,6 +232,7 @@ def cut(
     box: Box | None = None,
     gap: float = NEAR / 10,
     unit: float | None = None,
+    time_limit_s: float = PATIENCE_S,
 ) -> Answer:
     """Branch and cut by HiGHS, which needs few nodes where cuts close most of the gap.
 
@@ -236,6 +247,8 @@ def cut(
         Relative gap at which to stop.
     unit : float, optional
         The gain that is one to the solver, whose tolerances are absolute; the greatest by default.
+    time_limit_s : float
+        A last resort: an answer that it ended is marked as not reproducible.
 
     Returns
     -------
@@ -256,9 +269,9 @@ def cut(
         ),
         bounds=optimize.Bounds(box.least, box.most),
         integrality=np.arange(len(p.gain)) < p.n_whole,
-        options={"node_limit": nodes, "mip_rel_gap": gap, "time_limit": PATIENCE_S},
+        options={"node_limit": nodes, "mip_rel_gap": gap, "time_limit": time_limit_s},
     )
-    in_time = time.monotonic() - begun < PATIENCE_S
+    in_time = time.monotonic() - begun < time_limit_s
     every = float(np.maximum(p.gain, 0).sum())
     if found.x is None:
         none = found.status == _NONE
@@ -329,7 +342,7 @@ def branch(
 
 
 def simplex(
-    p: Programme, *, steps: int, box: Box | None = None
+    p: Programme, *, steps: int, box: Box | None = None, time_limit_s: float | None = None
 ) -> tuple[np.ndarray, float, np.ndarray] | None:
     """As :func:`relax`, to the end, by the dual simplex method; None if that takes too long."""
     if p.matrix.nnz > SIMPLEX:
@@ -342,7 +355,7 @@ def simplex(
         b_ub=p.limit / by_row,
         bounds=np.column_stack(box),
         method="highs-ds",
-        options={"maxiter": steps},
+        options={"maxiter": steps, "time_limit": time_limit_s},
     )
     if found.status != 0:
         return None
@@ -350,7 +363,9 @@ def simplex(
     return np.clip(found.x, 0.0, 1.0), proven_by(p, prices, box), prices
 
 
-def settled(p: Programme, least: float, box: Box, *, steps: int) -> tuple[Box, float] | None:
+def settled(
+    p: Programme, least: float, box: Box, *, steps: int, time_limit_s: float | None = None
+) -> tuple[Box, float] | None:
     """What every plan that gains at least so much holds, and leaves, by the relaxation's prices.
 
     A variable whose reduced gain is more than what the bound leaves above ``least`` cannot be
@@ -364,6 +379,8 @@ def settled(p: Programme, least: float, box: Box, *, steps: int) -> tuple[Box, f
         What is known already.
     steps : int
         Of the simplex method.
+    time_limit_s : float, optional
+        Its wall clock.
 
     Returns
     -------
@@ -378,7 +395,7 @@ def settled(p: Programme, least: float, box: Box, *, steps: int) -> tuple[Box, f
     >>> box.least.tolist(), box.most.tolist(), bound
     ([1.0, 0.0, 0.0], [1.0, 1.0, 0.0], 6.0)
     """
-    found = simplex(p, steps=steps, box=box)
+    found = simplex(p, steps=steps, box=box, time_limit_s=time_limit_s)
     if found is None:
         return None
     _, bound, prices = found

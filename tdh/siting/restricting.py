@@ -60,7 +60,10 @@ def restrict(m: Arrays, free: np.ndarray, forced: np.ndarray) -> Part | None:
     )
     blocked = _blocked(m, limit, row_limit)
     free = free & ~blocked
-    ptr, idx, merged, cell, group = aggregate(cover, weight, free, signature_of(masks, m.n_groups))
+    # Of later covers only what counts alike is one group.
+    alike = [share == value for share in m.later for value in np.unique(share)[1:]]
+    signature = signature_of([*masks, *alike], m.n_groups)
+    ptr, idx, merged, cell, group = aggregate(cover, weight, free, signature)
     free = free & (np.diff(ptr) > 0)
     cover_ptr = np.concatenate([[0], np.cumsum(np.diff(ptr)[free])]).astype(np.int64)
     group_ptr, group_idx = kernels.transpose(cover_ptr, idx, len(merged))
@@ -92,6 +95,7 @@ def restrict(m: Arrays, free: np.ndarray, forced: np.ndarray) -> Part | None:
         floor_ptr,
         floor_idx,
         need,
+        m.later[:, cell] if len(m.later) else m.later,
     )
     return Part(arrays, free, forced, float(m.weight[done].sum()), group, binding)
 

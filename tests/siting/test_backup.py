@@ -15,6 +15,7 @@ from tdh.errors import InfeasibleError, InputError, NoSolutionError
 from tdh.siting import (
     Effort,
     Status,
+    backup,
     programme,
     solve_allocation,
     solve_backup_cover,
@@ -146,3 +147,39 @@ def test_a_time_limit_ends_the_search_and_is_told() -> None:
     backup = solve_backup_cover(near, demand, (1, 0.5), 40, effort=effort)
     assert not backup.plan.reproducible
     assert verify_backup(backup, near, demand, (1, 0.5), 40) == []
+
+
+def test_prices_bound_as_tightly_as_the_relaxation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fixed pairs, costs and three covers; and no programme is written out where it is large."""
+    rng = np.random.default_rng(4)
+    sites, cells = rng.random((80, 2)), rng.random((900, 2))
+    near = np.linalg.norm(sites[:, None] - cells, axis=2) < 0.13
+    problem: dict[str, Any] = {
+        "footprints": [sparse.csr_array(near & (rng.random(near.shape) < 0.8)) for _ in range(2)],
+        "demand": rng.gamma(1.0, 5.0, (2, 900)),
+        "weights": (2.0, 1.0, 0.5),
+        "max_sites": [9, 7],
+        "sharing_capacity": 1,
+        "xy_m": sites * 5_000,
+        "spacing_m": 300.0,
+        "fixed": [(0, 3), (0, 17), (1, 40)],
+    }
+    relaxed: list[float] = []
+    solve = programme.solve
+
+    def noted(p: programme.Programme, **options: Any) -> programme.Answer:
+        found = programme.simplex(p, steps=100_000)
+        assert found is not None
+        relaxed.append(found[1])
+        return solve(p, **options)
+
+    monkeypatch.setattr(programme, "solve", noted)
+    plans = [solve_backup_cover(**problem)]
+    monkeypatch.setattr(backup, "WHOLE", -1)
+    plans.append(solve_backup_cover(**problem))
+    assert len(relaxed) == 1
+    for made in plans:
+        assert verify_backup(made, **problem) == []
+        assert "primal-dual bound" in made.plan.method
+        assert made.plan.objective >= 0.98 * relaxed[0]
+        assert relaxed[0] * (1 - 1e-9) <= plans[1].plan.bound <= relaxed[0] * (1 + 1e-3)

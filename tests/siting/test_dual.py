@@ -36,3 +36,16 @@ def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("x", "reduced", "u", "mu", "phi"):
             np.testing.assert_array_equal(getattr(threaded, name), getattr(serial, name))
     assert {2, 3} <= set(calls)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_bound_may_fall_to_nothing() -> None:
+    """Where nothing may be chosen the bound is zero, from which no share of it is counted."""
+    near = sparse.csr_array(np.eye(3, dtype=bool))
+    m = model_of(check([near], np.full((1, 3), 1e9), 1)).arrays._replace(limit=np.zeros(1))
+    loose = dual.bound_of(m, np.zeros(3), np.zeros(0), np.zeros(0))[0]
+    start = dual.Prices(
+        loose, np.zeros(3), np.zeros(3), np.ones(3), np.zeros(0), np.zeros(0), m.weight
+    )
+    found = dual.relax(m, chunks=8, tolerance=1e-6, start=start)
+    assert found.bound == pytest.approx(0.0, abs=1e-5)

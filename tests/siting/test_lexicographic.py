@@ -252,6 +252,54 @@ def test_recount_finds_what_is_wrong() -> None:
         assert words in text
 
 
+def rings(seed: int) -> tuple[list[sparse.csr_array], list[Any]]:
+    """Two carriers' sites in a square, people in it, and those at its edge to be served first."""
+    rng = np.random.default_rng(seed)
+    sites, cells = rng.random((40, 2)), rng.random((300, 2))
+    near = np.linalg.norm(sites[:, None] - cells, axis=2) < 0.12
+    footprints = [sparse.csr_array(near & (rng.random(near.shape) < 0.8)) for _ in range(2)]
+    people = rng.random((2, 300))
+    edge = np.where(cells[:, 0] < 0.2, rng.random(300), 0.0)
+    return footprints, [Objective(edge, 1), people]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_node_proves_a_plan_though_the_solver_counts_less_of_what_is_held(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may leave a held group uncounted, within its tolerance, whose pairs it has chosen."""
+    footprints, wanted = rings(seed)
+    exact = solve_lexicographic(footprints, wanted, 4)
+    monkeypatch.setattr(programme, "SMALL", -1)
+    plan = solve_lexicographic(footprints, wanted, 4)
+    assert plan.methods == ("HiGHS", "HiGHS")
+    assert plan.statuses == (Status.OPTIMAL, Status.OPTIMAL)
+    assert plan.found == pytest.approx(exact.found)
+    assert verify_lexicographic(plan, footprints, wanted, 4) == []
+
+
+def test_a_time_limit_ends_every_step_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    footprints, wanted = rings(0)
+    wanted.insert(1, Objective(wanted[1].sum(axis=0), 2))
+    given: list[float] = []
+    for name in ("branch", "cut"):
+        solver = getattr(programme, name)
+
+        def timed(*args: Any, solver: Any = solver, **options: Any) -> Any:
+            given.append(options["time_limit_s"])
+            return solver(*args, **options)
+
+        monkeypatch.setattr(programme, name, timed)
+    monkeypatch.setattr(pricing, "cut", programme.cut)
+    monkeypatch.setattr(pricing, "branch", programme.branch)
+    for small in (programme.SMALL, -1):
+        monkeypatch.setattr(programme, "SMALL", small)
+        plan = solve_lexicographic(footprints, wanted, 4, effort=Effort(time_limit_s=0.01))
+        assert not plan.reproducible
+        assert verify_lexicographic(plan, footprints, wanted, 4) == []
+    assert given and max(given) <= 0.1
+
+
 def test_wrong_objectives_are_all_named() -> None:
     near = sparse.csr_array(np.eye(2, dtype=bool))
     with pytest.raises(InputError) as caught:
@@ -377,3 +425,23 @@ def test_a_floor_that_several_cannot_serve_is_named(
     assert (problem.where, problem.value) == ("floors[0]", 5.0)
     assert "lowers it by 5" in problem.render("en")
     assert "5 下げます" in problem.render("ja")
+
+
+def test_what_is_held_may_settle_every_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programme, "SMALL", -1)
+    monkeypatch.setattr(lexicographic, "ROOT", -1)
+    near = sparse.csr_array(np.eye(2, dtype=bool))
+    wanted = [np.array([[5.0, 3.0]]), np.zeros((1, 2))]
+    plan = solve_lexicographic([near], wanted, 1, fixed=[(0, 0)])
+    assert (plan.found.tolist(), plan.bounds.tolist()) == ([5.0, 0.0], [5.0, 0.0])
+
+
+def test_people_served_first_bound_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prices of the covering model say little of what is held at its best."""
+    monkeypatch.setattr(programme, "SMALL", -1)
+    monkeypatch.setattr(lexicographic, "ROOT", -1)
+    footprints, wanted = rings(1)
+    plan = solve_lexicographic(footprints, wanted, 4, effort=Effort(work=0.1))
+    assert plan.methods[1] == "HiGHS at prices"
+    assert (plan.gaps < 1e-3).all()
+    assert verify_lexicographic(plan, footprints, wanted, 4) == []
