@@ -40,10 +40,10 @@ RULE_TEXT: dict[str, Text] = {
     "welfare_maximal": Text(
         "Welfare-maximal: of all awards that the places and caps allow, those with the most points "
         "in total; an award's points are its stated value, or the length of the longest list plus "
-        "one minus its rank, times the tenants it serves. Ties by the published seed. Classes of "
+        "one minus its place in its carrier's list, times the tenants it serves. Ties by the published seed. Classes of "
         "priority are settled one after another.",
         "総得点最大方式:共用数と上限の範囲で、得点の合計が最大になる組合せとします。得点は申告価値、または"
-        "(最長の希望数+1-順位)に、利用事業者数を掛けたものです。同点は公表済みの乱数種で決め、"
+        "(最長の希望数+1-自社の希望の中での順番)に、利用事業者数を掛けたものです。同点は公表済みの乱数種で決め、"
         "優先区分は上位から順に決めます。",
     ),
     "lexicographic_fairness": Text(

@@ -104,6 +104,20 @@ def test_welfare_is_the_most_that_can_be(seed: int, sizes: bool) -> None:
     assert award.points == best
 
 
+@given(seeds)
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_a_great_rank_makes_no_list_longer(seed: int) -> None:
+    """Ranks may have gaps; whoever states a rank of a million does not drown the others' ranks."""
+    market = random_market(np.random.default_rng(seed))
+    market["requests"]["tenants"] = 1 + np.arange(len(market["requests"])) % 3
+    for rule in ("welfare_maximal", "lexicographic_fairness"):
+        award = matching.match(**market, rule=rule)
+        gaps = market["requests"].assign(rank=market["requests"]["rank"] ** 5 * 1_000)
+        again = matching.match(**{**market, "requests": gaps}, rule=rule)
+        assert again.pairs == award.pairs
+        assert again.points == award.points
+
+
 @given(seeds, st.booleans())
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_fairness_is_the_leximin_of_counts(seed: int, sizes: bool) -> None:
