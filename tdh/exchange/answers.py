@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tdh.errors import ExchangeError, Problem, refused
 from tdh.exchange import archive
 from tdh.exchange.checks import load_json, problems_of
+from tdh.exchange.rounds import TenantName
 from tdh.language import Text
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Request(_Strict):
     )
     conditions: Long = Field(default="", description="Conditions, in words")
     places: int = Field(default=1, ge=1, le=20, strict=True, description="Places that it takes")
-    tenants: tuple[Short, ...] = Field(
+    tenants: tuple[TenantName, ...] = Field(
         default=(), max_length=20, description="Carriers that a sharing firm would serve there"
     )
 
@@ -350,11 +351,27 @@ def read_answer(path: str | os.PathLike[str], offer: Offer | str | os.PathLike[s
         With everything that is wrong: sizes, paths, form, unknown assets, ranks given twice,
         another round, carrier or package.
     """
-    from tdh.exchange import form
     from tdh.exchange.offer import Offer, read_offer
 
     if not isinstance(offer, Offer):
         offer = read_offer(offer)
+    answer = read_form(path)
+    problems = check(answer, offer, Path(path).name)
+    if problems:
+        raise ExchangeError(*problems)
+    return answer
+
+
+def read_form(path: str | os.PathLike[str]) -> Answer:
+    """An answer as it was sent, of whichever package; only its form is checked.
+
+    Raises
+    ------
+    ExchangeError
+        With everything that is wrong with its form.
+    """
+    from tdh.exchange import form
+
     path = Path(path)
     where = path.name
     raw = _head(path)
@@ -366,14 +383,9 @@ def read_answer(path: str | os.PathLike[str], offer: Offer | str | os.PathLike[s
         ) as z:
             if "[Content_Types].xml" in z.names:
                 content = form.read(raw, where)
-                where = f"{where} "
             else:
                 content = _unzipped(z)
-    answer = validate(content, where.strip())
-    problems = check(answer, offer, where.strip())
-    if problems:
-        raise ExchangeError(*problems)
-    return answer
+    return validate(content, where)
 
 
 def _head(path: Path) -> bytes:
