@@ -9,18 +9,16 @@ it. The command line turns a family into an exit code.
 from __future__ import annotations
 
 import errno
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tdh.language import Language, Text, current
+from tdh.language import Language, Text, current, printable
 
 MAX_SHOWN = 50
 MAX_LETTERS = 200
 MAX_PLACE = 1000
 """Most letters that are shown of a value, and of the place where it stands."""
-_UNPRINTED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,9 @@ class Problem:
 
         line = show(self.what)
         if self.where is not None:
-            line = f"{_shown(show(self.where), MAX_PLACE)}: {line}"
+            line = f"{printable(show(self.where), MAX_PLACE)}: {line}"
         if self.value is not None:
-            line += f": {_shown(str(self.value))}"
+            line += f": {printable(str(self.value), MAX_LETTERS)}"
         if self.expected is not None:
             word = "正しくは" if language == "ja" else "expected"
             line += f" ({word}: {show(self.expected)})"
@@ -72,19 +70,6 @@ class Problem:
 
     def __str__(self) -> str:
         return self.render()
-
-
-def _shown(text: str, most: int = MAX_LETTERS) -> str:
-    r"""What a stranger may have written, for a terminal: of bounded length, and in one line.
-
-    Control characters, and those that turn the direction of writing, are spelled out: they could
-    clear the screen or feign other messages.
-
-    >>> print(_shown("a\x1b[2J\u202eb\nError: none"))
-    a\x1b[2J\u202eb\nError: none
-    """
-    cut = f"{text[:most]}{'…' if len(text) > most else ''}"
-    return "".join(repr(c)[1:-1] if unicodedata.category(c) in _UNPRINTED else c for c in cut)
 
 
 class TdhError(Exception):
