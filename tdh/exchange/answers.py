@@ -26,6 +26,7 @@ SCHEMA = "tdh-answer/1"
 MAX_BYTES = 50_000_000
 _MAX_TOTAL = 200_000_000
 _EXAMPLES = 10
+_WHOLE = ("rank", "antennas", "wanted_year", "places")
 
 Short = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
 Long = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)]
@@ -151,6 +152,8 @@ def _rows(requests: pd.DataFrame | Iterable[str | Mapping[str, Any]]) -> Iterabl
     """Requests from a table, from mappings, or from names in the order of preference."""
     if isinstance(requests, pd.DataFrame):
         frame = requests.reset_index() if requests.index.name == "asset_id" else requests
+        if "rank" in frame:  # as in the form: what has no rank is not wanted
+            frame = frame[frame["rank"].notna()]
         known = [name for name in Request.model_fields if name in frame.columns]
         requests = [
             {
@@ -160,9 +163,13 @@ def _rows(requests: pd.DataFrame | Iterable[str | Mapping[str, Any]]) -> Iterabl
             }
             for row in frame[known].astype(object).to_dict("records")
         ]
+    if isinstance(requests, str) or not isinstance(requests, Iterable):
+        raise ExchangeError(_no_requests(requests, "requests"))
     for rank, row in enumerate(requests, start=1):
         if isinstance(row, str):
             row = {"asset_id": row}
+        if not isinstance(row, Mapping):
+            raise ExchangeError(_no_requests(row, f"requests[{rank - 1}]"))
         yield {"rank": rank, **{k: _plain(k, v) for k, v in row.items()}}
 
 
@@ -170,7 +177,22 @@ def _plain(name: str, value: Any) -> Any:
     """A value as JSON has it; ``"n78, n79"`` is a list of bands."""
     if name in ("bands", "tenants") and isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
-    return value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+    if hasattr(value, "tolist") and not isinstance(value, str):
+        value = value.tolist()
+    # A column with gaps is one of floats, also of ranks and years.
+    return int(value) if name in _WHOLE and isinstance(value, float) and value % 1 == 0 else value
+
+
+def _no_requests(value: Any, where: str) -> Problem:
+    return Problem(
+        Text(
+            "it is neither an asset id nor a row of requests",
+            "アセットIDでも要望の行でもありません",
+        ),
+        value=value,
+        expected='["asset id", …], [{"asset_id": …, "rank": 1}, …], DataFrame',
+        where=where,
+    )
 
 
 def validate(content: Any, where: str) -> Answer:

@@ -113,7 +113,8 @@ class Offer:
         ----------
         requests : DataFrame, or iterable of str or mappings
             Asset ids in the order of preference; or rows with ``asset_id`` and any field of
-            :class:`tdh.exchange.Request` (``rank``: by default the place in the order).
+            :class:`tdh.exchange.Request` (``rank``: by default the place in the order; rows of a
+            table whose ``rank`` is missing are not requested).
         search_rings : iterable of SearchRing or mappings
             Where the carrier looks for sites beyond what is offered.
         contact : str
