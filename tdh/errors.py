@@ -13,9 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tdh.language import Language, Text, current
+from tdh.language import Language, Text, current, printable
 
 MAX_SHOWN = 50
+MAX_LETTERS = 200
+MAX_PLACE = 1000
+"""Most letters that are shown of a value, and of the place where it stands."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,9 @@ class Problem:
 
         line = show(self.what)
         if self.where is not None:
-            line = f"{show(self.where)}: {line}"
+            line = f"{printable(show(self.where), MAX_PLACE)}: {line}"
         if self.value is not None:
-            value = str(self.value)
-            line += f": {value[:200]}{'…' if len(value) > 200 else ''}"
+            line += f": {printable(str(self.value), MAX_LETTERS)}"
         if self.expected is not None:
             word = "正しくは" if language == "ja" else "expected"
             line += f" ({word}: {show(self.expected)})"

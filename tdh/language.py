@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import locale
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
 Language = Literal["en", "ja"]
+
+_UNPRINTED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 _language: ContextVar[Language] = ContextVar("tdh_language", default="en")
 
@@ -70,6 +73,19 @@ class Text:
 
     def __hash__(self) -> int:
         return hash((self.en, self.ja))
+
+
+def printable(text: str, most: int | None = None) -> str:
+    r"""What a stranger may have written, for a terminal: in one line, and of bounded length.
+
+    Control characters, and those that turn the direction of writing, are spelled out: they could
+    clear the screen or feign other messages.
+
+    >>> print(printable("a\x1b[2J\u202eb\nError: none"))
+    a\x1b[2J\u202eb\nError: none
+    """
+    cut = text if most is None or len(text) <= most else f"{text[:most]}…"
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) in _UNPRINTED else c for c in cut)
 
 
 def current() -> Language:

@@ -132,7 +132,7 @@ def command(
                 str(Text("--receive needs --receipts", "--receive には --receipts が必要です"))
             )
         for answer in answers:
-            when = stated.get(answer.name)
+            when = stated.get(str(answer))
             for receipt in exchange.note_receipts(receipts, [answer], who, when):
                 click.echo(f"{receipt.received.isoformat()}\t{receipt.file}\t{receipt.sha256}")
         return
@@ -160,8 +160,8 @@ def command(
             {
                 "rule": award.rule,
                 "seed": award.seed,
-                "awards": award.awards.to_dict("records"),
-                "refusals": award.refusals.to_dict("records"),
+                "awards": tables.records(award.awards),
+                "refusals": tables.records(award.refusals),
             }
         )
         return
@@ -171,15 +171,26 @@ def command(
 
 
 def _stated(received: tuple[str, ...], answers: tuple[Path, ...]) -> dict[str, date | datetime]:
-    """File name to when it arrived; a value without a name is for every answer."""
+    """Each answer's path to when it arrived; a value without a name is for every answer."""
     from tdh.exchange.receipts import parse_received
 
-    names = [path.name for path in answers]
     found: dict[str, date | datetime] = {}
     for value in sorted(received, key=lambda v: "=" in v):  # what names a file goes before
         name, _, when = value.rpartition("=")
-        name = Path(name).name
-        if name and name not in names:
+        named = [path for path in answers if not name or path == Path(name)]
+        named = named or [path for path in answers if path.name == name]
+        if len(named) > 1 and name:
+            raise click.BadParameter(
+                str(
+                    Text(
+                        "{name} is the name of several answers: say which with its folder",
+                        "{name} という名前の回答が複数あります。フォルダ名を付けて指定してください",
+                        name=name,
+                    )
+                ),
+                param_hint="--received",
+            )
+        if not named:
             raise click.BadParameter(
                 str(
                     Text(
@@ -203,5 +214,5 @@ def _stated(received: tuple[str, ...], answers: tuple[Path, ...]) -> dict[str, d
                 ),
                 param_hint="--received",
             ) from None
-        found.update(dict.fromkeys([name] if name else names, moment))
+        found.update(dict.fromkeys(map(str, named), moment))
     return found

@@ -73,12 +73,22 @@ def command(
 ) -> None:
     import tdh
     from tdh import exchange
+    from tdh.errors import ExchangeError, Problem
     from tdh.files import must_not_exist
 
     opened = tdh.read_run(run)
     carrier = options.known_carrier(opened, carrier)
     if answer_file is not None:
         answer = exchange.read_answer(answer_file, sent or run / "packages" / f"{carrier}.zip")
+        if answer.carrier != carrier:  # else its rings would be filed, and sent, as another's
+            raise ExchangeError(
+                Problem(
+                    Text("it is another carrier's answer", "別の事業者の回答です"),
+                    value=answer.carrier,
+                    expected=carrier,
+                    where=answer_file.name,
+                )
+            )
         target = out or run / "packages" / f"{carrier}-rings.zip"
         must_not_exist(target, overwrite)
         for row in exchange.write_rings(opened, answer, target).itertuples():

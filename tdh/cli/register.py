@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tdh.cli import ledgers, options, register_queries
 from tdh.cli.ledgers import Ledger
 from tdh.language import Text
+
+if TYPE_CHECKING:
+    from tdh.register import Event
+    from tdh.results import Run
 
 __all__ = ["Ledger", "command"]
 
@@ -67,7 +71,14 @@ def init(ledger: str | Path) -> None:
     "--round",
     "round_",
     default="",
-    help=str(Text("Record the run's offers in this round.", "この募集回の提示として記録します。")),
+    help=str(
+        Text(
+            "Record what the run's packages offer, in this round: its name, or its file (TOML), as "
+            "the packages were made with.",
+            "計算フォルダのパッケージの提示を、この募集回の提示として記録します。募集回の名称、または"
+            "パッケージ作成時の設定ファイル(TOML)を指定。",
+        )
+    ),
 )
 @click.option(
     "--amend",
@@ -95,23 +106,19 @@ def load(
     import tdh
     from tdh import inventory
     from tdh.errors import InputError, Problem
-    from tdh.register import Event, Register
+    from tdh.register import Register
 
-    plan = None
+    events: list[Event] = []
     if source.is_dir():
         run = tdh.read_run(source)
-        assets, plan = run.assets, run.plan
+        assets = run.assets
+        if round_:
+            events = _offers(run, round_, who, why)
     elif round_:
         text = Text("only a run folder holds offers", "提示があるのは計算フォルダだけです")
         raise InputError(Problem(text, where=str(source)))
     else:
         assets = inventory.read_assets(source).assets
-    columns = ["order", "bands", "people_gained", "reason_en"]
-    events = [] if plan is None or not round_ else [
-        Event("offer", who, asset=row["asset_id"], carrier=row["carrier_id"], round=round_,
-              why=why or row["reason_ja"], details={c: row[c] for c in columns})
-        for row in plan.drop(columns="geometry").to_dict("records")
-    ]  # fmt: skip
     with Register(ledger) as register:
         new = register.list_assets(assets, who, why, amend=amend)
         offered = len(register.record_new(events))
@@ -129,6 +136,29 @@ def load(
             )
         )
     )
+
+
+def _offers(run: Run, round_: str, who: str, why: str) -> list[Event]:
+    """The offers of a run, as its packages make them: what the plan gives a carrier need not be."""
+    from tdh import exchange
+    from tdh.exchange.offered import offered_assets
+    from tdh.register import Event
+
+    source = run.scenario.packages.round
+    terms = None
+    if round_.endswith(".toml"):
+        terms = exchange.read_round(round_)
+        round_ = terms.id
+    elif source is not None:
+        terms = exchange.read_round(source)
+    columns = ["order", "bands", "people_gained", "reason_en"]
+    return [
+        Event("offer", who, asset=row["asset_id"], carrier=carrier.id, round=round_,
+              why=why or row["reason_ja"], details={c: row[c] for c in columns})
+        for carrier in run.carriers
+        for row in offered_assets(run, carrier.id, terms.basis if terms else "own")
+        .drop(columns="geometry").reset_index().to_dict("records")
+    ]  # fmt: skip
 
 
 @command.command(

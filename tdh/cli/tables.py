@@ -11,7 +11,7 @@ import pandas as pd
 
 from tdh import schemas
 from tdh.cli import options
-from tdh.language import current
+from tdh.language import current, printable
 
 _WIDEST = 40
 
@@ -20,9 +20,7 @@ def show(table: pd.DataFrame, name: str, as_json: bool, rows: int | None = None)
     """Print a table; ``name`` is its name in ``columns.csv``, for the headings."""
     shown = table if rows is None else table.head(rows)
     if as_json:
-        options.print_json(
-            json.loads(shown.to_json(orient="records", force_ascii=False, double_precision=15))
-        )
+        options.print_json(records(shown))
         return
     heads = [_head(name, str(column)) for column in shown.columns]
     last = len(heads) - 1  # may be as long as it is: nothing stands behind it
@@ -40,6 +38,14 @@ def show(table: pd.DataFrame, name: str, as_json: bool, rows: int | None = None)
         click.echo("  ".join(cells).rstrip())
 
 
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON; what is missing is null."""
+    rows: list[dict[str, Any]] = json.loads(
+        table.to_json(orient="records", force_ascii=False, double_precision=15)
+    )
+    return rows
+
+
 def _head(table: str, column: str) -> str:
     """The heading of a column; of one that was joined from the assets, theirs."""
     if current() == "en":
@@ -53,7 +59,7 @@ def _cell(value: Any, widest: int | None) -> str:
         return "" if pd.isna(value) else f"{value:,.1f}"
     if value is None or value is pd.NA:
         return ""
-    text = " ".join(str(value).split())
+    text = printable(" ".join(str(value).split()))
     return text if widest is None or len(text) <= widest else text[: widest - 1] + "…"
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tdh.errors import ExchangeError, Problem, refused
 from tdh.exchange import archive
 from tdh.exchange.checks import load_json, problems_of
+from tdh.exchange.rounds import TenantName
 from tdh.language import Text
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ SCHEMA = "tdh-answer/1"
 MAX_BYTES = 50_000_000
 _MAX_TOTAL = 200_000_000
 _EXAMPLES = 10
+_WHOLE = ("rank", "antennas", "wanted_year", "places")
 
 Short = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
 Long = Annotated[str, StringConstraints(max_length=2000, strip_whitespace=True)]
@@ -53,7 +55,7 @@ class Request(_Strict):
     )
     conditions: Long = Field(default="", description="Conditions, in words")
     places: int = Field(default=1, ge=1, le=20, strict=True, description="Places that it takes")
-    tenants: tuple[Short, ...] = Field(
+    tenants: tuple[TenantName, ...] = Field(
         default=(), max_length=20, description="Carriers that a sharing firm would serve there"
     )
 
@@ -150,6 +152,8 @@ def _rows(requests: pd.DataFrame | Iterable[str | Mapping[str, Any]]) -> Iterabl
     """Requests from a table, from mappings, or from names in the order of preference."""
     if isinstance(requests, pd.DataFrame):
         frame = requests.reset_index() if requests.index.name == "asset_id" else requests
+        if "rank" in frame:  # as in the form: what has no rank is not wanted
+            frame = frame[frame["rank"].notna()]
         known = [name for name in Request.model_fields if name in frame.columns]
         requests = [
             {
@@ -159,9 +163,13 @@ def _rows(requests: pd.DataFrame | Iterable[str | Mapping[str, Any]]) -> Iterabl
             }
             for row in frame[known].astype(object).to_dict("records")
         ]
+    if isinstance(requests, str) or not isinstance(requests, Iterable):
+        raise ExchangeError(_no_requests(requests, "requests"))
     for rank, row in enumerate(requests, start=1):
         if isinstance(row, str):
             row = {"asset_id": row}
+        if not isinstance(row, Mapping):
+            raise ExchangeError(_no_requests(row, f"requests[{rank - 1}]"))
         yield {"rank": rank, **{k: _plain(k, v) for k, v in row.items()}}
 
 
@@ -169,7 +177,22 @@ def _plain(name: str, value: Any) -> Any:
     """A value as JSON has it; ``"n78, n79"`` is a list of bands."""
     if name in ("bands", "tenants") and isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
-    return value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+    if hasattr(value, "tolist") and not isinstance(value, str):
+        value = value.tolist()
+    # A column with gaps is one of floats, also of ranks and years.
+    return int(value) if name in _WHOLE and isinstance(value, float) and value % 1 == 0 else value
+
+
+def _no_requests(value: Any, where: str) -> Problem:
+    return Problem(
+        Text(
+            "it is neither an asset id nor a row of requests",
+            "アセットIDでも要望の行でもありません",
+        ),
+        value=value,
+        expected='["asset id", …], [{"asset_id": …, "rank": 1}, …], DataFrame',
+        where=where,
+    )
 
 
 def validate(content: Any, where: str) -> Answer:
@@ -350,11 +373,27 @@ def read_answer(path: str | os.PathLike[str], offer: Offer | str | os.PathLike[s
         With everything that is wrong: sizes, paths, form, unknown assets, ranks given twice,
         another round, carrier or package.
     """
-    from tdh.exchange import form
     from tdh.exchange.offer import Offer, read_offer
 
     if not isinstance(offer, Offer):
         offer = read_offer(offer)
+    answer = read_form(path)
+    problems = check(answer, offer, Path(path).name)
+    if problems:
+        raise ExchangeError(*problems)
+    return answer
+
+
+def read_form(path: str | os.PathLike[str]) -> Answer:
+    """An answer as it was sent, of whichever package; only its form is checked.
+
+    Raises
+    ------
+    ExchangeError
+        With everything that is wrong with its form.
+    """
+    from tdh.exchange import form
+
     path = Path(path)
     where = path.name
     raw = _head(path)
@@ -366,14 +405,9 @@ def read_answer(path: str | os.PathLike[str], offer: Offer | str | os.PathLike[s
         ) as z:
             if "[Content_Types].xml" in z.names:
                 content = form.read(raw, where)
-                where = f"{where} "
             else:
                 content = _unzipped(z)
-    answer = validate(content, where.strip())
-    problems = check(answer, offer, where.strip())
-    if problems:
-        raise ExchangeError(*problems)
-    return answer
+    return validate(content, where)
 
 
 def _head(path: Path) -> bytes:

@@ -19,7 +19,7 @@ import pandas as pd
 import pyogrio
 
 from tdh import schemas
-from tdh.exchange.text import cp932, neutral, plain
+from tdh.exchange.text import cell, cp932, plain
 
 LAYER = "offers"
 _FIXED_DATE = "2000-01-01T00:00:00.000Z"
@@ -89,7 +89,7 @@ def _csv_text(rows: Rows) -> str:
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(_names())
     for row in rows:
-        writer.writerow(["" if v is None else neutral(v) for v in row.values()])
+        writer.writerow(["" if v is None else cell(v) for v in row.values()])
     return buffer.getvalue()
 
 

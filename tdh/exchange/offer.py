@@ -11,12 +11,12 @@ from typing import Any, Literal
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from tdh import schemas
-from tdh.errors import DomainError, ExchangeError, Problem, SchemaError
+from tdh.errors import ExchangeError, Problem, SchemaError
 from tdh.exchange import answers, archive
 from tdh.exchange.checks import load_json, problems_of
 from tdh.exchange.package import SCHEMA, offer_digest
@@ -28,7 +28,7 @@ MAX_MANIFEST_BYTES = 50_000_000
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class _Member(_Strict):
@@ -51,6 +51,12 @@ class _Crs(_Strict):
 class _Notices(_Strict):
     ja: list[str]
     en: list[str]
+
+    @model_validator(mode="after")
+    def _in_pairs(self) -> _Notices:
+        if len(self.ja) != len(self.en):
+            raise ValueError("as many notices in Japanese as in English")
+        return self
 
 
 class _Manifest(_Strict):
@@ -113,7 +119,8 @@ class Offer:
         ----------
         requests : DataFrame, or iterable of str or mappings
             Asset ids in the order of preference; or rows with ``asset_id`` and any field of
-            :class:`tdh.exchange.Request` (``rank``: by default the place in the order).
+            :class:`tdh.exchange.Request` (``rank``: by default the place in the order; rows of a
+            table whose ``rank`` is missing are not requested).
         search_rings : iterable of SearchRing or mappings
             Where the carrier looks for sites beyond what is offered.
         contact : str
@@ -281,7 +288,9 @@ def _bands(manifest: _Manifest, where: str) -> tuple[dict[str, Band], list[Probl
     for i, entry in enumerate(manifest.bands):
         try:
             band = Band(**entry)
-        except (TypeError, DomainError) as error:
+            if band.id in bands or band.id not in manifest.carrier.bands:
+                raise ValueError(f"{band.id}: not one of the carrier's bands, each once")
+        except (TypeError, ValueError) as error:
             problems.append(
                 Problem(
                     Text("a band cannot be read", "バンドを読めません"),
@@ -311,6 +320,8 @@ def _table(
         frame = pd.DataFrame(rows, columns=None if rows else _columns())
         if len(frame) != manifest.assets:
             raise ValueError(f"{len(frame)} rows, {manifest.assets} in the manifest")
+        if not all(isinstance(row.get("asset_id"), str) and row["asset_id"] for row in rows):
+            raise ValueError("an asset_id is missing")
         longitude = frame["longitude"].to_numpy(dtype=float)
         latitude = frame["latitude"].to_numpy(dtype=float)
         if not (np.isfinite(longitude).all() and np.isfinite(latitude).all()):
@@ -319,7 +330,7 @@ def _table(
         return schemas.conform(gpd.GeoDataFrame(frame, geometry=points), "offers"), []
     except SchemaError as error:
         return None, list(error.problems)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         return None, [
             Problem(
                 Text("the table of assets cannot be read", "アセットの表を読めません"),

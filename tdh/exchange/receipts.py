@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -114,7 +115,9 @@ def note_receipts(
             problems.append(_unreadable(Path(answer), error))
             continue
         if digest not in known:
-            added.append(Receipt(Path(answer).name, digest, when, who))
+            # A name from a zip of another encoding need not be text; the hash is what counts.
+            name = Path(answer).name.encode("utf-8", errors="replace").decode("utf-8")
+            added.append(Receipt(name, digest, when, who))
             known.add(digest)
     if problems:
         raise ExchangeError(*problems)
@@ -192,10 +195,29 @@ def find(
     ----------
     answers : sequence of Path
     receipts : sequence of Receipt
-    stated : mapping of file name to date or datetime, or one for all, optional
+    stated : mapping of path or file name to date or datetime, or one for all, optional
     who : str
         Who states it.
+
+    Raises
+    ------
+    ExchangeError
+        If something is stated by a name that several answers bear.
     """
+    names = Counter(path.name for path in answers)
+    if isinstance(stated, Mapping):
+        unclear = [name for name, count in names.items() if count > 1 and name in stated]
+        if unclear:
+            raise ExchangeError(
+                Problem(
+                    Text(
+                        "a date of receipt is stated by a name that several answers bear",
+                        "受領日の指定に使われた名前の回答が複数あります",
+                    ),
+                    value=", ".join(unclear),
+                    fix=Text("state it by the path", "パスで指定してください"),
+                )
+            )
     first: dict[str, Receipt] = {}
     for receipt in receipts:
         held = first.get(receipt.sha256)
@@ -207,7 +229,9 @@ def find(
             digest = sha256(path)
         except OSError:
             continue  # what reads the answer says so
-        when = stated.get(path.name) if isinstance(stated, Mapping) else stated
+        when = (
+            stated.get(str(path), stated.get(path.name)) if isinstance(stated, Mapping) else stated
+        )
         if when is not None:
             found[path] = Receipt(path.name, digest, when, who)
         elif digest in first:

@@ -22,7 +22,7 @@ from tdh.exchange import archive
 from tdh.exchange.answers import Answer, SearchRing
 from tdh.exchange.formats import fixed_date
 from tdh.exchange.offered import FACTS
-from tdh.exchange.text import neutral
+from tdh.exchange.text import cell
 from tdh.language import Text
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _csv(frame: pd.DataFrame) -> bytes:
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow([_label(column) for column in frame.columns])
     for row in frame.astype(object).itertuples(index=False):
-        writer.writerow(["" if _missing(value) else neutral(value) for value in row])
+        writer.writerow(["" if _missing(value) else cell(value) for value in row])
     return "\ufeff".encode() + buffer.getvalue().encode("utf-8")
 
 

@@ -150,6 +150,9 @@ class Round(BaseModel):
     def _in_order(self) -> Round:
         if self.opens is not None and self.closes is not None and self.closes < self.opens:
             raise ValueError("closes lies before opens")
+        if self.once and not self.firms:
+            # Else anybody could name a rival as its tenant, and keep it off an asset.
+            raise ValueError("once needs firms: who may bring whom")
         areas = [area for zone in self.zones.values() for area in zone]
         twice = sorted({area for area in areas if areas.count(area) > 1})
         if twice:

@@ -14,7 +14,7 @@ import xlsxwriter
 
 from tdh import matching, schemas
 from tdh.errors import ExchangeError, Problem, TdhError
-from tdh.exchange.answers import Answer, read_answer
+from tdh.exchange.answers import Answer, check, read_form
 from tdh.exchange.offer import Offer, read_offer
 from tdh.exchange.receipts import Receipt, check_dates, find, read_receipts
 from tdh.exchange.rounds import Round
@@ -45,7 +45,7 @@ def match_round(
         The packages that were sent out, one per carrier.
     answers : paths
         What came back; each is held against the package that it answers.
-    received : mapping of file name to date or datetime, or one for all answers, optional
+    received : mapping of path or file name to date or datetime, or one for all answers, optional
         When answers arrived, as stated by ``who``; a date is a day in Japan.
     receipts : path, optional
         The list of receipts in which the desk noted it (:func:`tdh.exchange.note_receipts`).
@@ -126,12 +126,16 @@ def resolve(round: Round, offers: Sequence[Offer], answers: Sequence[Answer]) ->
 
     Every offered asset has the round's ``sharing_capacity`` of places (2 where it states none);
     what takes them is what the round's ``capacity_counts`` says. A cap counts a firm's awards as
-    anybody's, however many carriers they serve.
+    anybody's, however many carriers they serve. Tenants weigh in points where the round says who
+    may bring them, or where they take places.
     """
     tables = [answer.table for answer in answers]
     for table in tables:
         pairs = zip(table["places"], table["tenants"], strict=True)
         table["places"] = [round.places_of(stated, tenants) for stated, tenants in pairs]
+        if not round.firms and round.capacity_counts != "tenants":
+            # Whom anybody may name at no cost weighs nothing.
+            table["tenants"] = 1
     columns = ["carrier", "asset", "rank", "places", "tenants", "brings"]
     requests = pd.concat(tables) if tables else pd.DataFrame(columns=columns)
     places = 2 if round.sharing_capacity is None else round.sharing_capacity
@@ -158,16 +162,25 @@ def resolve(round: Round, offers: Sequence[Offer], answers: Sequence[Answer]) ->
 
 def _answer(path: Path, offers: list[Offer]) -> tuple[Answer | None, list[Problem]]:
     """An answer against the package of the carrier that it names; else why it fits none."""
-    found: list[Problem] = []
-    fewest: int | None = None
+    try:
+        answer = read_form(path)
+    except TdhError as error:
+        return None, list(error.problems)
+    if not offers:
+        return None, []
     for offer in offers:
-        try:
-            return read_answer(path, offer), []
-        except TdhError as error:
-            # Of all packages, the one that it fits best says most about what is wrong.
-            if fewest is None or len(error.problems) < fewest:
-                found, fewest = list(error.problems), len(error.problems)
-    return None, found
+        if offer.carrier_id == answer.carrier:
+            problems = check(answer, offer, path.name)
+            return (None, problems) if problems else (answer, [])
+    return None, [
+        Problem(
+            Text("it is the answer of a carrier without a package here",
+                 "パッケージが指定されていない事業者の回答です"),
+            value=answer.carrier,
+            expected=", ".join(offer.carrier_id for offer in offers),
+            where=f"{path.name}: carrier",
+        )
+    ]  # fmt: skip
 
 
 def _twice(path: Path, carrier: str) -> Problem:

@@ -30,6 +30,15 @@ def neutral(value: Any) -> Any:
     return value
 
 
+def cell(value: Any) -> Any:
+    """A cell of a CSV for a carrier: no formula, and nothing that a terminal would obey.
+
+    >>> cell("\x1b=1+1"), cell("\x07bell\x1b[2J"), cell(2)
+    ("'=1+1", 'bell[2J', 2)
+    """
+    return neutral(plain(value) if isinstance(value, str) else value)
+
+
 def plain(value: str) -> str:
     """Text without characters that XML forbids (control characters, lone surrogates).
 

@@ -99,7 +99,7 @@ def accept(market: Market) -> Award:
     chosen[[request for kept in held.values() for request in kept]] = True
     promises = {"stable": market.simple, "strategy_proof": _strategy_proof(market)}
     won = np.bincount(market.carrier[chosen], minlength=len(market.carriers))
-    why = {i: _reason(market, i, held) for i in np.flatnonzero(chosen).tolist()}
+    why = {i: _reason(market, i) for i in np.flatnonzero(chosen).tolist()}
     causes = {
         i: _refusal(market, i, held, won, bool(refused[i]), bool(impossible[i]), promises)
         for i in np.flatnonzero(~chosen).tolist()
@@ -162,14 +162,12 @@ def blocking_pairs(market: Market, chosen: np.ndarray) -> list[int]:
 # --- reasons -------------------------------------------------------------------------------------
 
 
-def _reason(market: Market, request: int, held: dict[int, set[int]]) -> Text:
-    asset = int(market.asset[request])
+def _reason(market: Market, request: int) -> Text:
+    """Why the asset kept it; how many applied is not for one applicant to know."""
     return Text(
-        "the asset kept {kept} of {asked} applicants, this one among them "
-        "(class {cls}, lot {lot:.4f})",
-        "申込可能な {asked} 件のうち {kept} 件を受け入れ、その1件です(優先区分 {cls}、抽選番号 {lot:.4f})",
-        kept=len(held[asset]),
-        asked=len(market.of_asset[asset]),
+        "the asset kept it: by class and lot its places last for it (class {cls}, lot {lot:.4f})",
+        "優先区分・抽選番号の順で共用数の範囲に入り、受け入れられました"
+        "(優先区分 {cls}、抽選番号 {lot:.4f})",
         cls=int(market.priority[request]),
         lot=float(market.lot[request]),
     )

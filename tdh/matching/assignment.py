@@ -7,6 +7,8 @@ lacked. Requests of several places make it a mixed-integer program.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
@@ -374,9 +376,8 @@ def _no_solution(message: str) -> NoSolutionError:
 def _reason(market: Market, request: int, rule: str) -> Text:
     if rule == "welfare_maximal":
         return Text(
-            "one of the awards that together have most points (this one: {points:g})",
-            "得点の合計が最大になる組合せに含まれます(本要望の得点 {points:g})",
-            points=float(market.points[request]),
+            "one of the awards that together have most points",
+            "得点の合計が最大になる組合せに含まれます",
         )
     return Text(
         "one of the awards that are fairest between carriers, and of those have most points",
@@ -427,11 +428,13 @@ def _refusal(
             "割り当てられた可能性があります",
         )
     elif np.isfinite(needed):
+        # Points themselves tell how long another carrier's list is, and the fraction (less than a
+        # half), which is of the lots, how many requests there are: only whole points that lack.
+        more = max(0.0, needed - float(market.points[request]))
         change = Text(
-            "at least {needed:g} points (it has {points:g}), or another place on the asset",
-            "少なくとも {needed:g} 点(本要望は {points:g} 点)、または共用数がもう1つ必要でした",
-            needed=float(f"{needed:.6g}"),
-            points=float(market.points[request]),
+            "at least {more:g} points more, or another place on the asset",
+            "少なくともあと {more:g} 点、または共用数がもう1つ必要でした",
+            more=max(1, math.ceil(more - 0.5)) if _whole(market.points) else float(f"{more:.6g}"),
         )
     else:
         change = Text(

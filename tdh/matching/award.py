@@ -40,10 +40,10 @@ RULE_TEXT: dict[str, Text] = {
     "welfare_maximal": Text(
         "Welfare-maximal: of all awards that the places and caps allow, those with the most points "
         "in total; an award's points are its stated value, or the length of the longest list plus "
-        "one minus its rank, times the tenants it serves. Ties by the published seed. Classes of "
-        "priority are settled one after another.",
+        "one minus its place in its carrier's list, times the tenants it serves. Ties by the "
+        "published seed. Classes of priority are settled one after another.",
         "総得点最大方式:共用数と上限の範囲で、得点の合計が最大になる組合せとします。得点は申告価値、または"
-        "(最長の希望数+1-順位)に、利用事業者数を掛けたものです。同点は公表済みの乱数種で決め、"
+        "(最長の希望数+1-自社の希望の中での順番)に、利用事業者数を掛けたものです。同点は公表済みの乱数種で決め、"
         "優先区分は上位から順に決めます。",
     ),
     "lexicographic_fairness": Text(
@@ -79,7 +79,7 @@ class Award:
         rather have each other by the published order) and ``strategy_proof`` (no carrier gains by
         a ranking that is not its own).
     points : float
-        Total of the points awarded.
+        Total of the points awarded; NaN in one carrier's part.
     """
 
     rule: str
@@ -101,15 +101,24 @@ class Award:
         return set(zip(self.awards["carrier"], self.awards["asset"], strict=True))
 
     def of(self, carrier: str) -> Award:
-        """One carrier's part, to be sent to it; nothing in it is about others."""
+        """One carrier's part, to be sent to it; nothing in it counts others' requests or awards.
+
+        Its turns are numbered among its own, since those between are others' awards. Points, which
+        go by the longest list of any carrier, are left out (``points`` is NaN). ``promises`` are
+        those of the whole round.
+        """
+        mine = self.awards[self.awards["carrier"] == carrier].reset_index(drop=True)
+        drafted = mine["turn"].where(mine["turn"] > 0)
+        turn = drafted.rank().fillna(0).astype("int64")
+        summary = self.summary[self.summary["carrier"] == carrier].reset_index(drop=True)
         return Award(
             rule=self.rule,
             seed=self.seed,
-            awards=self.awards[self.awards["carrier"] == carrier].reset_index(drop=True),
+            awards=mine.assign(turn=turn),
             refusals=self.refusals[self.refusals["carrier"] == carrier].reset_index(drop=True),
-            summary=self.summary[self.summary["carrier"] == carrier].reset_index(drop=True),
+            summary=summary.drop(columns="points"),
             promises=self.promises,
-            points=float(self.summary.loc[self.summary["carrier"] == carrier, "points"].sum()),
+            points=float("nan"),
         )
 
 

@@ -35,8 +35,8 @@ class Market:
     rank : ndarray of int64
         1 is wanted most; distinct within a carrier.
     points : ndarray of float64
-        What an award is worth: ``value`` where given, otherwise the longest list + 1 − rank; times
-        ``tenants``.
+        What an award is worth: ``value`` where given, otherwise the longest list + 1 − the place in
+        the carrier's own list; times ``tenants``.
     places : ndarray of int64
         Places of the asset that the request takes.
     brings : ndarray of object
@@ -218,8 +218,11 @@ def build(
     carrier = np.searchsorted(np.array(carriers, dtype=object), frame["carrier"].to_numpy(object))
     asset = np.searchsorted(np.array(assets, dtype=object), frame["asset"].to_numpy(object))
     rank = frame["rank"].to_numpy(np.int64)
-    longest = int(rank.max()) if len(rank) else 0
-    points = frame["value"].to_numpy(float) if "value" in frame else longest + 1.0 - rank
+    # By the place in a carrier's list: a rank of a million would make a list no longer, and would
+    # drown what the others' ranks say.
+    place = frame.groupby("carrier").cumcount().to_numpy(np.int64) + 1
+    longest = int(place.max()) if len(place) else 0
+    points = frame["value"].to_numpy(float) if "value" in frame else longest + 1.0 - place
     tenants = frame["tenants"].to_numpy(float) if "tenants" in frame else 1.0
     cap, area_cap = _caps(limits, carriers, positions)
     return Market(

@@ -37,7 +37,6 @@ class _Draft:
         self.market = market
         self.room = Room(market)
         self.turn = np.zeros(len(market), dtype=np.int64)
-        self.passed = np.zeros(len(market), dtype=np.int64)
         self.picks: list[list[int]] = [[] for _ in market.carriers]
         self.turns = 0
         self.left: dict[int, list[tuple[int, int]]] = {}
@@ -51,11 +50,11 @@ class _Draft:
             key: 0 for key, cap in market.area_cap.items() if cap == 0
         }
 
-    def pick(self, request: int, passed: int) -> None:
+    def pick(self, request: int) -> None:
         market, room = self.market, self.room
         carrier, asset = int(market.carrier[request]), int(market.asset[request])
         self.turns += 1
-        self.turn[request], self.passed[request] = self.turns, passed
+        self.turn[request] = self.turns
         self.picks[carrier].append(request)
         room.take(request)
         self.left.setdefault(asset, []).append((self.turns, int(room.places[asset])))
@@ -75,14 +74,20 @@ class _Draft:
         return next((turn for turn, left in self.left.get(asset, []) if left < need), _NEVER)
 
     # --- reasons -----------------------------------------------------------------------------
+    # They go to one carrier: picks are numbered among its own, since the turns between tell how
+    # many awards the others have.
 
     def reason(self, request: int) -> Text:
         return Text(
-            "turn {turn} (pass {passed}): the best ranked of the assets that had a place",
-            "{turn} 番目の選択(第 {passed} 巡):空きのあるアセットの中で最上位の希望",
-            turn=int(self.turn[request]),
-            passed=int(self.passed[request]),
+            "your pick {pick}: the best ranked of the assets that had a place",
+            "貴社の {pick} 番目の選択:空きのあるアセットの中で最上位の希望",
+            pick=self._next_pick(request, int(self.turn[request])),
         )
+
+    def _next_pick(self, request: int, turn: int) -> int:
+        """The number, among its carrier's picks, of the first that comes in a turn or after."""
+        picks = self.picks[int(self.market.carrier[request])]
+        return 1 + sum(int(self.turn[pick]) < turn for pick in picks)
 
     def refusal(self, request: int) -> tuple[str, Text, Text]:
         market = self.market
@@ -114,15 +119,21 @@ class _Draft:
         need = int(market.places[request])
         if need == 1:
             words = (
-                "its {n} places were taken by turn {turn}",
-                "共用数 {n} は {turn} 番目の選択までに埋まりました",
+                "its {n} places were taken before your pick {pick}",
+                "共用数 {n} は貴社の {pick} 番目の選択より前に埋まりました",
             )
         else:
             words = (
-                "it needs {need} places, and after turn {turn} fewer of the asset's {n} were left",
-                "必要な共用数 {need} に対し、{turn} 番目の選択でアセットの共用数 {n} の残りが不足しました",
+                "it needs {need} places, and before your pick {pick} fewer of the asset's {n} were left",
+                "必要な共用数 {need} に対し、貴社の {pick} 番目の選択より前に、アセットの共用数 {n} の"
+                "残りが不足しました",
             )
-        reason = Text(*words, n=int(market.capacity[market.asset[request]]), turn=closed, need=need)
+        reason = Text(
+            *words,
+            n=int(market.capacity[market.asset[request]]),
+            pick=self._next_pick(request, closed),
+            need=need,
+        )
         before = self._before(request, closed)
         if before is not None:
             return reason, self._instead(before)
@@ -144,13 +155,10 @@ class _Draft:
 
     def _instead(self, pick: int) -> Text:
         return Text(
-            "ranked above {asset} (your rank {rank}), it would have been awarded in turn {turn} "
-            "instead of that",
-            "{asset}(貴社の第 {rank} 希望)より上位にしていれば、代わりに {turn} 番目の選択で"
-            "割り当てられました",
+            "ranked above {asset} (your rank {rank}), it would have been awarded instead of that",
+            "{asset}(貴社の第 {rank} 希望)より上位にしていれば、代わりに割り当てられました",
             asset=self.market.assets[int(self.market.asset[pick])],
             rank=int(self.market.rank[pick]),
-            turn=int(self.turn[pick]),
         )
 
 
@@ -210,7 +218,7 @@ def draft(market: Market, rule: str) -> Award:
                     request = lists[carrier][at[carrier]]
                     at[carrier] += 1
                     if state.room.refusal(request) is None:
-                        state.pick(request, passed)
+                        state.pick(request)
                         moved = True
                         if rule == "serial_rotation":
                             break

@@ -128,3 +128,11 @@ def test_errors_speak_both_languages_and_stay_short() -> None:
     with speaking("ja"):
         assert "不正: 1 (正しくは: 2)" in str(error)
     assert np.all([p == problem for p in error.problems])
+
+
+def test_what_a_stranger_wrote_cannot_speak_for_tdh() -> None:
+    """Neither a value nor its place clears the screen, feigns a message or floods the terminal."""
+    evil = "x\x1b[2J\x07\u202e\u2028\ud800\nError:\r none"
+    shown = str(TdhError(Problem("bad", value=evil, where=f"a.json: {evil}")))
+    assert shown.isprintable() and shown.count("\\x1b[2J") == 2
+    assert len(str(TdhError(Problem("bad", value="k" * 10**7, where="k" * 10**7)))) < 2_000

@@ -56,6 +56,22 @@ def test_names_in_the_order_of_preference(offer: exchange.Offer, tmp_path: Path)
     assert award.pairs == {("alpha", "A-1"), ("alpha", "A-2")}
 
 
+def test_a_table_with_gaps_as_pandas_makes_it(offer: exchange.Offer) -> None:
+    """A row without a rank is not wanted, as in the form; it never takes another's place."""
+    for missing, dtype in ((None, "Int64"), (float("nan"), "float64")):
+        rank = pd.array([3, missing, 1], dtype=dtype)
+        table = offer.assets.assign(rank=rank, wanted_year=[2027, None, None])
+        first, _, last = offer.assets.index
+        answer = offer.request(table)
+        assert [(r.asset_id, r.rank) for r in answer.requests] == [(first, 3), (last, 1)]
+        assert [r.wanted_year for r in answer.requests] == [2027, None]
+    for wrong in ("A-1", None, 5, [7], offer.assets["people_alone"]):
+        with pytest.raises(ExchangeError, match="neither an asset id nor a row"):
+            offer.request(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ExchangeError, match=r"valid integer: 1\.5"):
+        offer.request([{"asset_id": "A-1", "rank": 1.5}])
+
+
 def test_everything_that_can_be_said_comes_back(offer: exchange.Offer, tmp_path: Path) -> None:
     frame = offer.assets.assign(rank=[3, 1, 2], antennas=[1, 2, 3], weight_kg=[10.5, None, 30.0])
     rows = frame.reset_index().to_dict("records")

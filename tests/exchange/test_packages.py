@@ -17,6 +17,7 @@ import pytest
 
 from tdh import coverage, exchange
 from tdh.errors import ExchangeError
+from tdh.exchange import archive
 from tdh.exchange.offered import own_choice
 from tdh.exchange.package import PARTS, offer_digest
 from tdh.language import speaking
@@ -343,3 +344,45 @@ def test_every_kind_of_input_has_a_name_of_its_own() -> None:
     inputs = {k for k in kinds if issubclass(k, models.Provenance)} - {models.Provenance}
     assert set(PARTS) == inputs
     assert len({part.render("ja") for part in PARTS.values()}) == len(inputs)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("asset_id", None), ("asset_id", 5), ("order", 10**30), ("longitude", [1]), ("latitude", 95)],
+)
+def test_a_table_that_is_none_is_refused_though_its_hashes_agree(
+    package: Path, key: str, value: object
+) -> None:
+    content = members(package)
+    table = json.loads(content["offers.geojson"])
+    table["features"][0]["properties"][key] = value
+    forge(package, json.loads(content["manifest.json"]), {"offers.geojson": table})
+    with pytest.raises(ExchangeError):
+        exchange.read_offer(package)
+
+
+def test_a_manifest_that_contradicts_itself_is_refused(package: Path) -> None:
+    manifest = json.loads(members(package)["manifest.json"])
+    (band,) = manifest["bands"]
+    notices = manifest["notices"]
+    for change in (
+        {"bands": [band, band]},
+        {"bands": [band | {"id": ["n78"]}]},
+        {"bands": [band | {"id": "n1"}]},
+        {"notices": notices | {"en": notices["en"][1:]}},
+    ):
+        forge(package, manifest | change, {})
+        with pytest.raises(ExchangeError):
+            exchange.read_offer(package)
+    forge(package, manifest, {})
+    assert list(exchange.read_offer(package).bands) == [band["id"]]
+
+
+def forge(package: Path, manifest: dict[str, Any], tables: dict[str, Any]) -> None:
+    """Change members and the manifest, and count its hashes again."""
+    content = {n: c for n, c in members(package).items() if n != "manifest.json"}
+    content |= {name: json.dumps(table).encode() for name, table in tables.items()}
+    hashes = {name: archive.digest(c) for name, c in content.items()}
+    stated = {name: {"sha256": hashes[name], "bytes": len(c)} for name, c in content.items()}
+    manifest = manifest | {"members": stated, "offer_sha256": offer_digest(manifest, hashes)}
+    archive.write_zip(package, {"manifest.json": json.dumps(manifest).encode(), **content})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,49 @@ def test_the_desk_notes_and_settles_from_the_command_line(
     stated = call(*packages, *answers, "--received", late, "--received", "2027-03-01", "--json")
     (problem,) = stated.exception.problems
     assert "after the round closed" in str(problem) and "beta-answer.zip" in str(problem)
+    json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     for wrong in (["--received", "soon"], ["--received", "other.zip=2027-03-01"], ["--receive"]):
         assert call(*packages, *answers, *wrong).exit_code == 2
     assert call(*answers).exit_code == 2
+
+
+def test_two_answers_of_one_name_have_their_own_dates(
+    sent: dict[str, Path], tmp_path: Path
+) -> None:
+    """Both carriers call it answer.zip, as the README does: a date is not taken for both."""
+    packages, answers, paths = [], [], []
+    for carrier in ("alpha", "beta"):
+        path = tmp_path / carrier / "answer.zip"
+        path.parent.mkdir()
+        sent[f"{carrier}-answer"].rename(path)
+        paths.append(path)
+        packages += ["--package", str(sent[carrier])]
+        answers += ["--answer", str(path)]
+
+    def call(*received: str) -> Any:
+        stated = [word for when in received for word in ("--received", when)]
+        return CliRunner().invoke(match.command, [*packages, *answers, *stated])
+
+    unclear = call("2027-03-01", "answer.zip=2027-04-01")
+    assert unclear.exit_code == 2 and "several answers" in unclear.output
+    with pytest.raises(ExchangeError, match="several answers bear"):
+        exchange.match_round(
+            [sent["alpha"], sent["beta"]], paths, received={"answer.zip": date(2027, 3, 1)}
+        )
+    late = call("2027-03-01", f"{paths[1]}=2027-04-01")
+    (problem,) = late.exception.problems
+    assert "after the round closed" in str(problem)
+    assert call(f"{paths[0]}=2027-03-01", f"{paths[1]}=2027-03-02").exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_a_name_in_another_encoding_is_noted(sent: dict[str, Path], tmp_path: Path) -> None:
+    """As a zip of Windows leaves it on Linux; the content is known by its hash."""
+    path = tmp_path / os.fsdecode("回答.zip".encode("cp932"))
+    sent["alpha-answer"].rename(path)
+    exchange.note_receipts(tmp_path / "receipts.csv", [path], "desk", date(2027, 3, 1))
+    (receipt,) = exchange.read_receipts(tmp_path / "receipts.csv")
+    award = exchange.match_round(
+        [sent["alpha"], sent["beta"]], [path], receipts=tmp_path / "receipts.csv"
+    )
+    assert receipt.file.isprintable() and len(award.awards) == 2

@@ -91,3 +91,17 @@ def test_the_desk_answers_them_from_the_command_line(demo_run: Run, tmp_path: Pa
     with zipfile.ZipFile(out) as archive:
         (found,) = json.loads(archive.read("manifest.json"))["rings"]
     assert found["assets"] >= 1
+
+
+def test_rings_of_another_carrier_are_not_filed_as_ones_own(demo_run: Run, tmp_path: Path) -> None:
+    """Named for one carrier, the zip would take the other's search rings to it."""
+    one, other = (carrier.id for carrier in demo_run.carriers[:2])
+    sent = demo_run.folder / f"packages/{other}.zip"
+    ring = {"name": "secret", "latitude": 35.69, "longitude": 139.69, "radius_m": 300}
+    tdh.read_offer(sent).request([], search_rings=[ring]).write(tmp_path / "a.zip")
+    arguments = [str(demo_run.folder), "--carrier", one, "--rings", str(tmp_path / "a.zip")]
+    done = CliRunner().invoke(
+        package.command, [*arguments, "--sent", str(sent), "--out", str(tmp_path / "r.zip")]
+    )
+    assert isinstance(done.exception, ExchangeError) and not (tmp_path / "r.zip").exists()
+    assert "another carrier's answer" in str(done.exception)

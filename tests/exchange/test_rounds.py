@@ -150,6 +150,33 @@ def test_tenants_that_the_rules_do_not_allow_are_refused(tmp_path: Path, fake: A
         operator.request([{"asset_id": "A-1", "tenants": ["kddi"]}])
 
 
+def test_tenants_that_nobody_vouches_for_weigh_nothing(tmp_path: Path, fake: Any) -> None:
+    """Twenty invented tenants take one place; without firms they do not win it by their number."""
+    terms = exchange.Round(id="one", rule="welfare_maximal", sharing_capacity=1)
+    packages = send(fake, tmp_path, terms)
+    honest = answer(packages, alpha=["A-1", "A-2"])[0]
+    cheat = tmp_path / "cheat.zip"
+    offer = exchange.read_offer(packages["beta"])
+    invented = [f"x{i}" for i in range(20)]
+    wishes = [{"asset_id": a, "tenants": invented} for a in ("A-2", "A-3", "A-1")]
+    offer.request(wishes).write(cheat)
+    award = exchange.match_round(packages.values(), [honest, cheat])
+    plain = answer(packages, beta=["A-2", "A-3", "A-1"])[0]
+    assert award.pairs == exchange.match_round(packages.values(), [honest, plain]).pairs
+    for name in ("kddi, docomo", "kddi、docomo", " "):  # would count as one, or as nobody
+        with pytest.raises(ExchangeError, match="tenants"):
+            offer.request([{"asset_id": "A-1", "tenants": [name]}])
+    with pytest.raises(ValueError, match="once needs firms"):  # else it keeps rivals out
+        exchange.Round(id="one", once=True)
+
+
+def test_an_answer_of_a_carrier_that_is_not_in_the_round(tmp_path: Path, fake: Any) -> None:
+    packages = send(fake, tmp_path, exchange.Round(id="one"))
+    with pytest.raises(ExchangeError, match="carrier without a package here: beta") as caught:
+        exchange.match_round([packages["alpha"]], answer(packages, beta=["A-1"]))
+    assert len(caught.value.problems) == 1
+
+
 def test_rounds_that_are_wrong_say_all_of_it(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(
         'id = ""\nrule = "first_come"\nsharing_capacity = 0\ncloses = 2027-01-01\nextra = 1\n'

@@ -27,6 +27,27 @@ def call(*arguments: object) -> Any:
     return result
 
 
+def test_what_is_recorded_as_offered_is_what_the_packages_offer(
+    make: Callable[[str], str], demo_run: Run
+) -> None:
+    """By the round's basis each carrier's own choice, which the plan for all together is not."""
+    ledger = make("offers")
+    call("register", "load", ledger, demo_run.folder, "--round", "R-1", "--who", "desk")
+    with Register(ledger) as register:
+        events = register.events(round="R-1")
+    recorded = set(zip(events["carrier"], events["asset"], strict=True))
+    packages = [demo_run.folder / f"packages/{c.id}.zip" for c in demo_run.carriers]
+    offers = [tdh.read_offer(package) for package in packages]
+    assert recorded == {(o.carrier_id, str(asset)) for o in offers for asset in o.assets.index}
+    reasons = {
+        (o.carrier_id, str(asset)): why
+        for o in offers
+        for asset, why in o.assets["reason_ja"].items()
+    }
+    for row in events.itertuples():
+        assert row.why == reasons[row.carrier, row.asset]
+
+
 def test_a_round_is_recorded_once_with_its_reasons(
     make: Callable[[str], str], demo_run: Run, tmp_path: Path
 ) -> None:
@@ -43,7 +64,7 @@ def test_a_round_is_recorded_once_with_its_reasons(
         offered[carrier] = list(offer.assets.index)
         offer.request(offered[carrier][:3]).write(answer)
         files += ["--package", package, "--answer", answer]
-    call("register", "load", ledger, demo_run.folder, "--round", "R-1", "--who", "desk")
+    call("register", "load", ledger, demo_run.folder, "--round", terms, "--who", "desk")
     once = json.loads(call("match", *files, "--register", ledger, "--json").stdout)
     with Register(ledger) as register:
         held = register.events()
@@ -62,7 +83,7 @@ def test_a_round_is_recorded_once_with_its_reasons(
     )
     # The second time everything is there already.
     assert json.loads(call("match", *files, "--register", ledger, "--json").stdout) == once
-    call("register", "load", ledger, demo_run.folder, "--round", "R-1", "--who", "desk")
+    call("register", "load", ledger, demo_run.folder, "--round", terms, "--who", "desk")
     with Register(ledger) as register:
         pd.testing.assert_frame_equal(register.events(), held)
         assert register.verify() == []
