@@ -339,18 +339,19 @@ def verify_max_min(
             allowed[pair] = allows
     reach = served(footprints, np.argwhere(allowed))
     reachable = inside @ np.where(reach > 0, wanted, 0.0).sum(axis=0) > 0
-    told = reachable if fair.reachable is None else fair.reachable
+    told = np.asarray(reachable if fair.reachable is None else fair.reachable)
+    told = told.astype(np.int64) if told.dtype == bool else told  # truths are no numbers
     least = float(shares[reachable].min(initial=1.0)) if reachable.any() else 0.0
-    held = least if fair.held is None else fair.held
-    if least < held * (1.0 - tolerance) - _HELD:
-        what = "the least share is not held", "最小の割合が保たれていません"
-        expected = f">= {held * (1.0 - tolerance):.9g}"
-        found.append(problem(*what, "held", least, expected))
+    held = float(numbers(least if fair.held is None else fair.held))
+    if not held * (1.0 - tolerance) - _HELD <= least <= held + _HELD:
+        what = "the least share is not what is held", "最小の割合が保証した値と合いません"
+        expected = f"{least:.9g}" + (f" … {least / (1 - tolerance):.9g}" if tolerance < 1 else " …")
+        found.append(problem(*what, "held", held, expected))
     return [
         *found,
         *differing({"shares": (fair.shares, shares)}, 1.0),
-        *differing({"reachable": (told.astype(np.int64), reachable)}),
-        *bounded(max(held, least), fair.bound, scale=1.0) * bool(reachable.any()),
+        *differing({"reachable": (told, reachable)}),
+        *bounded(float(np.fmax(held, least)), fair.bound, scale=1.0) * bool(reachable.any()),
     ]
 
 
