@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from typing import Literal
 
 Language = Literal["en", "ja"]
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNPRINTED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 _language: ContextVar[Language] = ContextVar("tdh_language", default="en")
@@ -73,6 +75,15 @@ class Text:
 
     def __hash__(self) -> int:
         return hash((self.en, self.ja))
+
+
+def plain(value: str) -> str:
+    """Text without characters that XML forbids (control characters, lone surrogates).
+
+    >>> plain("a\\x00b")
+    'ab'
+    """
+    return _NOT_XML.sub("", value)
 
 
 def printable(text: str, most: int | None = None) -> str:

@@ -17,8 +17,8 @@ import openpyxl
 import xlsxwriter
 
 from tdh.errors import ExchangeError, Problem
-from tdh.exchange.text import kind_label, plain
-from tdh.language import Text
+from tdh.exchange.text import kind_label
+from tdh.language import Text, plain
 
 GUIDE, REQUESTS, RINGS, HIDDEN = "記入方法", "要望", "探索範囲", "tdh"
 _FIRST_ROW = 2

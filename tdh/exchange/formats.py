@@ -19,7 +19,8 @@ import pandas as pd
 import pyogrio
 
 from tdh import schemas
-from tdh.exchange.text import cell, cp932, plain
+from tdh.exchange.text import cell, cp932
+from tdh.language import plain
 
 LAYER = "offers"
 _FIXED_DATE = "2000-01-01T00:00:00.000Z"

@@ -18,9 +18,8 @@ from tdh.exchange.answers import Answer, check, read_form
 from tdh.exchange.offer import Offer, read_offer
 from tdh.exchange.receipts import Receipt, check_dates, find, read_receipts
 from tdh.exchange.rounds import Round
-from tdh.exchange.text import plain
 from tdh.files import atomic
-from tdh.language import Language, Text
+from tdh.language import Language, Text, plain
 from tdh.matching import Award
 from tdh.register import Event, Register
 

@@ -18,8 +18,8 @@ from scipy.spatial import KDTree
 from tdh import schemas
 from tdh.coverage import Link, profile_svg
 from tdh.exchange.surroundings import HALF_M, Surroundings
-from tdh.exchange.text import kind_label, plain, slug
-from tdh.language import Text
+from tdh.exchange.text import kind_label, slug
+from tdh.language import Text, plain
 
 _NEAR_M = HALF_M * math.sqrt(2)
 _MOST_NEAR = 60

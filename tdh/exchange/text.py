@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from tdh.inventory import kinds
+from tdh.language import plain
 
 _FORMULA = "=+-@＝＋－＠\t\r\n"
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 GETA = "〓"
 """What printers of Japanese put where a character is missing."""
 _LOOKALIKES = str.maketrans({"〜": "～", "−": "－", "‖": "∥", "¢": "￠", "£": "￡", "¬": "￢"})
@@ -37,15 +37,6 @@ def cell(value: Any) -> Any:
     ("'=1+1", 'bell[2J', 2)
     """
     return neutral(plain(value) if isinstance(value, str) else value)
-
-
-def plain(value: str) -> str:
-    """Text without characters that XML forbids (control characters, lone surrogates).
-
-    >>> plain("a\\x00b")
-    'ab'
-    """
-    return _NOT_XML.sub("", value)
 
 
 def cp932(value: str) -> str:

@@ -18,7 +18,7 @@ import rasterio.shutil
 from tdh import display
 from tdh.errors import Problem, TdhError
 from tdh.files import atomic
-from tdh.language import Language, Text
+from tdh.language import Language, Text, plain
 from tdh.reports import charts
 
 GEOGRAPHIC_CRS = "EPSG:6668"
@@ -106,8 +106,7 @@ def _kml(run: Any, language: Language) -> bytes:
 def _sub(parent: ET.Element, tag: str, text: str | None = None) -> ET.Element:
     node = ET.SubElement(parent, f"{{{KML}}}{tag}")
     if text is not None:
-        # XML 1.0 has no place for control characters.
-        node.text = "".join(c for c in text if c >= " " or c in "\n\t")
+        node.text = plain(text)
     return node
 
 

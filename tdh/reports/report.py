@@ -15,7 +15,7 @@ from markupsafe import Markup
 from tdh import details, display, gaps, units
 from tdh.files import atomic
 from tdh.inventory import findings
-from tdh.language import Language, Text
+from tdh.language import Language, Text, plain
 from tdh.reports import charts, evidence, figures, goals, network
 
 MOST_SHEETS = 1000
@@ -50,11 +50,12 @@ def render(run: Any, language: Language = "ja") -> str:
     environment.filters["address"] = lambda value: quote(str(value))
     environment.globals["say"] = lambda en, ja: ja if language == "ja" else en
     template = environment.from_string(folder.joinpath("report.html").read_text(encoding="utf-8"))
-    return template.render(
+    page = template.render(
         language=language,
         css=Markup(folder.joinpath("report.css").read_text(encoding="utf-8")),
         **_facts(run, language),
     )
+    return plain(page)  # names in registers may hold control characters
 
 
 def _facts(run: Any, language: Language) -> dict[str, Any]:

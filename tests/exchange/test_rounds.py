@@ -175,6 +175,12 @@ def test_an_answer_of_a_carrier_that_is_not_in_the_round(tmp_path: Path, fake: A
     with pytest.raises(ExchangeError, match="carrier without a package here: beta") as caught:
         exchange.match_round([packages["alpha"]], answer(packages, beta=["A-1"]))
     assert len(caught.value.problems) == 1
+    # In another's name: what the desk is told, and may pass on, does not help to do it better.
+    forged = exchange.read_offer(packages["alpha"]).request(["A-1"])
+    forged.model_copy(update={"carrier": "beta"}).write(tmp_path / "forged.zip")
+    with pytest.raises(ExchangeError, match="another package") as caught:
+        exchange.match_round(packages.values(), [tmp_path / "forged.zip"])
+    assert exchange.read_offer(packages["beta"]).sha256 not in str(caught.value)
 
 
 def test_rounds_that_are_wrong_say_all_of_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import struct
@@ -44,6 +45,19 @@ def test_kmz_and_hostile_names(hostile_run: Any, attacks: list[str], tmp_path: P
         root = ET.fromstring(archive.read("doc.kml"))
     names = [str(n.text) for n in root.findall(".//k:Placemark/k:name", KML)]
     assert any(attacks[0] in name for name in names)
+
+
+def test_names_with_what_xml_forbids(hostile_run: Any, tmp_path: Path) -> None:
+    """One name with a control character or a noncharacter does not cost the whole file."""
+    odd = "a\x07\x1b[31mb\ufffe\uffff"
+    run = copy.copy(hostile_run)
+    vars(run)["assets"] = hostile_run.assets.assign(name=odd, owner=odd)
+    reports.write_kml(run, tmp_path / "plan.kml")
+    names = ET.parse(tmp_path / "plan.kml").getroot().findall(".//k:Placemark/k:name", KML)
+    assert names and all(str(n.text).endswith("a[31mb") for n in names)
+    reports.write_report(run, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "a[31mb" in text and not set("\x07\x1b\ufffe\uffff") & set(text)
 
 
 @pytest.fixture(scope="module")
