@@ -282,15 +282,9 @@ def _missed(request: Request, lack: np.ndarray | None) -> list[Problem]:
     if lack is None:
         return [
             Problem(
-                Text(
-                    "no plan that keeps every floor was found within the effort",
-                    "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
-                ),
+                infeasible.NOT_FOUND,
                 where="floors",
-                fix=Text(
-                    "allow more work, or lower the floors",
-                    "計算量を増やすか、下限を下げてください",
-                ),
+                fix=infeasible.LESS,
             )
         ]
     return [

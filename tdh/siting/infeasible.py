@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from tdh.siting.allocation import Request
     from tdh.siting.model import Arrays, Model
 
+NOT_FOUND = Text(
+    "no plan that keeps every floor was found within the effort",
+    "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
+)
+LESS = Text("allow more work, or lower the floors", "計算量を増やすか、下限を下げてください")
+
 
 def check_fixed(request: Request) -> None:
     """Refuse fixed choices that break a limit by themselves.

@@ -403,10 +403,7 @@ class _Steps:
                 raise self.out_of_reach(p)
             raise infeasible.not_found(
                 Problem(
-                    Text(
-                        "no plan that keeps every floor was found within the effort",
-                        "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
-                    ),
+                    infeasible.NOT_FOUND,
                     where="floors",
                 ),
                 in_time=answer.reproducible and sure,

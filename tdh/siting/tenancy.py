@@ -14,7 +14,6 @@ from scipy import sparse
 
 from tdh import seeds
 from tdh.errors import Problem
-from tdh.language import Text
 from tdh.siting import contradicting, infeasible, solving, stacked
 from tdh.siting.allocation import Request, check, limits_of
 from tdh.siting.counting import assignments
@@ -153,15 +152,9 @@ def solve_shared_cost(
         if kept.chosen is None:
             raise infeasible.not_found(
                 Problem(
-                    Text(
-                        "no plan that keeps every floor was found within the effort",
-                        "許された計算量では、すべての下限を満たす計画が見つかりませんでした",
-                    ),
+                    infeasible.NOT_FOUND,
                     where="floors",
-                    fix=Text(
-                        "allow more work, or lower the floors",
-                        "計算量を増やすか、下限を下げてください",
-                    ),
+                    fix=infeasible.LESS,
                 ),
                 in_time=in_time,
             )
